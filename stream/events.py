@@ -1,0 +1,174 @@
+"""What producers say: frozen events, checked on arrival.
+
+In: JSON bodies or picture bytes, taken apart by `codec`. Out: one of the event classes below. A field that breaks its
+rule raises SchemaError or PolicyError. Tags stay as the producer wrote them; the learner normalises names.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+ImageId: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
+SessionId: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+Sha256: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$", to_lower=True)]
+
+MAX_TAGS_PER_EVENT = 1_000  # more is a mistake; the largest booru pictures carry about 300
+MAX_SHOWN = 1_000  # images on one results page
+
+
+class Event(BaseModel):
+    """Common to all events: immutable, no unknown fields, `type` as CloudEvents writes it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    type: ClassVar[str]
+    topic: ClassVar[str]
+
+    def key(self) -> str:
+        """Kafka key: what must stay in order together."""
+        raise TypeError(f"{type(self).__name__} has no key")
+
+
+class ImagePosted(Event):
+    """A picture arrived: its bytes inline, or a `dataref` with the sha256 of what is there (claim check)."""
+
+    type: ClassVar[str] = "mekiki.image.posted.v1"
+    topic: ClassVar[str] = "images"
+
+    image_id: ImageId
+    content: bytes | None = Field(None, exclude=True, repr=False, description="picture bytes; not part of JSON bodies")
+    media_type: str | None = Field(None, max_length=100)
+    dataref: str | None = Field(None, max_length=2_000, description="file: or https: URL of the bytes")
+    sha256: Sha256 | None = None
+    tags: tuple[str, ...] = Field((), max_length=MAX_TAGS_PER_EVENT)
+    complete: bool = Field(False, description="the tag list is exhaustive")
+
+    def key(self) -> str:
+        """The image id."""
+        return self.image_id
+
+
+class ImageDeleted(Event):
+    """Take a picture down everywhere: index, stored bytes, everything learned from it."""
+
+    type: ClassVar[str] = "mekiki.image.deleted.v1"
+    topic: ClassVar[str] = "images"
+
+    image_id: ImageId
+
+    def key(self) -> str:
+        """The image id."""
+        return self.image_id
+
+
+class TagsApplied(Event):
+    """Somebody tagged a picture."""
+
+    type: ClassVar[str] = "mekiki.tags.applied.v1"
+    topic: ClassVar[str] = "tags"
+
+    image_id: ImageId
+    tags: tuple[str, ...] = Field(max_length=MAX_TAGS_PER_EVENT)
+    by: str | None = Field(None, max_length=256)
+    complete: bool = Field(False, description="with these tags the picture's list is exhaustive")
+
+    def key(self) -> str:
+        """The image id: co-partitioned with the images."""
+        return self.image_id
+
+
+class TagsRemoved(Event):
+    """Somebody took tags off a picture."""
+
+    type: ClassVar[str] = "mekiki.tags.removed.v1"
+    topic: ClassVar[str] = "tags"
+
+    image_id: ImageId
+    tags: tuple[str, ...] = Field(min_length=1, max_length=MAX_TAGS_PER_EVENT)
+    by: str | None = Field(None, max_length=256)
+
+    def key(self) -> str:
+        """The image id: co-partitioned with the images."""
+        return self.image_id
+
+
+class Impression(Event):
+    """A results page somebody saw."""
+
+    type: ClassVar[str] = "mekiki.impression.v1"
+    topic: ClassVar[str] = "clicks"
+
+    impression_id: SessionId
+    session_id: SessionId
+    shown: tuple[ImageId, ...] = Field(min_length=1, max_length=MAX_SHOWN, description="in the order shown")
+    query: str | None = Field(None, max_length=2_000)
+    ranker_version: int | None = None
+    propensities: tuple[Annotated[float, Field(gt=0, le=1)], ...] | None = Field(
+        None, description="probability that each position was examined, same length as shown"
+    )
+
+    def key(self) -> str:
+        """The session id."""
+        return self.session_id
+
+
+class Clicked(Event):
+    """A click on a picture of an impression."""
+
+    type: ClassVar[str] = "mekiki.clicked.v1"
+    topic: ClassVar[str] = "clicks"
+
+    impression_id: SessionId
+    session_id: SessionId
+    image_id: ImageId
+
+    def key(self) -> str:
+        """The session id."""
+        return self.session_id
+
+
+class PairClicked(Event):
+    """Of two pictures, somebody preferred one."""
+
+    type: ClassVar[str] = "mekiki.pair.clicked.v1"
+    topic: ClassVar[str] = "clicks"
+
+    session_id: SessionId = "anonymous"
+    preferred: ImageId
+    over: ImageId
+
+    def key(self) -> str:
+        """The session id."""
+        return self.session_id
+
+
+class ModelPublished(Event):
+    """A model that may serve from now on; compacted by model name."""
+
+    type: ClassVar[str] = "mekiki.model.published.v1"
+    topic: ClassVar[str] = "models"
+
+    model: Literal["tagger", "ranker"]
+    version: int
+    uri: str
+    sha256: Sha256
+    base_version: int | None = Field(None, description="for a delta: the version it applies to; the base uri is below")
+    base_uri: str | None = None
+    offsets: dict[str, int] = Field(default_factory=dict, description="log positions the model has seen")
+
+    def key(self) -> str:
+        """The model's name."""
+        return self.model
+
+
+ImageEvent: TypeAlias = ImagePosted | ImageDeleted
+TagEvent: TypeAlias = TagsApplied | TagsRemoved
+ClickEvent: TypeAlias = Impression | Clicked | PairClicked
+
+EVENTS: dict[str, type[Event]] = {
+    event.type: event
+    for event in (
+        ImagePosted, ImageDeleted, TagsApplied, TagsRemoved, Impression, Clicked, PairClicked, ModelPublished
+    )
+}  # fmt: skip

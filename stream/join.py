@@ -1,0 +1,86 @@
+"""Images and tags of one partition, merged by timestamp, as Kafka Streams merges co-partitioned topics.
+
+In: records as they arrive. Out: records in the order they are to be applied. Pure: the clock comes with the call.
+A tag is held until its image partition has passed the tag's timestamp, so that it never overtakes the image it names;
+where no image is left to read, a short grace stands in for "passed".
+Source: https://cwiki.apache.org/confluence/display/KAFKA/KIP-353 (improved timestamp synchronisation)
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from stream.consume import Record
+
+
+class PartitionJoin:
+    """The two queues of one partition."""
+
+    def __init__(self, grace_ms: int) -> None:
+        self._grace_ms = grace_ms
+        self._images: deque[Record] = deque()
+        self._tags: deque[tuple[Record, float]] = deque()  # with the local time of arrival, ms
+
+    def add(self, record: Record, now_ms: float) -> None:
+        """Take one record in, in offset order within its topic."""
+        if record.topic == "images":
+            self._images.append(record)
+        else:
+            self._tags.append((record, now_ms))
+
+    def __len__(self) -> int:
+        return len(self._images) + len(self._tags)
+
+    def release(self, now_ms: float, *, images_caught_up: bool) -> list[Record]:
+        """Everything whose turn has come.
+
+        Args:
+            now_ms: the clock `add` was given.
+            images_caught_up: the broker holds no image of this partition that was not added.
+        """
+        ready: list[Record] = []
+        while self._images or self._tags:
+            if self._tags and self._tag_is_next(now_ms, images_caught_up):
+                ready.append(self._tags.popleft()[0])
+            elif self._images:
+                ready.append(self._images.popleft())
+            else:
+                break
+        return ready
+
+    def _tag_is_next(self, now_ms: float, images_caught_up: bool) -> bool:
+        tag, arrived_ms = self._tags[0]
+        if self._images:
+            return tag.timestamp_ms < self._images[0].timestamp_ms
+        return images_caught_up and now_ms - arrived_ms >= self._grace_ms
+
+
+class Join:
+    """All partitions of one worker."""
+
+    def __init__(self, grace_ms: int) -> None:
+        self._grace_ms = grace_ms
+        self._partitions: dict[int, PartitionJoin] = {}
+
+    def add(self, records: list[Record], now_ms: float) -> None:
+        """Take records in, in offset order within each topic and partition."""
+        for record in records:
+            part = self._partitions.setdefault(record.partition, PartitionJoin(self._grace_ms))
+            part.add(record, now_ms)
+
+    def release(self, now_ms: float, images_caught_up: Callable[[int], bool]) -> list[Record]:
+        """Everything whose turn has come, partition by partition."""
+        ready: list[Record] = []
+        for partition, part in self._partitions.items():
+            if len(part):
+                ready.extend(part.release(now_ms, images_caught_up=images_caught_up(partition)))
+        return ready
+
+    def drop(self, partitions: set[int]) -> None:
+        """Forget what another worker reads from now on."""
+        for partition in partitions:
+            self._partitions.pop(partition, None)
+
+    def __len__(self) -> int:
+        return sum(len(part) for part in self._partitions.values())

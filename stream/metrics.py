@@ -1,0 +1,23 @@
+"""Every metric of mekiki, in one typed list; docs/operations.md includes this file.
+
+Names follow https://prometheus.io/docs/practices/naming/.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+RECORDS = Counter("mekiki_records_total", "Log records handled, by topic and outcome", ["topic", "outcome"])
+IMAGES_INDEXED = Counter("mekiki_images_indexed_total", "Images written to the index")
+EXAMPLES = Counter("mekiki_examples_total", "Training examples, by outcome (learned, repeated)", ["outcome"])
+STAGE_SECONDS = Counter("mekiki_stage_seconds_total", "Busy time of an ingest step", ["stage"])
+QUEUED_BYTES = Gauge("mekiki_queued_bytes", "Encoded picture bytes waiting inside the ingest worker")
+PAIRS = Counter("mekiki_pairs_total", "Preference pairs learned by the ranker")
+MODEL_VERSION = Gauge("mekiki_model_version", "Version of the model in use", ["model"])
+TAGS_KNOWN = Gauge("mekiki_tags_known", "Tags the learner knows")
+TAG_QUALITY = Gauge("mekiki_tag_quality", "Prequential quality of the tag learner", ["metric"])
+REQUESTS = Counter("mekiki_requests_total", "Search API requests", ["route", "status"])
+REQUEST_SECONDS = Histogram(
+    "mekiki_request_seconds", "Search API latency", ["route"],
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0),
+)  # fmt: skip

@@ -1,0 +1,159 @@
+"""Picture bytes: kept content-addressed, or fetched by dataref.
+
+In: bytes with their sha256, or a `dataref` URL. Out: an fsspec URI, or bytes. Raises PolicyError (a dataref outside
+the allowed folders and hosts, a hash that does not match, too many bytes) and StorageUnavailableError (disk full).
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import fsspec
+
+from models.errors import PolicyError, StorageUnavailableError
+
+
+class PictureStore:
+    """Content-addressed bytes under one fsspec URL: `<root>/ab/cdef...`. Thread-safe."""
+
+    def __init__(self, root: str) -> None:
+        self._fs, self._root = fsspec.core.url_to_fs(root)
+        self._scheme = root.split("://", 1)[0] + "://" if "://" in root else "file://"
+        self._local = self._scheme == "file://"
+        self._folders: set[str] = set()
+
+    def path(self, sha256: str) -> str:
+        """Where the bytes with this hash are."""
+        return f"{self._root}/{sha256[:2]}/{sha256[2:]}"
+
+    def uri(self, sha256: str) -> str:
+        """The same as an fsspec URI."""
+        return self._scheme + self.path(sha256)
+
+    def put(self, content: bytes, sha256: str) -> str:
+        """Keep bytes; returns their URI. Writing the same bytes again changes nothing."""
+        path = self.path(sha256)
+        try:
+            if self._local:
+                self._put_local(path, content)
+            elif not self._fs.exists(path):
+                self._fs.pipe_file(path, content)
+        except OSError as error:
+            raise _storage_error(f"pictures at {self._root}", error) from error
+        return self.uri(sha256)
+
+    def _put_local(self, path: str, content: bytes) -> None:
+        folder = os.path.dirname(path)  # noqa: PTH120 - strings throughout: this runs once a picture
+        if folder not in self._folders:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            self._folders.add(folder)
+        target = Path(path)
+        if target.exists() and target.stat().st_size == len(content):
+            return
+        partial = Path(f"{path}.{os.getpid()}.part")
+        partial.write_bytes(content)
+        partial.replace(target)
+
+    def get(self, sha256: str) -> bytes:
+        """The bytes with this hash.
+
+        Raises:
+            FileNotFoundError: they are not here.
+        """
+        found: bytes = self._fs.cat_file(self.path(sha256))
+        return found
+
+    def remove(self, sha256: str) -> None:
+        """Forget the bytes; fine if they are gone already."""
+        try:
+            self._fs.rm_file(self.path(sha256))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise _storage_error(f"pictures at {self._root}", error) from error
+
+
+class DatarefReader:
+    """Fetches what a dataref names, within the allowed folders and hosts."""
+
+    def __init__(self, roots: Sequence[Path], hosts: Sequence[str], max_bytes: int) -> None:
+        self._roots = [root.expanduser().resolve() for root in roots]
+        self._hosts = {host.lower() for host in hosts}
+        self._max_bytes = max_bytes
+
+    def read(self, dataref: str) -> bytes:
+        """The bytes behind a `file:` or `http(s):` URL.
+
+        Raises:
+            PolicyError: reason `dataref_forbidden`, `dataref_missing` or `too_large`.
+        """
+        url = urlsplit(dataref)
+        if url.scheme == "file":
+            return self._read_file(unquote(url.path), dataref)
+        if url.scheme in ("http", "https"):
+            if (url.hostname or "").lower() in self._hosts:
+                return self._read_remote(dataref)
+            raise _forbidden(dataref, "MEKIKI_INGEST__DATAREF_HOSTS does not name its host")
+        raise _forbidden(dataref, "expected file:, http: or https:")
+
+    def _read_file(self, path: str, dataref: str) -> bytes:
+        try:
+            real = Path(path).resolve()  # follows links: what counts is where the bytes are
+        except (OSError, ValueError, RuntimeError):
+            raise _forbidden(dataref, "not a path") from None
+        if not any(real.is_relative_to(root) for root in self._roots):
+            raise _forbidden(dataref, "outside the folders of MEKIKI_INGEST__DATAREF_ROOTS")
+        try:
+            if real.stat().st_size > self._max_bytes:
+                raise PolicyError(f"dataref {dataref[:200]}: expected at most {self._max_bytes} bytes", "too_large")
+            return real.read_bytes()
+        except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+            raise PolicyError(f"dataref {dataref[:200]}: {error.strerror}; put it there", "dataref_missing") from None
+        except OSError as error:
+            raise _storage_error(f"dataref {dataref[:200]}", error) from error
+
+    def _read_remote(self, dataref: str) -> bytes:
+        import httpx
+
+        content = bytearray()
+        try:
+            with httpx.stream("GET", dataref, timeout=10.0, follow_redirects=False) as answer:
+                if 400 <= answer.status_code < 500 or answer.is_redirect:
+                    raise PolicyError(f"dataref {dataref[:200]}: HTTP {answer.status_code}", "dataref_missing")
+                answer.raise_for_status()
+                for chunk in answer.iter_bytes():
+                    content += chunk
+                    if len(content) > self._max_bytes:
+                        raise PolicyError(
+                            f"dataref {dataref[:200]}: expected at most {self._max_bytes} bytes", "too_large"
+                        )
+        except httpx.HTTPError as error:
+            raise StorageUnavailableError(f"dataref {dataref[:200]}: {error}") from error
+        return bytes(content)
+
+
+def checked_sha256(content: bytes, expected: str | None) -> str:
+    """The hash of the bytes.
+
+    Raises:
+        PolicyError: reason `sha256_mismatch`, it is not the expected one.
+    """
+    found = hashlib.sha256(content).hexdigest()
+    if expected is not None and found != expected:
+        raise PolicyError(f"sha256 {found}: expected {expected} as the event says; post it again", "sha256_mismatch")
+    return found
+
+
+def _forbidden(dataref: str, why: str) -> PolicyError:
+    return PolicyError(f"dataref {dataref[:200]}: {why}; allow it or post the bytes inline", "dataref_forbidden")
+
+
+def _storage_error(what: str, error: OSError) -> StorageUnavailableError:
+    full: dict[int, Any] = {errno.ENOSPC: "disk full; free some space", errno.EDQUOT: "quota used up; free some space"}
+    return StorageUnavailableError(f"{what}: {full.get(error.errno or 0, error.strerror or error)}")

@@ -1,0 +1,206 @@
+"""Settings: environment variables `MEKIKI_*`, nested by `__`, built once at the entry point and handed down.
+
+In: the environment. Out: one frozen `Settings`. Fails with ConfigurationError, naming the variable and the remedy.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from models.errors import ConfigurationError
+
+PREFIX = "MEKIKI_"
+TEST_PREFIX = "MEKIKI_TEST_"  # read by the test suite, not by the service
+DELIMITER = "__"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KafkaSettings(_Section):
+    """Where the log is and how to talk to it."""
+
+    bootstrap_servers: str | None = Field(None, description="host:port[,host:port]; empty means the embedded broker")
+    security_protocol: str = "PLAINTEXT"
+    sasl_mechanism: str | None = None
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    topic_prefix: str = Field("mekiki", pattern=r"^[A-Za-z0-9._-]{1,100}$")
+    partitions: int = Field(4, ge=1, le=1000, description="of images and tags, co-partitioned")
+    replication_factor: int = Field(1, ge=1)
+    session_timeout_ms: int = Field(10_000, ge=1_000)
+    request_timeout_ms: int = Field(30_000, ge=1_000)
+    join_grace_ms: int = Field(250, ge=0, description="how long a tag waits for its image to arrive")
+    max_record_bytes: int = Field(1_000_000, ge=10_000)
+
+
+class QdrantSettings(_Section):
+    """Where the index is."""
+
+    url: str | None = Field(None, description="http(s)://host:port of a Qdrant server; empty means Qdrant Edge")
+    api_key: SecretStr | None = None
+    grpc_port: int = 6334
+    prefer_grpc: bool = True
+    collection: str = Field("mekiki_images", pattern=r"^[A-Za-z0-9._-]{1,100}$")
+    timeout_s: float = Field(10.0, gt=0)
+
+
+class EncoderSettings(_Section):
+    """Which frozen encoder, on what."""
+
+    backend: str = Field("auto", pattern="^(auto|onnx|torch)$")
+    projection: Path | None = Field(None, description="a projection refitted on your own pictures")
+    threads: int | None = Field(None, ge=1)
+    batch_size: int = Field(32, ge=1, le=1024)
+
+
+class IngestSettings(_Section):
+    """Limits and sizes of the ingest worker."""
+
+    max_image_bytes: int = Field(20_000_000, ge=1_000)
+    max_pixels: int = Field(100_000_000, ge=1_000)
+    decode_workers: int = Field(1, ge=1, le=64)
+    decode_deadline_s: float = Field(10.0, gt=0)
+    decode_memory_bytes: int = Field(2_000_000_000, ge=200_000_000)
+    queue_bytes: int = Field(64_000_000, ge=1_000_000, description="of encoded pictures waiting between two steps")
+    dataref_roots: list[Path] = Field(default_factory=list, description="folders that dataref may point into")
+    dataref_hosts: list[str] = Field(default_factory=list, description="hosts that an http(s) dataref may name")
+    brake_share: float = Field(0.5, gt=0, le=1, description="stop when this share of the last records is dead")
+    brake_records: int = Field(1_000, ge=10)
+
+
+class TaggingSettings(_Section):
+    """The tag learner."""
+
+    classifier: str = Field(
+        "river.linear_model.LogisticRegression", description="import path of any river classifier, one per tag"
+    )
+    publish_interval_ms: int = Field(200, ge=10)
+    checkpoint_interval_s: float = Field(5.0, gt=0)
+    checkpoint_examples: int = Field(20_000, ge=1)
+
+
+class RankingSettings(_Section):
+    """The ranker."""
+
+    publish_interval_ms: int = Field(1_000, ge=10)
+    checkpoint_interval_s: float = Field(5.0, gt=0)
+    seed: int = 0
+
+
+class ServeSettings(_Section):
+    """The search API."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)
+    max_body_bytes: int = Field(20_000_000, ge=1_000)
+    max_limit: int = Field(200, ge=1, le=1000)
+    url: str | None = Field(None, description="where the CLI finds the API; empty means the running embedded one")
+
+
+class Settings(BaseSettings):
+    """Everything one process is told from outside; immutable."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter=DELIMITER, extra="forbid", frozen=True, case_sensitive=False
+    )
+
+    data_dir: Path = Field(Path("~/.local/share/mekiki"), description="index, pictures and learned state")
+    cache_dir: Path = Field(Path("~/.cache/mekiki"), description="compiled encoder graphs; safe to delete")
+    pictures_url: str | None = Field(None, description="fsspec URL for inline pictures; empty means the data directory")
+    embedded: bool = Field(False, description="broker and index live and die with this data directory's service")
+    index_socket: str | None = Field(None, description="address of the process that owns Qdrant Edge")
+    log_level: str = "INFO"
+    kafka: KafkaSettings = Field(default_factory=KafkaSettings)
+    qdrant: QdrantSettings = Field(default_factory=QdrantSettings)
+    encoder: EncoderSettings = Field(default_factory=EncoderSettings)
+    ingest: IngestSettings = Field(default_factory=IngestSettings)
+    tagging: TaggingSettings = Field(default_factory=TaggingSettings)
+    ranking: RankingSettings = Field(default_factory=RankingSettings)
+    serve: ServeSettings = Field(default_factory=ServeSettings)
+
+    @property
+    def data_path(self) -> Path:
+        """The data directory with `~` resolved."""
+        return self.data_dir.expanduser()
+
+    @property
+    def cache_path(self) -> Path:
+        """The cache directory with `~` resolved."""
+        return self.cache_dir.expanduser()
+
+    def topic(self, name: str) -> str:
+        """Full name of one of our topics, e.g. `images` -> `mekiki.images.v1`."""
+        return f"{self.kafka.topic_prefix}.{name}.v1"
+
+
+def known_variables() -> set[str]:
+    """Every environment variable that means something to `Settings`, in upper case."""
+    names: set[str] = set()
+    for field, info in Settings.model_fields.items():
+        names.add(f"{PREFIX}{field}".upper())
+        section = info.annotation
+        if isinstance(section, type) and issubclass(section, _Section):
+            names.update(f"{PREFIX}{field}{DELIMITER}{inner}".upper() for inner in section.model_fields)
+    return names
+
+
+def load_settings(environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """Build the settings of this process.
+
+    Raises:
+        ConfigurationError: a variable is unknown, or a value is outside its rule.
+    """
+    environment = os.environ if environment is None else environment
+    known = known_variables()
+    for name in sorted(environment):
+        upper = name.upper()
+        if upper.startswith(PREFIX) and not upper.startswith(TEST_PREFIX) and upper not in known:
+            near = difflib.get_close_matches(upper, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "`mekiki doctor` lists the known ones"
+            raise ConfigurationError(f"environment variable {name}: expected a known setting; {hint}")
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = PREFIX + DELIMITER.join(str(part) for part in first["loc"]).upper()
+        raise ConfigurationError(f"{name} {first.get('input')!r}: {first['msg']}; correct the variable") from error
+    except ValueError as error:  # pydantic-settings: a nested value that is not the JSON it must be
+        raise ConfigurationError(f"settings: {error}; lists are written as JSON, e.g. '[\"/pictures\"]'") from error
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """The settings as environment variables for a child process; `load_settings` there gives the same back."""
+    flat: dict[str, str] = {}
+    for field, value in settings:
+        section = value if isinstance(value, _Section) else None
+        items = [(field, value)] if section is None else [(f"{field}{DELIMITER}{k}", v) for k, v in section]
+        for key, item in items:
+            if item is not None:
+                flat[f"{PREFIX}{key}".upper()] = _as_text(item)
+    return flat
+
+
+def masked(settings: Settings) -> dict[str, str]:
+    """As `as_environment`, with secrets shown as ********."""
+    flat = as_environment(settings)
+    return {key: "********" if key.endswith(("PASSWORD", "API_KEY")) else value for key, value in flat.items()}
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        inner = ", ".join('"' + str(item).replace("\\", "\\\\").replace('"', '\\"') + '"' for item in value)
+        return f"[{inner}]"
+    return str(value)
