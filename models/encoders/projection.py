@@ -1,0 +1,160 @@
+"""The raw features to a unit vector: fitted once on pictures without labels, then frozen.
+
+Comes in: raw features float32 [N, 2608], five parts of different lengths and scales. Goes out: unit vectors
+float32 [N, D]. Fails with ConfigurationError on a file that is not a projection.
+
+Each part is centred and scaled to unit mean energy, so that all weigh the same; then right singular vectors divided by
+the square root of their singular values (half-way to whitening), length 1, and an orthogonal rotation that makes signs
+a good code (ITQ; floats and cosines stay as they are).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from models.encoders.base import FEATURES, Vectors
+from models.errors import ConfigurationError, UsageError
+
+PARTS = (1280, 2 * 40, 2 * 112, 2 * 192, 2 * 320)  # lengths of the five parts, in the order of the raw features
+SHIPPED = Path(__file__).with_name("projection_openmoji.safetensors")
+DIMENSION = 512
+ITQ_ROUNDS = 30
+ITQ_SEED = 20
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """centre float32 [2608] and matrix float16 [2608, D]: v = (features - centre) @ matrix, then length 1."""
+
+    centre: NDArray[np.float32]
+    matrix: NDArray[np.float16]
+
+    @property
+    def dimension(self) -> int:
+        """D."""
+        return int(self.matrix.shape[1])
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest of the numbers, not of the file that holds them."""
+        digest = hashlib.sha256(self.centre.astype("<f4").tobytes())
+        digest.update(self.matrix.astype("<f2").tobytes())
+        return digest.hexdigest()
+
+    def save(self, path: Path) -> None:
+        """Write as safetensors."""
+        save_file({"centre": self.centre, "matrix": self.matrix}, path)
+
+    @classmethod
+    def load(cls, path: Path) -> Projection:
+        """Read what `save` wrote.
+
+        Raises:
+            ConfigurationError: no file, not safetensors, or arrays of other names and shapes.
+        """
+        remedy = "write one with: mekiki encoder fit"
+        try:
+            arrays = load_file(path)
+            centre, matrix = arrays["centre"], arrays["matrix"]
+        except (OSError, SafetensorError, KeyError) as error:
+            raise ConfigurationError(f"projection {path}: expected a safetensors file of ours; {remedy}") from error
+        if centre.shape != (FEATURES,) or matrix.ndim != 2 or matrix.shape[0] != FEATURES:
+            shapes = f"{list(centre.shape)} and {list(matrix.shape)}"
+            raise ConfigurationError(
+                f"projection {path}: expected [{FEATURES}] and [{FEATURES}, D], is {shapes}; {remedy}"
+            )
+        return cls(centre.astype(np.float32), matrix.astype(np.float16))
+
+
+class Projector:
+    """Applies a projection; keeps its matrix in float32, which a multiplication needs."""
+
+    def __init__(self, projection: Projection) -> None:
+        self.projection = projection
+        self._matrix = projection.matrix.astype(np.float32)
+
+    def apply(self, features: Vectors) -> Vectors:
+        """float32 [N, 2608] -> unit float32 [N, D]; 0.15 ms a row on one core.
+
+        Row by row and without BLAS: its kernels add up in an order that depends on the number of rows and threads, and
+        a vector must be the same to the bit in every batch. Features that equal the centre give the first axis.
+        """
+        vectors = np.empty((len(features), self.projection.dimension), np.float32)
+        for row, feature in enumerate(features):
+            vector = np.einsum("f,fd->d", feature - self.projection.centre, self._matrix)
+            length = np.sqrt(np.sum(np.square(vector, dtype=np.float64)))
+            vectors[row] = vector / length if length > 0 else _first_axis(len(vector))
+        return vectors
+
+
+def _first_axis(dimension: int) -> Vectors:
+    axis = np.zeros(dimension, np.float32)
+    axis[0] = 1
+    return axis
+
+
+def fit_projection(
+    features: Vectors, dimension: int = DIMENSION, itq_rounds: int = ITQ_ROUNDS, seed: int = ITQ_SEED
+) -> Projection:
+    """A projection for pictures like these, float32 [N, 2608] with N > dimension; about 10 s for 2,000 pictures.
+
+    Raises:
+        UsageError: too few pictures for that dimension.
+
+    Source: Gong and Lazebnik, Iterative Quantization, CVPR 2011 (the rotation).
+    """
+    if len(features) <= dimension:
+        raise UsageError(
+            f"pictures {len(features)}: expected more than the dimension {dimension}; add pictures or lower --dimension"
+        )
+    raw = features.astype(np.float64)
+    centre = raw.mean(axis=0)
+    scale = _part_scales(raw - centre)
+    scaled = (raw - centre) * scale
+    axes, strengths = _principal_axes(scaled, dimension)
+    matrix = axes / np.sqrt(strengths)
+    projected = scaled @ matrix
+    projected /= np.linalg.norm(projected, axis=1, keepdims=True)
+    matrix = scale[:, None] * (matrix @ _itq_rotation(projected, itq_rounds, seed))
+    matrix /= np.abs(matrix).max()  # lengths become 1 anyway; float16 likes numbers around 1
+    return Projection(centre.astype(np.float32), matrix.astype(np.float16))
+
+
+def _part_scales(centred: Floats) -> Floats:
+    """One factor per number, equal within a part, that gives each part a mean squared length of 1."""
+    scale = np.empty(centred.shape[1])
+    start = 0
+    for length in PARTS:
+        part = slice(start, start + length)
+        scale[part] = 1 / np.sqrt(np.square(centred[:, part]).sum(axis=1).mean())
+        start += length
+    return scale
+
+
+def _principal_axes(scaled: Floats, dimension: int) -> tuple[Floats, Floats]:
+    """Right singular vectors [2608, D] and singular values [D]; the largest number of each vector is positive."""
+    _, strengths, rows = np.linalg.svd(scaled, full_matrices=False)
+    axes = rows[:dimension].T
+    largest = axes[np.abs(axes).argmax(axis=0), np.arange(dimension)]
+    return axes * np.sign(largest), strengths[:dimension]
+
+
+def _itq_rotation(vectors: Floats, rounds: int, seed: int) -> Floats:
+    """Orthogonal [D, D] that brings unit vectors [N, D] close to the corners of a cube."""
+    dimension = vectors.shape[1]
+    rotation, upper = np.linalg.qr(np.random.default_rng(seed).standard_normal((dimension, dimension)))
+    rotation *= np.sign(np.diag(upper))
+    for _ in range(rounds):
+        corners = np.where(vectors @ rotation >= 0, 1.0, -1.0)
+        left, _, right = np.linalg.svd(vectors.T @ corners)
+        rotation = left @ right
+    return rotation

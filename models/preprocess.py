@@ -1,0 +1,69 @@
+"""Any decoded picture to the encoder's square, and a hash by which near copies are found.
+
+Comes in: uint8 [H, W, 3] RGB of any size. Goes out: uint8 [224, 224, 3] RGB, or a 64-bit number. Fails with UsageError
+on any other shape or dtype.
+
+The whole picture is squashed into the square. A letterbox would keep the aspect ratio, but its bars change the mean
+and the deviation over space of every middle layer, half of the embedding, by how long the picture is and not by what
+it shows; a crop loses what stands at the edges, and a tag may be about just that. The ImageNet weights were trained
+with aspect ratios varied by a third either way and bear a squash well.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import UsageError
+
+PREPROCESSING = "squash-224-area-1"  # part of every encoder version: change it whenever a pixel may change
+
+_HASH_INPUT_PX = 32  # the usual size for a DCT hash: fine detail and noise are gone, layout is left
+_HASH_SIDE = 8  # 8 x 8 lowest frequencies are the 64 bits
+
+Pixels = NDArray[np.uint8]
+
+
+def fit_square(image: Pixels, size_px: int = 224) -> Pixels:
+    """The whole picture as uint8 [size_px, size_px, 3]: area interpolation down, linear up.
+
+    Raises:
+        UsageError: not uint8 [H, W, 3] with at least one pixel.
+    """
+    height, width = _check(image)
+    shrunk = (min(width, size_px), min(height, size_px))
+    if shrunk != (width, height):
+        image = np.asarray(cv2.resize(image, shrunk, interpolation=cv2.INTER_AREA), np.uint8)
+    if shrunk != (size_px, size_px):
+        image = np.asarray(cv2.resize(image, (size_px, size_px), interpolation=cv2.INTER_LINEAR), np.uint8)
+    return np.ascontiguousarray(image)
+
+
+def perceptual_hash(image: Pixels) -> int:
+    """64-bit hash of the layout: copies that were resized or compressed again differ in a few bits only.
+
+    Bit i tells whether the i-th of the 8 x 8 lowest cosine frequencies of the 32 x 32 gray picture lies above their
+    median; the constant one is left out of the median and its bit says nothing but "brighter than black".
+
+    Raises:
+        UsageError: not uint8 [H, W, 3] with at least one pixel.
+
+    Source: Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions, 2010, section 3.2.1.
+    """
+    _check(image)
+    gray = cv2.cvtColor(fit_square(image, _HASH_INPUT_PX), cv2.COLOR_RGB2GRAY)
+    low = np.asarray(cv2.dct(np.asarray(gray, np.float32)))[:_HASH_SIDE, :_HASH_SIDE].ravel()
+    bits = low > np.median(low[1:])
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def hash_distance(one: int, other: int) -> int:
+    """Number of bits in which two hashes differ, 0 to 64; up to about 6 are near copies."""
+    return (one ^ other).bit_count()
+
+
+def _check(image: Pixels) -> tuple[int, int]:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise UsageError(f"image {image.dtype} {list(image.shape)}: expected uint8 [H, W, 3] RGB; decode it first")
+    return image.shape[0], image.shape[1]
