@@ -1,0 +1,107 @@
+"""Measures of what was learned, each with its definition. Equal to scikit-learn's where it has the same one.
+
+All take truth and scores as arrays [images, tags] (or [items]); none of them keeps state.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Truth = npt.NDArray[np.bool_]
+Scores = npt.NDArray[np.floating[Any]]
+
+
+def average_precision(truth: Truth, scores: Scores) -> float:
+    """Area under the precision-recall steps of one tag over items [N]: `Σ (R_n - R_n-1) P_n`, ties taken together.
+
+    NaN when no item is positive.
+    """
+    order = np.argsort(-scores, kind="stable")
+    hits = np.cumsum(truth[order])
+    last = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
+    if len(scores) == 0 or hits[-1] == 0:
+        return float("nan")
+    precision = hits[last] / (last + 1)
+    return float((np.diff(hits[last], prepend=0) * precision).sum() / hits[-1])
+
+
+def macro_average_precision(truth: Truth, scores: Scores) -> float:
+    """Mean of `average_precision` over the tags that have a positive (mAP)."""
+    tags = np.flatnonzero(truth.any(axis=0))
+    if not tags.size:
+        return float("nan")
+    return float(np.mean([average_precision(truth[:, tag], scores[:, tag]) for tag in tags]))
+
+
+def micro_average_precision(truth: Truth, scores: Scores) -> float:
+    """`average_precision` of all pairs of image and tag in one list."""
+    return average_precision(truth.reshape(-1), scores.reshape(-1))
+
+
+def label_ranking_average_precision(truth: Truth, scores: Scores) -> float:
+    """LRAP: for each true tag the share of true ones among those ranked no lower, averaged over tags, then images.
+
+    An image with no tag, or with all, counts 1.
+    """
+    return float(np.mean([_lrap_of_one(of_image, row) for of_image, row in zip(truth, scores, strict=True)]))
+
+
+def _lrap_of_one(truth: Truth, scores: Scores) -> float:
+    positives = scores[truth]
+    if positives.size in (0, scores.size):
+        return 1.0
+    above = (scores[None, :] >= positives[:, None]).sum(axis=1)
+    true_above = (positives[None, :] >= positives[:, None]).sum(axis=1)
+    return float((true_above / above).mean())
+
+
+def precision_at(truth: Truth, scores: Scores, k: int) -> float:
+    """P@k: share of true tags among the k best of an image, averaged over images; ties by position."""
+    k = min(k, scores.shape[1])
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return float(np.take_along_axis(truth, best, axis=1).mean())
+
+
+def expected_calibration_error(truth: Truth, probabilities: Scores, bins: int = 15) -> float:
+    """ECE: |mean truth - mean probability| over equal bins of [0, 1], weighted by how many pairs fall in each.
+
+    Source: Guo et al., On Calibration of Modern Neural Networks (2017).
+    """
+    flat = probabilities.reshape(-1).astype(np.float64)
+    if not flat.size:
+        return float("nan")
+    which = np.minimum((flat * bins).astype(np.int64), bins - 1)
+    gap = np.bincount(which, truth.reshape(-1).astype(np.float64) - flat, bins)
+    return float(np.abs(gap).sum() / flat.size)
+
+
+def ndcg_at(gains: Scores, scores: Scores, k: int) -> float:
+    """NDCG@k with linear gains and log2 discount, averaged over rows; a row without gain counts 0.
+
+    Ties share the mean gain of their group, as in scikit-learn.
+    """
+    return float(np.mean([_ndcg_of_one(row, of_row, k) for row, of_row in zip(gains, scores, strict=True)]))
+
+
+def _ndcg_of_one(gains: Scores, scores: Scores, k: int) -> float:
+    discount = 1 / np.log2(np.arange(len(gains)) + 2)
+    discount[k:] = 0
+    ideal = float((np.sort(gains)[::-1] * discount).sum())
+    if ideal == 0:
+        return 0.0
+    _, group, sizes = np.unique(-scores, return_inverse=True, return_counts=True)
+    mean_gain = np.bincount(group, gains) / sizes
+    cumulated = np.cumsum(discount)
+    ends = np.cumsum(sizes) - 1
+    group_discount = np.diff(cumulated[ends], prepend=0)
+    return float((mean_gain * group_discount).sum() / ideal)
+
+
+def pair_accuracy(preferred: Scores, over: Scores) -> float:
+    """Share of pairs [P] whose preferred side scores higher; a tie counts half."""
+    if not len(preferred):
+        return float("nan")
+    return float(np.mean((preferred > over) + 0.5 * (preferred == over)))

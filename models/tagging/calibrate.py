@@ -1,0 +1,109 @@
+"""From evidence to probability: a small river classifier per tag, warm-started from one that all tags share.
+
+The features are four numbers: the ridge score, the kriging evidence, that over the root of the prior, and the log-odds
+of the prior. A tag uses the shared classifier until it has been judged often enough to have its own, which starts as a
+copy. Serving reads all classifiers as one array [T, 5] and computes what river's `predict_proba_one` would.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+from typing import Any
+
+import numpy as np
+from river import optim
+from river.linear_model import LogisticRegression
+
+from models.errors import ConfigurationError
+from models.tagging.arrays import Float32, Float64
+
+FEATURES = ("ridge", "kriging", "kriging_over_root_prior", "prior_log_odds")
+WARM_START = (4.0, 5.0, 0.3, 0.9, -1.0)  # FEATURES and intercept, as the shared one ends on the benchmark's pictures
+LEARNING_RATE = 0.02
+OWN_AFTER = 20  # positives judged before a tag leaves the shared classifier: fewer, and noise costs more than it brings
+
+
+def default_classifier() -> LogisticRegression:
+    """A logistic regression that starts where it ended on the benchmark's pictures."""
+    model = LogisticRegression(optimizer=optim.SGD(LEARNING_RATE), intercept_lr=LEARNING_RATE)
+    set_weights(model, np.array(WARM_START))
+    return model
+
+
+def classifier_of(path: str) -> LogisticRegression:
+    """Build the classifier named by import path; it must be a linear one with log loss, so that serving can gather it.
+
+    Raises:
+        ConfigurationError: no such class, or one without linear weights.
+    """
+    if path == "river.linear_model.LogisticRegression":
+        return default_classifier()
+    module, _, name = path.rpartition(".")
+    try:
+        model = getattr(importlib.import_module(module), name)()
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise ConfigurationError(f"calibrator {path!r}: expected the import path of a class; {error}") from error
+    if not isinstance(model, LogisticRegression):
+        raise ConfigurationError(f"calibrator {path!r}: expected a river LogisticRegression; choose another class")
+    return model
+
+
+def set_weights(model: LogisticRegression, values: Float64) -> None:
+    """Put FEATURES' weights and the intercept [5] into a river model."""
+    model._weights.update(dict(zip(FEATURES, (float(value) for value in values[:4]), strict=True)))
+    model.intercept = float(values[4])
+
+
+def weights_of(model: LogisticRegression) -> list[float]:
+    """FEATURES' weights and the intercept of a river model."""
+    weights: dict[str, Any] = model.weights
+    return [float(weights.get(name, 0.0)) for name in FEATURES] + [float(model.intercept)]
+
+
+class Calibrators:
+    """The shared classifier and those of the tags that have earned one."""
+
+    def __init__(self, shared: LogisticRegression) -> None:
+        self.shared = shared
+        self.own: dict[int, LogisticRegression] = {}
+        self.positives: dict[int, int] = {}
+
+    def learn(self, row: int, features: dict[str, float], truth: bool, weight: float) -> None:
+        """Show one judged pair of image and tag to the tag's classifier and to the shared one."""
+        own = self.own.get(row)
+        if own is not None:
+            own.learn_one(features, truth, w=weight)
+        elif truth:
+            self.positives[row] = seen = self.positives.get(row, 0) + 1
+            if seen >= OWN_AFTER:
+                self.own[row] = copy.deepcopy(self.shared)
+        self.shared.learn_one(features, truth, w=weight)
+
+    def array(self, rows: int) -> Float64:
+        """Weights and intercepts [T, 5] of tags 0 .. rows - 1."""
+        table = np.tile(np.array(weights_of(self.shared)), (rows, 1))
+        for row, model in self.own.items():
+            table[row] = weights_of(model)
+        return table
+
+
+def log_odds(table: Float32, priors: Float32, ridge: Float32, kriging: Float32) -> Float32:
+    """Raw scores [B, T] of evidence [B, T] under calibrators [T, 5] and priors [T]; overwrites `ridge`."""
+    ridge *= table[:, 0]
+    slope = table[:, 1] + table[:, 2] / np.sqrt(priors)
+    ridge += kriging * slope
+    ridge += table[:, 3] * np.log(priors / (1 - priors)) + table[:, 4]
+    return ridge
+
+
+def features_of(ridge: float, kriging: float, prior: float) -> dict[str, float]:
+    """The dict that a river classifier learns from."""
+    root = float(np.sqrt(prior))
+    return dict(zip(FEATURES, (ridge, kriging, kriging / root, float(np.log(prior / (1 - prior)))), strict=True))
+
+
+def prior_of(counts: Float64, images: int) -> Float32:
+    """Share of the labelled images that carry each tag [T], kept off 0 and 1 by half an image."""
+    prior: Float32 = ((counts + 0.5) / (images + 1.0)).astype(np.float32)
+    return prior

@@ -1,0 +1,60 @@
+"""What the tag learner is told: examples of tagged images, and operations on the tags themselves.
+
+Both travel on one totally ordered log; the learner's state is a function of that log.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from models.tagging.arrays import Int16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Example:
+    """Tags were put on or taken off one image.
+
+    Attributes:
+        image_id: the image.
+        vector: its quantised embedding [D], or None when the learner knows it already. One that differs from the known
+            one replaces it: the image was posted anew.
+        added: tags put on the image, as people wrote them.
+        removed: tags taken off.
+        complete: True says that the tag list is exhaustive, so the image counts as labelled even without tags; False
+            withdraws that; None says nothing.
+        deleted: the image is gone, with everything learned from it; the other fields are not read.
+    """
+
+    image_id: str
+    vector: Int16 | None = None
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    complete: bool | None = None
+    deleted: bool = False
+
+
+SurgeryKind = Literal["merge", "split", "rename", "alias", "forget", "imply", "undo"]
+
+
+@dataclass(frozen=True, slots=True)
+class Surgery:
+    """An operation on tags, applied in log order like any example.
+
+    Attributes:
+        surgery_id: its name on the log; `undo` names the operation it takes back.
+        kind: merge (`tags` become `into`), split (`images` that carry `tags[0]` carry `into` instead), rename (`tags[0]`
+            is called `into` from now on), alias (`tags` are other spellings of `into`), forget (`tags` are taken off
+            every image), imply (`tags[0]` implies `into` at prediction), undo (takes back `target`).
+        tags: the tags operated on.
+        into: the tag that results.
+        images: the images a split moves.
+        target: the `surgery_id` an undo takes back.
+    """
+
+    surgery_id: str
+    kind: SurgeryKind
+    tags: tuple[str, ...] = ()
+    into: str = ""
+    images: tuple[str, ...] = ()
+    target: str = ""

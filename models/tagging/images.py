@@ -1,0 +1,107 @@
+"""What the learner remembers of each image: its vector, its tags, whether the list is complete. On disk, in SQLite.
+
+This is what makes forgetting exact: what an image added to the sums can be subtracted later, to the bit. Memory stays
+bounded by the page cache, however many images there are. All calls happen inside the transaction of the store.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.tagging.arrays import Int16
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS images (
+    key INTEGER PRIMARY KEY, hash INTEGER NOT NULL, id TEXT NOT NULL, complete INTEGER NOT NULL,
+    labelled INTEGER NOT NULL, tags BLOB NOT NULL, vector BLOB);
+CREATE INDEX IF NOT EXISTS images_hash ON images (hash);
+"""
+_BATCH = 512  # parameters of one statement; a fixed number keeps it prepared
+_COLUMNS = "key, hash, id, complete, labelled, tags, vector"
+
+
+@dataclass(slots=True, eq=False)
+class ImageState:
+    """One image. `tags` are rows as written (before surgery), ascending; `key` is None until it is stored."""
+
+    image_id: str
+    hash: int
+    vector: bytes | None = None
+    tags: tuple[int, ...] = ()
+    complete: bool = False
+    labelled: bool = False
+    key: int | None = None
+
+    @property
+    def codes(self) -> Int16:
+        """The quantised vector [D]."""
+        return np.frombuffer(self.vector or b"", np.int16)
+
+
+class ImageMemory:
+    """The table of images in an open SQLite database."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        marks = ",".join("?" * _BATCH)
+        self._select = f"SELECT {_COLUMNS} FROM images WHERE hash IN ({marks})"
+
+    def fetch(self, wanted: Sequence[tuple[int, str]]) -> dict[str, ImageState]:
+        """States of the (hash, id) pairs that are known."""
+        ids = {image_id for _, image_id in wanted}
+        found: dict[str, ImageState] = {}
+        for start in range(0, len(wanted), _BATCH):
+            hashes = [key for key, _ in wanted[start : start + _BATCH]]
+            hashes.extend([hashes[-1]] * (_BATCH - len(hashes)))
+            for row in self._database.execute(self._select, hashes):
+                if row[2] in ids:
+                    found[row[2]] = _state(row)
+        return found
+
+    def write(self, states: Iterable[ImageState]) -> None:
+        """Insert or update."""
+        new, old = [], []
+        for state in states:
+            tags = array("i", state.tags).tobytes()
+            if state.key is None:
+                new.append((state.hash, state.image_id, state.complete, state.labelled, tags, state.vector))
+            else:
+                old.append((state.complete, state.labelled, tags, state.vector, state.key))
+        if new:
+            self._database.executemany(
+                "INSERT INTO images (hash, id, complete, labelled, tags, vector) VALUES (?, ?, ?, ?, ?, ?)", new
+            )
+        if old:
+            self._database.executemany(
+                "UPDATE images SET complete = ?, labelled = ?, tags = ?, vector = ? WHERE key = ?", old
+            )
+
+    def delete(self, keys: Iterable[int]) -> None:
+        """Forget images."""
+        self._database.executemany("DELETE FROM images WHERE key = ?", [(key,) for key in keys])
+
+    def smallest(self, count: int, above: int = -1) -> list[ImageState]:
+        """The `count` labelled images with the smallest hashes above a bound, ascending."""
+        rows = self._database.execute(
+            f"SELECT {_COLUMNS} FROM images WHERE hash > ? AND labelled ORDER BY hash, id LIMIT ?", (above, count)
+        )
+        return [_state(row) for row in rows]
+
+    def scan(self) -> Iterator[ImageState]:
+        """Every image, in no order that matters."""
+        for row in self._database.execute(f"SELECT {_COLUMNS} FROM images"):
+            yield _state(row)
+
+    def count(self) -> int:
+        """Images remembered, labelled or not."""
+        return int(self._database.execute("SELECT COUNT(*) FROM images").fetchone()[0])
+
+
+def _state(row: tuple[int, int, str, int, int, bytes, bytes | None]) -> ImageState:
+    key, hashed, image_id, complete, labelled, tags, vector = row
+    return ImageState(image_id, hashed, vector, tuple(array("i", tags)), bool(complete), bool(labelled), key)

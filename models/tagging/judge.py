@@ -1,0 +1,129 @@
+"""The float work that learning depends on: predict a sample of examples as if they had never been seen, then learn.
+
+What a sample contributed to the sums is taken out again, exactly, before its evidence is computed: no example sees
+itself or its sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve  # type: ignore[import-untyped]
+
+from models.quantise import SCALE
+from models.tagging.arrays import Bool, Float32, Float64, Int16, Int64
+from models.tagging.calibrate import Calibrators, features_of, log_odds, prior_of
+from models.tagging.images import ImageState
+from models.tagging.ledger import Ledger
+from models.tagging.neighbours import kriging_weights, nearest
+from models.tagging.progress import Progress
+from models.tagging.reference import image_hash, unit
+
+NEGATIVES = 2.0  # negatives shown to the calibrators for each expected positive, drawn where the prediction is high
+ROWS = 4096  # rows of C turned to float32 at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Leave-sample-out evidence of B images for K known tags."""
+
+    rows: Int64
+    truth: Bool
+    ridge: Float32
+    kriging: Float32
+    priors: Float32
+
+
+class Judge:
+    """Computes leave-sample-out evidence and feeds calibrators and evaluation."""
+
+    def __init__(self, ledger: Ledger, calibrators: Calibrators, progress: Progress, *, ridge_lambda: float, k: int):
+        self.ledger = ledger
+        self.calibrators = calibrators
+        self.progress = progress
+        self._ridge_lambda = ridge_lambda
+        self._k = k
+
+    def judge(self, image_ids: Sequence[str], seed: int) -> None:
+        """Predict, book, learn; `seed` names the log position, from which the drawn negatives follow."""
+        evidence = self.evidence(image_ids)
+        if evidence is None:
+            return
+        table = self.calibrators.array(len(self.ledger.sums.counts))[evidence.rows].astype(np.float32)
+        raw = log_odds(table, evidence.priors, evidence.ridge.copy(), evidence.kriging)
+        self.progress.grow(len(self.ledger.sums.counts))
+        self.progress.judge(evidence.rows, evidence.truth, raw)
+        self._learn(evidence, raw, np.random.default_rng([20, seed]))
+
+    def evidence(self, image_ids: Sequence[str]) -> Evidence | None:
+        """Evidence for those of the images that are labelled; None when nothing else was learned yet."""
+        ledger = self.ledger
+        states = self._labelled(image_ids)
+        if not states or ledger.sums.images <= len(states):
+            return None
+        vectors = ledger.vectors(states)
+        pairs = [(index, row) for index, state in enumerate(states) for row in ledger.tags_of(state)]
+        owners, tags = np.array(pairs, np.int64).reshape(-1, 2).T
+        counts = ledger.sums.counts - np.bincount(tags, minlength=len(ledger.sums.counts))
+        images = ledger.sums.images - len(states)
+        rows = np.flatnonzero(counts > 0)
+        if not rows.size:
+            return None
+        priors = prior_of(counts.astype(np.float64), images)
+        truth = np.zeros((len(states), len(counts)), np.bool_)
+        truth[owners, tags] = True
+        ridge = self._ridge(vectors, owners, tags, counts / images)
+        kriging = self._kriging(states, vectors, priors)
+        if rows.size == len(counts):
+            return Evidence(rows, truth, ridge, kriging, priors)
+        return Evidence(rows, truth[:, rows], ridge[:, rows], kriging[:, rows], priors[rows])
+
+    def _labelled(self, image_ids: Sequence[str]) -> list[ImageState]:
+        unique = list(dict.fromkeys(image_ids))
+        known = self.ledger.memory.fetch([(image_hash(image_id), image_id) for image_id in unique])
+        return [known[image_id] for image_id in unique if image_id in known and known[image_id].labelled]
+
+    def _ridge(self, vectors: Int16, owners: Int64, tags: Int64, share: Float64) -> Float32:
+        sums = self.ledger.sums
+        gram, total, _ = sums.without(vectors)
+        regular = gram / float(SCALE) ** 2
+        regular[np.diag_indices_from(regular)] += self._ridge_lambda
+        exact = vectors.astype(np.float64) / SCALE
+        towards = cho_solve(cho_factor(regular, lower=True), exact.T).T  # [B, D]
+        scaled = (towards / SCALE).astype(np.float32)
+        scores = np.empty((len(vectors), len(share)), np.float32)
+        for start in range(0, sums.rows, ROWS):
+            part = slice(start, min(start + ROWS, sums.rows))
+            np.matmul(scaled, sums.tags[part].astype(np.float32).T, out=scores[:, part])
+        own = (towards @ exact.T).astype(np.float32)  # what each sampled image added to the scores of the others
+        np.subtract.at(scores.T, tags, own.T[owners])
+        scores -= np.outer(towards @ (total / SCALE), share).astype(np.float32)
+        return scores
+
+    def _kriging(self, states: Sequence[ImageState], vectors: Int16, priors: Float32) -> Float32:
+        reference = self.ledger.reference.freeze()
+        queries = vectors.astype(np.float32)
+        without = self.ledger.reference.slots([state.hash for state in states])
+        slots = nearest(reference, queries, self._k, without)
+        if not slots.shape[1]:
+            return np.tile(priors, (len(states), 1))
+        weights = kriging_weights(unit(reference.vectors.take(slots)), unit(queries))
+        evidence = np.outer(1 - weights.sum(axis=1), priors).astype(np.float32)
+        owner, rows = reference.tags_of(slots.reshape(-1))
+        np.add.at(evidence, (owner // slots.shape[1], rows), weights.reshape(-1)[owner])
+        return evidence
+
+    def _learn(self, evidence: Evidence, raw: Float32, random: np.random.Generator) -> None:
+        drawn_with = np.minimum(NEGATIVES / (1 + np.exp(-raw)), 1.0)
+        shown = evidence.truth | (random.random(raw.shape, np.float32) < drawn_with)
+        for image, column in zip(*np.nonzero(shown), strict=True):
+            truth = bool(evidence.truth[image, column])
+            features = features_of(
+                float(evidence.ridge[image, column]),
+                float(evidence.kriging[image, column]),
+                float(evidence.priors[column]),
+            )
+            weight = 1.0 if truth else 1.0 / float(drawn_with[image, column])
+            self.calibrators.learn(int(evidence.rows[column]), features, truth, weight)

@@ -1,0 +1,108 @@
+"""Prequential evaluation: every judged example is predicted first and learned after (Dawid 1984; Gama et al. 2013).
+
+LRAP and P@5 are means over judged images; average precision, thresholds and calibration error come from histograms of
+predicted log-odds, overall and per tag, so that memory is bounded by tags. Only tags known before the example count.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.evaluate import label_ranking_average_precision, precision_at
+from models.tagging.arrays import Bool, Float32, Float64, Int64
+
+BINS = 24  # of log-odds; half a unit wide, from a probability of 0.0006 up to 0.99
+EDGES: Float64 = np.linspace(-7.0, 4.5, BINS)[1:]
+PSEUDO_POSITIVES = 5.0  # how many positives of the average tag a tag's threshold starts with
+POSITIVE, ALL, MASS = 0, 1, 2  # planes of a histogram: true pairs, pairs, sum of probabilities
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Running figures over all judged images."""
+
+    images: int
+    lrap: float
+    p_at_5: float
+    micro_ap: float
+    macro_ap: float
+    ece: float
+
+
+class Progress:
+    """Counts of the running evaluation."""
+
+    def __init__(self) -> None:
+        self.images = 0
+        self.lrap = 0.0
+        self.p_at_5 = 0.0
+        self._tags: Float64 = np.zeros((0, 3, BINS))
+
+    @property
+    def tags(self) -> Float64:
+        """Histograms [T, 3, BINS] per tag."""
+        return self._tags
+
+    def grow(self, rows: int) -> None:
+        """Make room for `rows` tags."""
+        if rows > len(self._tags):
+            grown = np.zeros((rows, 3, BINS))
+            grown[: len(self._tags)] = self._tags
+            self._tags = grown
+
+    def restore(self, histograms: Float64) -> None:
+        """Put back what `tags` gave."""
+        self._tags = histograms
+
+    def judge(self, rows: Int64, truth: Bool, log_odds: Float32) -> None:
+        """Book predictions [B, K] of the known tags `rows` [K]."""
+        self.images += len(truth)
+        self.lrap += len(truth) * label_ranking_average_precision(truth, log_odds)
+        self.p_at_5 += len(truth) * precision_at(truth, log_odds, 5)
+        probabilities = 1 / (1 + np.exp(-log_odds.astype(np.float64)))
+        bins = np.searchsorted(EDGES, log_odds)
+        flat = (rows[None, :] * BINS + bins).reshape(-1)
+        size = len(self._tags) * BINS
+        for plane, weights in (
+            (POSITIVE, truth.astype(np.float64)),
+            (ALL, np.ones(truth.shape)),
+            (MASS, probabilities),
+        ):
+            self._tags[:, plane] += np.bincount(flat, weights.reshape(-1), size).reshape(-1, BINS)
+
+    def quality(self) -> Quality:
+        """The running figures; NaN before the first judged image."""
+        images = self.images or float("nan")
+        whole = self._tags.sum(axis=0, keepdims=True)
+        per_tag = average_precisions(self._tags)
+        macro = float(np.nanmean(per_tag)) if np.isfinite(per_tag).any() else float("nan")
+        pairs = max(whole[0, ALL].sum(), 1.0)
+        ece = float(np.abs(whole[0, POSITIVE] - whole[0, MASS]).sum() / pairs)
+        micro = float(average_precisions(whole)[0])
+        return Quality(self.images, self.lrap / images, self.p_at_5 / images, micro, macro, ece)
+
+
+def average_precisions(histograms: Float64) -> Float64:
+    """Average precision [T] of tags with histograms [T, 3, BINS]; pairs in one bin are ties. NaN without positives."""
+    hits = np.cumsum(histograms[:, POSITIVE, ::-1], axis=1)
+    seen = np.cumsum(histograms[:, ALL, ::-1], axis=1)
+    precision = hits / np.maximum(seen, 1.0)
+    steps = np.diff(hits, axis=1, prepend=0.0)
+    total = hits[:, -1]
+    result: Float64 = np.where(total > 0, (steps * precision).sum(axis=1) / np.maximum(total, 1.0), np.nan)
+    return result
+
+
+def thresholds(histograms: Float64) -> Float32:
+    """For each tag the probability [T] from which on predicting it maximises F1 so far, smoothed by the average tag."""
+    whole = histograms.sum(axis=0)
+    positives = max(whole[POSITIVE].sum(), 1.0)
+    smooth = histograms[:, :2] + whole[None, :2] * (PSEUDO_POSITIVES / positives)
+    hits = np.cumsum(smooth[:, POSITIVE, ::-1], axis=1)[:, ::-1]
+    seen = np.cumsum(smooth[:, ALL, ::-1], axis=1)[:, ::-1]
+    f1 = 2 * hits / np.maximum(seen + hits[:, :1], 1e-9)
+    lower = np.concatenate([[-np.inf], EDGES])
+    best: Float32 = (1 / (1 + np.exp(-lower[np.argmax(f1, axis=1)]))).astype(np.float32)
+    return best

@@ -1,0 +1,121 @@
+"""From sums to snapshots: which rows to solve now, which in the background, and what to share with the last version.
+
+Serving may solve whenever it likes: nothing here flows back into what is learned.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+from models.tagging.arrays import Float32, Int64
+from models.tagging.calibrate import Calibrators
+from models.tagging.chunks import Chunks, CopyOnWrite
+from models.tagging.ledger import Ledger
+from models.tagging.progress import Progress, average_precisions, thresholds
+from models.tagging.snapshot import Columns, Snapshot
+from models.tagging.solve import Factor, factorise, solve_rows
+
+STALE = 0.05  # a row is solved again when its count moved by this share, everything when the images did
+AT_ONCE = 4096  # rows solved within a call: 15 ms on two cores
+
+
+class Publisher:
+    """Makes snapshots of a learner; called from the learner's thread only."""
+
+    def __init__(
+        self, ledger: Ledger, calibrators: Calibrators, progress: Progress, ridge_lambda: float, k: int
+    ) -> None:
+        self._ledger = ledger
+        self._calibrators = calibrators
+        self._progress = progress
+        self._lambda = ridge_lambda
+        self._last = Snapshot.empty(ledger.dimension, k)
+        self._weights = CopyOnWrite(self._last.ridge)
+        self._solved: Int64 = np.empty(0, np.int64)  # counts at which each row was solved
+        self._factor: Factor | None = None
+        self._thread: ThreadPoolExecutor | None = None
+        self._running: Future[tuple[Factor, Int64, Float32]] | None = None
+
+    def snapshot(self, wait: bool = False) -> Snapshot:
+        """The next version; `wait` solves everything first instead of in the background."""
+        self._collect(wait)
+        self._solve(wait)
+        ledger, counts = self._ledger, self._ledger.sums.counts.copy()
+        histograms = np.zeros((len(counts), *self._progress.tags.shape[1:]))
+        histograms[: len(self._progress.tags)] = self._progress.tags
+        columns = Columns(
+            counts=counts,
+            first_seen=np.array(ledger.vocabulary.first_seen, np.int64),
+            table=self._calibrators.array(len(counts)).astype(np.float32),
+            thresholds=thresholds(histograms),
+            quality=average_precisions(histograms).astype(np.float32),
+            drift=np.zeros(len(counts), np.int64),
+            hidden=np.zeros(len(counts), np.bool_),
+        )
+        self._last = Snapshot(
+            version=self._last.version + 1,
+            images=ledger.sums.images,
+            names=tuple(ledger.vocabulary.names),
+            columns=columns,
+            ridge=self._weights.freeze(),
+            reference=ledger.reference.freeze(),
+            neighbours=self._last.neighbours,
+        )
+        return self._last
+
+    def _solve(self, wait: bool) -> None:
+        sums = self._ledger.sums
+        counts = sums.counts
+        self._weights.resize(len(counts))
+        self._solved = np.concatenate([self._solved, np.zeros(len(counts) - len(self._solved), np.int64)])
+        solved_with = self._factor.images if self._factor is not None else 0
+        if self._factor is None or abs(sums.images - solved_with) > STALE * solved_with:
+            if wait or len(counts) <= AT_ONCE:
+                self._factor = self._new_factor()
+                self._solved[:] = -1
+            elif self._running is None:
+                self._start()
+        if self._factor is None:
+            self._factor = self._new_factor()
+        moved = np.flatnonzero(np.abs(counts - self._solved) > STALE * np.maximum(self._solved, 0))
+        rows = moved if wait else moved[np.argsort(self._solved[moved], kind="stable")[:AT_ONCE]]
+        if rows.size:
+            self._weights.write(rows, solve_rows(self._factor, sums.tags[rows], counts[rows]))
+            self._solved[rows] = counts[rows]
+
+    def _new_factor(self) -> Factor:
+        sums = self._ledger.sums
+        return factorise(sums.gram.astype(np.float64), sums.total.astype(np.float64), sums.images, self._lambda)
+
+    def _start(self) -> None:
+        sums = self._ledger.sums
+        gram, total, images = sums.gram.astype(np.float64), sums.total.astype(np.float64), sums.images
+        tags, counts = sums.tags.copy(), sums.counts.copy()
+
+        def solve() -> tuple[Factor, Int64, Float32]:
+            factor = factorise(gram, total, images, self._lambda)
+            return factor, counts, solve_rows(factor, tags, counts)
+
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="tag-solve")
+        self._running = self._thread.submit(solve)
+
+    def _collect(self, wait: bool) -> None:
+        if self._running is None or not (wait or self._running.done()):
+            return
+        self._factor, counts, weights = self._running.result()
+        self._running = None
+        self._solved[: len(counts)] = counts
+        fresh = CopyOnWrite(Chunks.of(weights))
+        fresh.resize(len(self._solved))
+        newer = np.arange(len(counts), len(self._solved))
+        if newer.size:
+            fresh.write(newer, self._weights.freeze().take(newer))
+        self._weights = fresh
+
+    def close(self) -> None:
+        """Stop the background thread, if there is one."""
+        if self._thread is not None:
+            self._thread.shutdown(wait=True)

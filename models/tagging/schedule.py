@@ -1,0 +1,41 @@
+"""Which examples the calibrators and the running evaluation look at: a function of the position in the log alone.
+
+The log is cut into blocks; of each block the first examples are the sample. Early on the sample is everything, later
+one in 128: evidence for one example costs as much as the sums of fifty. The sample of a block is judged as soon as its
+last example is there, with evidence from which all of the sample was taken out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """From position `start` on, blocks of `block` examples of which the first `sample` count."""
+
+    start: int
+    block: int
+    sample: int
+
+
+STAGES = (Stage(0, 64, 64), Stage(4096, 512, 64), Stage(32_768, 8192, 64))
+
+
+def stage_at(position: int, stages: tuple[Stage, ...] = STAGES) -> Stage:
+    """The rule in force at a position, counted from the first example ever learned."""
+    return next(stage for stage in reversed(stages) if stage.start <= position)
+
+
+def sample_left(position: int, stages: tuple[Stage, ...] = STAGES) -> int:
+    """How many examples from `position` on belong to a sample; 0 when this one does not."""
+    stage = stage_at(position, stages)
+    return max(stage.sample - (position - stage.start) % stage.block, 0)
+
+
+def until_next_sample(position: int, stages: tuple[Stage, ...] = STAGES) -> int:
+    """How many examples from `position` on belong to no sample; 0 when this one does."""
+    if sample_left(position, stages):
+        return 0
+    stage = stage_at(position, stages)
+    return stage.block - (position - stage.start) % stage.block

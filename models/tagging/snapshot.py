@@ -1,0 +1,264 @@
+"""What serving needs of the learner: an immutable version, swapped atomically, safe to use from many threads.
+
+Equal to what the learner itself would say: ridge weights, calibrators gathered from river, and the reference set.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from models.errors import UsageError
+from models.quantise import SCALE
+from models.tagging import delta as wire
+from models.tagging.arrays import Bool, Float32, Int64
+from models.tagging.calibrate import log_odds, prior_of
+from models.tagging.chunks import Chunks
+from models.tagging.names import normalise_tag
+from models.tagging.neighbours import NEIGHBOURS, kriging_weights, nearest, top
+from models.tagging.reference import Reference, unit
+
+BATCH = 64  # images predicted at a time: 8 MB of scores at 30,000 tags, which stays in the cache
+FLOOR = np.float32(-30.0)  # log-odds of a tag that is not served
+
+
+@dataclass(frozen=True, slots=True)
+class TagRow:
+    """What is known of a tag.
+
+    Attributes:
+        name: its one spelling.
+        count: images that carry it.
+        first_seen: log position of its first use.
+        quality: running average precision; NaN before it was judged.
+        drift: drift events so far.
+        threshold: the probability from which on predicting it has maximised F1 so far.
+    """
+
+    name: str
+    count: int
+    first_seen: int
+    quality: float
+    drift: int
+    threshold: float
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Numbers per tag, each [T] but for `table` [T, 5]."""
+
+    counts: Int64
+    first_seen: Int64
+    table: Float32
+    thresholds: Float32
+    quality: Float32
+    drift: Int64
+    hidden: Bool
+
+    @classmethod
+    def empty(cls) -> Columns:
+        """Of no tag."""
+        whole, real = np.empty(0, np.int64), np.empty(0, np.float32)
+        return cls(whole, whole, np.empty((0, 5), np.float32), real, real, whole, np.empty(0, np.bool_))
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """One version of everything learned about tags.
+
+    Attributes:
+        version: grows with every snapshot of a learner.
+        images: labelled images behind it.
+        names: of the tags, by row.
+        columns: numbers per tag.
+        ridge: ridge weights, float32 [T, D].
+        reference: labelled images that neighbours are looked up among.
+        implied: pairs of rows (tag, what it implies).
+        aliases: other spellings and former names, to rows.
+        neighbours: how many neighbours give evidence.
+    """
+
+    version: int
+    images: int
+    names: tuple[str, ...]
+    columns: Columns
+    ridge: Chunks
+    reference: Reference
+    implied: tuple[tuple[int, int], ...] = ()
+    aliases: tuple[tuple[str, int], ...] = ()
+    neighbours: int = NEIGHBOURS
+
+    @classmethod
+    def empty(cls, dimension: int, neighbours: int = NEIGHBOURS) -> Snapshot:
+        """Version 0, which knows nothing."""
+        nothing = Chunks.of(np.empty((0, dimension), np.float32))
+        reference = Reference(nothing, Chunks.of(np.empty(0, np.int64)), ())
+        return cls(0, 0, (), Columns.empty(), nothing, reference, neighbours=neighbours)
+
+    @property
+    def dimension(self) -> int:
+        """Numbers in an embedding."""
+        return int(self.ridge.empty.shape[1])
+
+    @cached_property
+    def priors(self) -> Float32:
+        """Share of the labelled images that carry each tag [T]."""
+        return prior_of(self.columns.counts.astype(np.float64), self.images)
+
+    @cached_property
+    def _row(self) -> dict[str, int]:
+        served = {name: row for row, name in enumerate(self.names) if not self.columns.hidden[row]}
+        return {**dict(self.aliases), **served}
+
+    @cached_property
+    def _hidden(self) -> Int64:
+        return np.flatnonzero(self.columns.hidden | (self.columns.counts == 0))
+
+    def row(self, tag: str) -> int:
+        """Row of a tag.
+
+        Raises:
+            UsageError: no such tag.
+        """
+        row = self._row.get(tag)
+        row = self._row.get(normalise_tag(tag)) if row is None else row
+        if row is None:
+            raise UsageError(f"tag {tag!r}: expected one that was used before; `mekiki tags list` shows them")
+        return row
+
+    def weights(self, tag: str) -> Float32:
+        """Ridge weights [D] of a tag: as a query they find its images. Raises UsageError for an unknown one."""
+        found: Float32 = self.ridge.take(np.array([self.row(tag)]))[0]
+        return found
+
+    def find_neighbours(self, vectors: Float32) -> Int64:
+        """Slots [B, k] in the reference set of the labelled images most alike to unit vectors [B, D]."""
+        return nearest(self.reference, _codes(vectors), self.neighbours)
+
+    def log_odds(self, vectors: Float32, neighbours: Int64 | None = None) -> Float32:
+        """Calibrated log-odds [B, T] of every tag for unit vectors [B, D], with all evidence.
+
+        Args:
+            vectors: unit length.
+            neighbours: what `find_neighbours` gave for them; looked up when None.
+        """
+        if not self.names:
+            return np.empty((len(vectors), 0), np.float32)
+        codes = _codes(vectors)
+        slots = nearest(self.reference, codes, self.neighbours) if neighbours is None else neighbours
+        ridge = self.ridge.times(unit(codes))
+        kriging = self._kriging(unit(codes), slots)
+        raw = log_odds(self.columns.table, self.priors, ridge, kriging)
+        raw[:, self._hidden] = FLOOR
+        for tag, into in self.implied:
+            np.maximum(raw[:, into], raw[:, tag], out=raw[:, into])
+        return raw
+
+    def _kriging(self, queries: Float32, slots: Int64) -> Float32:
+        if not slots.shape[1]:
+            return np.tile(self.priors, (len(queries), 1))
+        weights = kriging_weights(unit(self.reference.vectors.take(slots)), queries)
+        evidence = np.multiply.outer(1 - weights.sum(axis=1), self.priors).astype(np.float32)
+        owner, rows = self.reference.tags_of(slots.reshape(-1))
+        np.add.at(evidence, (owner // slots.shape[1], rows), weights.reshape(-1)[owner])
+        return evidence
+
+    def probabilities(self, vectors: Float32, neighbours: Int64 | None = None) -> Float32:
+        """Calibrated probabilities [B, T] of every tag for unit vectors [B, D]; see `log_odds`."""
+        result = np.empty((len(vectors), len(self.names)), np.float32)
+        for start in range(0, len(vectors), BATCH):
+            part = slice(start, start + BATCH)
+            result[part] = _sigmoid(self.log_odds(vectors[part], None if neighbours is None else neighbours[part]))
+        return result
+
+    def predict(self, vectors: Float32, limit: int = 10) -> list[list[tuple[str, float]]]:
+        """The `limit` most probable tags of each unit vector [B, D], best first."""
+        result = []
+        for start in range(0, len(vectors), BATCH):
+            raw = self.log_odds(vectors[start : start + BATCH])
+            for scores, best in zip(raw, top(raw, min(limit, raw.shape[1])), strict=True):
+                chances = _sigmoid(scores[best])
+                pairs = zip(best, chances, scores[best], strict=True)
+                result.append([(self.names[row], float(chance)) for row, chance, score in pairs if score > FLOOR])
+        return result
+
+    def score(self, tag: str, vectors: Float32) -> Float32:
+        """Calibrated probability [B] of one tag for unit vectors [B, D], with all evidence.
+
+        Raises:
+            UsageError: no such tag.
+        """
+        rows = [self.row(tag)]
+        rows += [source for source, into in self.implied if into == rows[0]]
+        codes = _codes(vectors)
+        slots = nearest(self.reference, codes, self.neighbours)
+        ridge = unit(codes) @ self.ridge.take(np.array(rows)).T
+        kriging = self._kriging(unit(codes), slots)[:, rows]
+        return _sigmoid(log_odds(self.columns.table[rows], self.priors[rows], ridge, kriging).max(axis=1))
+
+    def tags(self, limit: int | None = None, prefix: str = "") -> list[TagRow]:
+        """Tags with this beginning, the most used first."""
+        begins = normalise_tag(prefix) if prefix.strip() else ""
+        known = [row for row, name in enumerate(self.names) if name.startswith(begins) and not self.columns.hidden[row]]
+        counts = self.columns.counts
+        known.sort(key=lambda row: (-int(counts[row]), self.names[row]))
+        return [self.tag_row(row) for row in known[:limit]]
+
+    def tag_row(self, row: int) -> TagRow:
+        """What is known of the tag in a row."""
+        of = self.columns
+        return TagRow(
+            self.names[row],
+            int(of.counts[row]),
+            int(of.first_seen[row]),
+            float(of.quality[row]),
+            int(of.drift[row]),
+            float(of.thresholds[row]),
+        )
+
+    def delta(self, since: Snapshot) -> bytes:
+        """What changed after an older version, as safetensors; `since.apply` makes this version of it."""
+        return wire.encode(self, since)
+
+    def apply(self, data: bytes) -> Snapshot:
+        """The version that a delta since this one leads to.
+
+        Raises:
+            CheckpointError: damaged, of a newer format, or a delta since another version.
+        """
+        return wire.decode(data, self)
+
+    def save(self, path: Path) -> None:
+        """Write the whole version as one safetensors file, complete or not at all."""
+        temporary = path.with_name(f".{path.name}.part")
+        temporary.write_bytes(self.delta(Snapshot.empty(self.dimension, self.neighbours)))
+        temporary.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Snapshot:
+        """Read what `save` wrote.
+
+        Raises:
+            CheckpointError: damaged, of a newer format, or a delta.
+        """
+        return wire.decode(path.read_bytes(), None)
+
+    def fingerprint(self) -> str:
+        """SHA-256 over the content: equal for equal versions however they came about."""
+        return hashlib.sha256(self.delta(Snapshot.empty(self.dimension, self.neighbours))).hexdigest()
+
+
+def _codes(vectors: Float32) -> Float32:
+    codes: Float32 = np.rint(vectors * np.float32(SCALE))
+    return codes
+
+
+def _sigmoid(raw: Float32) -> Float32:
+    result: Float32 = np.exp(-raw)
+    result += 1
+    np.reciprocal(result, out=result)
+    return result

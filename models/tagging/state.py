@@ -1,0 +1,105 @@
+"""The learner's state as JSON facts and arrays, and back; what the store writes beside C and the images."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from models.errors import CheckpointError
+from models.tagging.arrays import Float64
+from models.tagging.calibrate import default_classifier, set_weights, weights_of
+from models.tagging.chunks import Array
+
+if TYPE_CHECKING:
+    from models.tagging.tagger import Tagger
+
+SETTINGS = ("dimension", "ridge_lambda", "neighbours", "reference_size", "classifier")
+
+
+def dump(tagger: Tagger) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Everything but C and the images."""
+    sums, words, of_all = tagger.ledger.sums, tagger.ledger.vocabulary, tagger.calibrators
+    facts = {
+        "settings": {name: getattr(tagger, name) for name in SETTINGS},
+        "learned": tagger.learned,
+        "next_position": tagger.next_position,
+        "pending": tagger.pending,
+        "images": sums.images,
+        "names": words.names,
+        "first_seen": words.first_seen,
+        "judged": [tagger.progress.images, tagger.progress.lrap, tagger.progress.p_at_5],
+    }
+    own = sorted(of_all.own)
+    arrays = {
+        "gram": sums.gram,
+        "total": sums.total,
+        "histograms": tagger.progress.tags,
+        "shared": np.array(_model(of_all.shared)),
+        "own_rows": np.array(own, np.int64),
+        "own": np.array([_model(of_all.own[row]) for row in own]).reshape(-1, 6),
+        "positives": np.array(sorted(of_all.positives.items()), np.int64).reshape(-1, 2),
+    }
+    return facts, arrays
+
+
+def load(tagger: Tagger, facts: dict[str, Any], arrays: dict[str, Array]) -> None:
+    """Put back what `dump` gave.
+
+    Raises:
+        CheckpointError: the state was learned with other settings.
+    """
+    for name in SETTINGS:
+        if facts["settings"][name] != getattr(tagger, name):
+            raise CheckpointError(
+                f"setting {name} {getattr(tagger, name)!r}: expected {facts['settings'][name]!r}, with which this state "
+                "was learned; change it back, or learn anew from the log"
+            )
+    sums, words, of_all = tagger.ledger.sums, tagger.ledger.vocabulary, tagger.calibrators
+    tagger.learned, tagger.next_position = facts["learned"], facts["next_position"]
+    tagger.pending = list(facts["pending"])
+    for name, position in zip(facts["names"], facts["first_seen"], strict=True):
+        words.add(name, position)
+    sums.grow(len(words))
+    sums.images, sums.gram, sums.total = facts["images"], arrays["gram"], arrays["total"]
+    tagger.progress.images, tagger.progress.lrap, tagger.progress.p_at_5 = facts["judged"]
+    tagger.progress.restore(arrays["histograms"])
+    of_all.shared = _restored(arrays["shared"])
+    of_all.own = {int(row): _restored(values) for row, values in zip(arrays["own_rows"], arrays["own"], strict=True)}
+    of_all.positives = {int(row): int(count) for row, count in arrays["positives"]}
+
+
+def _model(model: Any) -> list[float]:
+    return [*weights_of(model), float(model.optimizer.n_iterations)]
+
+
+def _restored(values: Float64) -> Any:
+    model = default_classifier()
+    set_weights(model, values[:5])
+    model.optimizer.n_iterations = int(values[5])
+    return model
+
+
+def digest(tagger: Tagger) -> str:
+    """SHA-256 over the whole state, images included: equal when, and only when, every bit of it is."""
+    facts, arrays = dump(tagger)
+    result = hashlib.sha256(json.dumps(facts, ensure_ascii=False, sort_keys=True).encode())
+    sums = tagger.ledger.sums
+    for array in (*arrays.values(), sums.counts, sums.tags):
+        result.update(np.ascontiguousarray(array).tobytes())
+    for image in sorted(tagger.ledger.memory.scan(), key=lambda image: (image.hash, image.image_id)):
+        result.update(repr((image.image_id, image.vector, image.tags, image.complete, image.labelled)).encode())
+    return result.hexdigest()
+
+
+def exact_digest(tagger: Tagger) -> str:
+    """SHA-256 over the sums alone, by tag name: the same in whatever order and by whatever shards they came."""
+    sums, words = tagger.ledger.sums, tagger.ledger.vocabulary
+    result = hashlib.sha256(sums.gram.tobytes() + sums.total.tobytes() + str(sums.images).encode())
+    for row in sorted(np.flatnonzero(sums.counts).tolist(), key=lambda row: words.names[row]):
+        result.update(f"{words.names[row]} {sums.counts[row]} ".encode() + sums.tags[row].tobytes())
+    reference = tagger.ledger.reference.freeze()
+    result.update(np.sort(reference.hashes.whole()).tobytes())
+    return result.hexdigest()

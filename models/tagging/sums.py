@@ -1,0 +1,99 @@
+"""The exact part of the state: integer sums that any order, split or replay leaves bit-identical.
+
+`G = sum of x xᵀ` and `sum of x` over labelled images, and for each tag `C_t = sum of x` over the images that carry it,
+all over int16 embeddings in int64. One image adds at most 2^30 to an entry of G, so int64 has room for 8e9 images.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
+
+from models.tagging.arrays import Float64, Int16, Int32, Int64
+
+try:  # adds into C in place; the public product makes a dense copy of every touched row first (2 to 3 times slower)
+    from scipy.sparse._sparsetools import csr_matvecs  # type: ignore[import-untyped]
+except ImportError:  # pragma: no cover
+    csr_matvecs = None
+
+MAX_BLOCK = 65_536  # images a float64 product may sum at once: 2^16 * 2^30 stays far below 2^53, so it is exact
+
+
+class Sums:
+    """G, Σx, C and the counts. Rows of C grow geometrically; a row is a tag."""
+
+    def __init__(self, dimension: int) -> None:
+        self.dimension = dimension
+        self.images = 0
+        self.gram: Int64 = np.zeros((dimension, dimension), np.int64)
+        self.total: Int64 = np.zeros(dimension, np.int64)
+        self.rows = 0
+        self._tags: Int64 = np.zeros((64, dimension), np.int64)
+        self._counts: Int64 = np.zeros(64, np.int64)
+        self._dirty: Int64 = np.zeros(64, np.int64)
+
+    @property
+    def tags(self) -> Int64:
+        """C, [T, D]; a view."""
+        return self._tags[: self.rows]
+
+    @property
+    def counts(self) -> Int64:
+        """Images that carry each tag, [T]; a view."""
+        return self._counts[: self.rows]
+
+    def grow(self, rows: int) -> None:
+        """Make room for `rows` tags in all."""
+        if rows > len(self._tags):
+            capacity = max(rows, len(self._tags) * 3 // 2)
+            for name in ("_tags", "_counts", "_dirty"):
+                old = getattr(self, name)
+                new = np.zeros((capacity, *old.shape[1:]), np.int64)
+                new[: self.rows] = old[: self.rows]
+                setattr(self, name, new)
+        self.rows = max(self.rows, rows)
+
+    def add_images(self, vectors: Int16, sign: int) -> None:
+        """Count labelled images [B, D] in (sign 1) or out (sign -1)."""
+        for start in range(0, len(vectors), MAX_BLOCK):
+            block = vectors[start : start + MAX_BLOCK]
+            exact = block.astype(np.float64)
+            self.gram += sign * (exact.T @ exact).astype(np.int64)
+            self.total += sign * block.sum(axis=0, dtype=np.int64)
+        self.images += sign * len(vectors)
+
+    def add_tags(self, vectors: Int16, tags: Int32, images: Int32, signs: Int64) -> None:
+        """Count pairs (tag row, row of `vectors`, sign), each [P], into C and the counts."""
+        if not tags.size:
+            return
+        pairs = csr_matrix((signs, (tags, images)), shape=(self.rows, len(vectors)))
+        np.add.at(self._counts, tags, signs)
+        self._dirty[tags] = 1
+        if csr_matvecs is not None:
+            flat = self._tags[: self.rows].reshape(-1)
+            wide = vectors.astype(np.int64).reshape(-1)
+            shape = (self.rows, len(vectors), self.dimension)
+            csr_matvecs(*shape, pairs.indptr, pairs.indices, pairs.data, wide, flat)
+        else:  # pragma: no cover
+            touched = np.unique(tags)
+            self._tags[touched] += pairs[touched] @ vectors.astype(np.int64)
+
+    def merge(self, other: Sums, rows: Int32) -> None:
+        """Add the sums of a shard over other images; its tag i is our row `rows[i]`."""
+        self.images += other.images
+        self.gram += other.gram
+        self.total += other.total
+        np.add.at(self._tags, rows, other.tags)
+        np.add.at(self._counts, rows, other.counts)
+        self._dirty[rows] = 1
+
+    def take_dirty(self) -> Int64:
+        """Rows that changed since the last call."""
+        rows = np.flatnonzero(self._dirty)
+        self._dirty[:] = 0
+        return rows
+
+    def without(self, vectors: Int16) -> tuple[Float64, Float64, int]:
+        """Return (G, Σx, n) without these labelled images [B, D]; float64, exact below 2^53."""
+        exact = vectors.astype(np.float64)
+        return self.gram - exact.T @ exact, self.total - exact.sum(axis=0), self.images - len(vectors)

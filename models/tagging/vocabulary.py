@@ -1,0 +1,59 @@
+"""Which row a tag has. Rows are given in order of first use and never given twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from models.tagging.names import normalise_tag
+
+_CACHE = 200_000  # spellings remembered as written; cleared when full, so a flood of spellings cannot fill memory
+
+
+class Vocabulary:
+    """Names of the rows, and the log position at which each was first used."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.first_seen: list[int] = []
+        self._row: dict[str, int] = {}
+        self._as_written: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def check(self, texts: Iterable[str]) -> None:
+        """Refuse what cannot be a tag before anything is changed.
+
+        Raises:
+            PolicyError: see `normalise_tag`.
+        """
+        for text in texts:
+            if text not in self._as_written:
+                normalise_tag(text)
+
+    def find(self, text: str) -> int | None:
+        """Row of a tag as written, if it has one."""
+        row = self._as_written.get(text)
+        return row if row is not None else self._row.get(normalise_tag(text))
+
+    def row(self, text: str, position: int) -> int:
+        """Row of a tag as written; a new one gets the next row."""
+        row = self._as_written.get(text)
+        if row is not None:
+            return row
+        name = normalise_tag(text)
+        row = self._row.get(name)
+        if row is None:
+            row = self.add(name, position)
+        if len(self._as_written) >= _CACHE:
+            self._as_written.clear()
+        self._as_written[text] = row
+        return row
+
+    def add(self, name: str, position: int) -> int:
+        """Append a normalised name that has no row yet."""
+        row = len(self.names)
+        self.names.append(name)
+        self.first_seen.append(position)
+        self._row[name] = row
+        return row

@@ -1,0 +1,153 @@
+"""Laws of the tag learner: what it knows is a function of the log, to the bit."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.quantise import quantise
+from models.tagging.examples import Example
+from models.tagging.state import digest, exact_digest
+from models.tagging.store import TaggerStore
+from models.tagging.tagger import Tagger
+
+DIMENSION = 8
+TAGS = ["cat", "dog", "猫", "red panda", "👩‍👩‍👧‍👦", "tree"]
+_random = np.random.default_rng(7)
+_points = _random.standard_normal((40, DIMENSION)).astype(np.float32)
+VECTORS = quantise(_points / np.linalg.norm(_points, axis=1, keepdims=True))
+
+
+def small() -> Tagger:
+    return Tagger(dimension=DIMENSION, neighbours=5, reference_size=12)
+
+
+def tag_sets() -> st.SearchStrategy[tuple[str, ...]]:
+    return st.lists(st.sampled_from(TAGS), max_size=3, unique=True).map(tuple)
+
+
+@st.composite
+def logs(draw: st.DrawFn, max_size: int = 40) -> list[Example]:
+    """Any log over twelve images: tags put on and off, pictures replaced, images deleted and posted again."""
+    log = []
+    for _ in range(draw(st.integers(1, max_size))):
+        image = draw(st.integers(0, 11))
+        vector = VECTORS[draw(st.integers(0, len(VECTORS) - 1))] if draw(st.booleans()) else None
+        complete = draw(st.sampled_from([None, None, True, False]))
+        deleted = draw(st.integers(0, 9)) == 0
+        log.append(Example(f"image {image}", vector, draw(tag_sets()), draw(tag_sets()), complete, deleted))
+    return log
+
+
+def plain_log(seed: int, size: int) -> list[Example]:
+    """Images tagged once each, with tags that follow from the vector."""
+    random = np.random.default_rng(seed)
+    points = random.standard_normal((size, DIMENSION)).astype(np.float32)
+    codes = quantise(points / np.linalg.norm(points, axis=1, keepdims=True))
+    return [
+        Example(f"{seed}/{i}", codes[i], tuple(TAGS[t] for t in range(5) if points[i, t] > 0.8) or (TAGS[5],))
+        for i in range(size)
+    ]
+
+
+@settings(max_examples=40, deadline=None)
+@given(logs(), st.data())
+def test_arrival_batches_change_no_bit(log: list[Example], data: st.DataObject) -> None:
+    whole, parts = small(), small()
+    whole.learn_many(log, 0)
+    position = 0
+    while position < len(log):
+        step = data.draw(st.integers(1, len(log)))
+        parts.learn_many(log[position : position + step], position)
+        position += step
+    assert digest(whole) == digest(parts)
+
+
+@settings(max_examples=4, deadline=None)
+@given(st.lists(st.integers(1, 150), min_size=1, max_size=4), st.integers(0, 3))
+def test_restarts_and_batches_change_no_bit_of_calibrators_either(cuts: list[int], seed: int) -> None:
+    log = plain_log(seed, 300)
+    whole = small()
+    whole.learn_many(log, 0)
+    with tempfile.TemporaryDirectory() as folder:
+        path, position = Path(folder) / "tags.db", 0
+        for step in [*cuts, len(log)]:
+            store, tagger, _ = TaggerStore.open(path, small())
+            tagger.learn_many(log[position : position + step], position)
+            position = min(position + step, len(log))
+            store.checkpoint({"examples": position})
+            store.close()
+        store, tagger, offsets = TaggerStore.open(path, small())
+        assert offsets == {"examples": len(log)}
+        assert digest(tagger) == digest(whole)
+        assert tagger.quality() == whole.quality()
+        store.close()
+    assert whole.progress.images > 0
+
+
+@settings(max_examples=40, deadline=None)
+@given(logs(), st.data())
+def test_replayed_records_are_learned_once(log: list[Example], data: st.DataObject) -> None:
+    once, twice = small(), small()
+    once.learn_many(log, 100)
+    stop = data.draw(st.integers(1, len(log)))
+    twice.learn_many(log[:stop], 100)
+    back = data.draw(st.integers(0, stop))
+    assert twice.learn_many(log[back:], 100 + back) == len(log) - stop
+    assert digest(once) == digest(twice)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.permutations(plain_log(1, 20)))
+def test_any_order_gives_the_same_sums(log: list[Example]) -> None:
+    one, other = small(), small()
+    one.learn_many(plain_log(1, 20), 0)
+    other.learn_many(log, 0)
+    assert exact_digest(one) == exact_digest(other)
+
+
+@settings(max_examples=60, deadline=None)
+@given(logs())
+def test_state_is_that_of_the_images_as_they_are_now(log: list[Example]) -> None:
+    """Whatever happened on the way, the sums are those of a learner shown only the final picture of each image."""
+    learner, fresh = small(), small()
+    learner.learn_many(log, 0)
+    now = [
+        Example(
+            state.image_id,
+            state.codes,
+            tuple(learner.ledger.vocabulary.names[t] for t in state.tags),
+            (),
+            state.complete,
+        )
+        for state in learner.ledger.memory.scan()
+        if state.labelled
+    ]
+    fresh.learn_many(now, 0)
+    assert exact_digest(learner) == exact_digest(fresh)
+
+
+@settings(max_examples=40, deadline=None)
+@given(logs(), st.lists(st.integers(0, 39), min_size=1, max_size=8, unique=True))
+def test_deleting_images_leaves_no_trace(log: list[Example], extra: list[int]) -> None:
+    with_them, without = small(), small()
+    without.learn_many(log, 0)
+    guests = [Example(f"guest {i}", VECTORS[i], ("cat", "guest")) for i in extra]
+    with_them.learn_many(guests[: len(guests) // 2] + log + guests[len(guests) // 2 :], 0)
+    with_them.learn_many([Example(guest.image_id, deleted=True) for guest in guests], 100)
+    assert exact_digest(with_them) == exact_digest(without)
+
+
+@settings(max_examples=40, deadline=None)
+@given(logs(), st.integers(0, 11))
+def test_a_tag_put_on_and_taken_off_leaves_no_trace(log: list[Example], image: int) -> None:
+    learner = small()
+    learner.learn_many(log, 0)
+    before = exact_digest(learner)
+    learner.learn_many([Example(f"image {image}", added=("nova",))], 100)
+    learner.learn_many([Example(f"image {image}", removed=("nova",))], 101)
+    assert exact_digest(learner) == before
