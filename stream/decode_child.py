@@ -1,0 +1,170 @@
+"""The child process that decodes: `python -m stream.decode_child MEMORY_BYTES DEADLINE_S`.
+
+Comes in on stdin: frames of a 4-byte length and a file's bytes. Goes out on stdout: `READY` once, then one answer a
+frame: `ANSWER` (status, size, hashes, length of what follows), then the pixels or a reason. Ends when stdin ends.
+
+It imports numpy and OpenCV and nothing of the service: a start takes 0.2 s, and whatever a hostile file does to this
+process, there is nothing here to reach. The parent stops one that is late; the alarm here is for an orphan.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+import cv2
+import numpy as np
+
+from models.errors import DecodeError, PoisonError
+from models.preprocess import Pixels, fit_square, perceptual_hash
+from stream.decode_header import ImageHeader, sniff
+from stream.decode_wire import ANSWER, LENGTH, READY, SIZE_PX
+
+ORPHAN_DEADLINES = 2  # the alarm kills after this many deadlines: the parent, if there is one, is earlier
+
+_REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
+# EXIF orientation -> (transpose, flip left-right, flip top-bottom), in this order
+_TURNS = {
+    2: (False, True, False),
+    3: (False, True, True),
+    4: (False, False, True),
+    5: (True, False, False),
+    6: (True, True, False),
+    7: (True, True, True),
+    8: (True, False, True),
+}
+
+
+def decode(data: bytes) -> tuple[Pixels, int, int, str]:
+    """The picture as uint8 [224, 224, 3] RGB, upright, on white; its upright size in pixels; its format.
+
+    Raises:
+        DecodeError: `not_an_image`, `truncated`, `decode_memory`.
+    """
+    header = sniff(data)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), _flags(header))
+        if image is None:
+            raise DecodeError(f"{header.format} of {len(data)} bytes: expected a whole picture; export it again")
+        square = _upright(_rgb_square(np.asarray(image)), header.orientation)
+    except MemoryError as error:
+        raise _memory_error(header) from error
+    except cv2.error as error:
+        raise _translated(error, header) from error
+    size = (header.width_px, header.height_px)
+    width_px, height_px = size[::-1] if header.orientation >= 5 else size
+    return np.ascontiguousarray(square), width_px, height_px, header.format
+
+
+def _flags(header: ImageHeader) -> int:
+    if header.has_alpha:
+        return cv2.IMREAD_UNCHANGED
+    if header.format == "jpeg":  # a reduced JPEG is the mean over 2, 4 or 8 pixels, at a tenth of the cost
+        for factor in (8, 4, 2):
+            if min(header.width_px, header.height_px) // factor >= SIZE_PX:
+                return _REDUCED[factor] | cv2.IMREAD_IGNORE_ORIENTATION
+    return cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+
+
+def _rgb_square(image: np.ndarray[tuple[int, ...], np.dtype[np.uint8 | np.uint16]]) -> Pixels:
+    """Any [H, W] or [H, W, C] that OpenCV gives to uint8 [224, 224, 3] RGB."""
+    if image.dtype == np.uint16:
+        image = np.asarray(cv2.convertScaleAbs(image, alpha=1 / 257))
+    if image.ndim == 2 or image.shape[2] == 1:
+        image = np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))
+    elif image.shape[2] == 4:
+        image = _on_white(np.asarray(image, np.uint8))
+    return np.asarray(cv2.cvtColor(fit_square(np.asarray(image, np.uint8), SIZE_PX), cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _on_white(image: Pixels) -> Pixels:
+    """uint8 [H, W, 4] with straight alpha, composited on white."""
+    alpha = image[:, :, 3:]
+    if alpha.min() == 255:
+        return np.ascontiguousarray(image[:, :, :3])
+    weight = alpha.astype(np.uint16)
+    mixed = image[:, :, :3] * weight + np.uint16(255) * (255 - weight)
+    return ((mixed + 127) // 255).astype(np.uint8)
+
+
+def _upright(square: Pixels, orientation: int) -> Pixels:
+    transpose, left_right, top_bottom = _TURNS.get(orientation, (False, False, False))
+    if transpose:
+        square = square.transpose(1, 0, 2)
+    if left_right:
+        square = square[:, ::-1]
+    return square[::-1] if top_bottom else square
+
+
+def _memory_error(header: ImageHeader) -> DecodeError:
+    size = f"{header.width_px} x {header.height_px}"
+    return DecodeError(
+        f"{header.format} of {size} pixels: expected to fit in memory; post a smaller one", "decode_memory"
+    )
+
+
+def _translated(error: cv2.error, header: ImageHeader) -> PoisonError:
+    text = str(error)
+    if "Failed to allocate" in text or "OutOfMemory" in text or getattr(error, "code", 0) == cv2.Error.StsNoMem:
+        return _memory_error(header)
+    return DecodeError(f"{header.format} of {header.pixels} pixels: expected a whole picture; export it again")
+
+
+def answer(data: bytes) -> bytes:
+    """The answer frame for one file."""
+    digest = hashlib.sha256(data).digest()
+    try:
+        square, width_px, height_px, name = decode(data)
+    except PoisonError as error:
+        text = f"{error.reason}\n{error}".encode()
+        return ANSWER.pack(0, 0, 0, 0, digest, b"", len(text)) + text
+    pixels = square.tobytes()
+    phash = perceptual_hash(square)
+    return ANSWER.pack(1, width_px, height_px, phash, digest, name.encode(), len(pixels)) + pixels
+
+
+def _limit_memory(memory_bytes: int) -> None:
+    """What is mapped now, and `memory_bytes` more."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except OSError:  # not Linux: no way to know what the libraries have mapped
+        return
+    limit = pages * resource.getpagesize() + memory_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def serve(requests: BinaryIO, answers: BinaryIO, deadline_s: float) -> None:
+    """Answer frames until there are no more."""
+    answers.write(READY)
+    answers.flush()
+    while len(head := requests.read(LENGTH.size)) == LENGTH.size:
+        data = requests.read(LENGTH.unpack(head)[0])
+        signal.setitimer(signal.ITIMER_REAL, ORPHAN_DEADLINES * deadline_s)
+        answers.write(answer(data))
+        answers.flush()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def main() -> None:
+    """Take stdin and stdout for the frames; whatever a library prints goes nowhere."""
+    memory_bytes, deadline_s = int(sys.argv[1]), float(sys.argv[2])
+    requests = os.fdopen(os.dup(0), "rb")
+    answers = os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nothing, descriptor)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    cv2.setNumThreads(1)
+    answer(b"")  # what the first call maps and imports is not charged to the first picture
+    _limit_memory(memory_bytes)
+    serve(requests, answers, deadline_s)
+
+
+if __name__ == "__main__":
+    main()
