@@ -97,6 +97,14 @@ def log_odds(table: Float32, priors: Float32, ridge: Float32, kriging: Float32) 
     return ridge
 
 
+def sigmoid(raw: Float32) -> Float32:
+    """Probabilities of log-odds; beyond 80 either way float32 has nothing left to say."""
+    result: Float32 = np.exp(-np.clip(raw, -80.0, 80.0))
+    result += 1
+    np.reciprocal(result, out=result)
+    return result
+
+
 def features_of(ridge: float, kriging: float, prior: float) -> dict[str, float]:
     """The dict that a river classifier learns from."""
     root = float(np.sqrt(prior))

@@ -49,7 +49,7 @@ def encode(new: Snapshot, old: Snapshot) -> bytes:
 
 def _changed(after: Array, before: Array) -> Array:
     both = min(len(after), len(before))
-    differs = ((after[:both] != before[:both]) & ~(_nan(after[:both]) & _nan(before[:both])))
+    differs = (after[:both] != before[:both]) & ~(_nan(after[:both]) & _nan(before[:both]))
     differs = differs.reshape(both, int(np.prod(after.shape[1:])))
     return np.concatenate([np.flatnonzero(differs.any(axis=1)), np.arange(both, len(after))])
 

@@ -14,7 +14,7 @@ from scipy.linalg import cho_factor, cho_solve  # type: ignore[import-untyped]
 
 from models.quantise import SCALE
 from models.tagging.arrays import Bool, Float32, Float64, Int16, Int64
-from models.tagging.calibrate import Calibrators, features_of, log_odds, prior_of
+from models.tagging.calibrate import Calibrators, features_of, log_odds, prior_of, sigmoid
 from models.tagging.images import ImageState
 from models.tagging.ledger import Ledger
 from models.tagging.neighbours import kriging_weights, nearest
@@ -116,7 +116,7 @@ class Judge:
         return evidence
 
     def _learn(self, evidence: Evidence, raw: Float32, random: np.random.Generator) -> None:
-        drawn_with = np.minimum(NEGATIVES / (1 + np.exp(-raw)), 1.0)
+        drawn_with = np.minimum(NEGATIVES * sigmoid(raw), 1.0)
         shown = evidence.truth | (random.random(raw.shape, np.float32) < drawn_with)
         for image, column in zip(*np.nonzero(shown), strict=True):
             truth = bool(evidence.truth[image, column])

@@ -30,7 +30,7 @@ def normalise_tag(text: str) -> str:
         raise PolicyError("tag '': expected 1 to 100 characters; leave empty tags out", "bad_tag")
     if len(name) > MAX_LENGTH:
         raise PolicyError(
-            f"tag '{name[:40]}...' of {len(name)} characters: expected at most {MAX_LENGTH}; a tag is a name, not a text",
+            f"tag '{name[:40]}...' of {len(name)} characters: expected at most {MAX_LENGTH}; a tag is a name, no text",
             "bad_tag",
         )
     for character in name:

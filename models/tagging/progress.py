@@ -12,6 +12,7 @@ import numpy as np
 
 from models.evaluate import label_ranking_average_precision, precision_at
 from models.tagging.arrays import Bool, Float32, Float64, Int64
+from models.tagging.calibrate import sigmoid
 
 BINS = 24  # of log-odds; half a unit wide, from a probability of 0.0006 up to 0.99
 EDGES: Float64 = np.linspace(-7.0, 4.5, BINS)[1:]
@@ -61,7 +62,7 @@ class Progress:
         self.images += len(truth)
         self.lrap += len(truth) * label_ranking_average_precision(truth, log_odds)
         self.p_at_5 += len(truth) * precision_at(truth, log_odds, 5)
-        probabilities = 1 / (1 + np.exp(-log_odds.astype(np.float64)))
+        probabilities = sigmoid(log_odds)
         bins = np.searchsorted(EDGES, log_odds)
         flat = (rows[None, :] * BINS + bins).reshape(-1)
         size = len(self._tags) * BINS

@@ -16,7 +16,7 @@ from models.errors import UsageError
 from models.quantise import SCALE
 from models.tagging import delta as wire
 from models.tagging.arrays import Bool, Float32, Int64
-from models.tagging.calibrate import log_odds, prior_of
+from models.tagging.calibrate import log_odds, prior_of, sigmoid
 from models.tagging.chunks import Chunks
 from models.tagging.names import normalise_tag
 from models.tagging.neighbours import NEIGHBOURS, kriging_weights, nearest, top
@@ -172,7 +172,7 @@ class Snapshot:
         result = np.empty((len(vectors), len(self.names)), np.float32)
         for start in range(0, len(vectors), BATCH):
             part = slice(start, start + BATCH)
-            result[part] = _sigmoid(self.log_odds(vectors[part], None if neighbours is None else neighbours[part]))
+            result[part] = sigmoid(self.log_odds(vectors[part], None if neighbours is None else neighbours[part]))
         return result
 
     def predict(self, vectors: Float32, limit: int = 10) -> list[list[tuple[str, float]]]:
@@ -181,7 +181,7 @@ class Snapshot:
         for start in range(0, len(vectors), BATCH):
             raw = self.log_odds(vectors[start : start + BATCH])
             for scores, best in zip(raw, top(raw, min(limit, raw.shape[1])), strict=True):
-                chances = _sigmoid(scores[best])
+                chances = sigmoid(scores[best])
                 pairs = zip(best, chances, scores[best], strict=True)
                 result.append([(self.names[row], float(chance)) for row, chance, score in pairs if score > FLOOR])
         return result
@@ -198,7 +198,7 @@ class Snapshot:
         slots = nearest(self.reference, codes, self.neighbours)
         ridge = unit(codes) @ self.ridge.take(np.array(rows)).T
         kriging = self._kriging(unit(codes), slots)[:, rows]
-        return _sigmoid(log_odds(self.columns.table[rows], self.priors[rows], ridge, kriging).max(axis=1))
+        return sigmoid(log_odds(self.columns.table[rows], self.priors[rows], ridge, kriging).max(axis=1))
 
     def tags(self, limit: int | None = None, prefix: str = "") -> list[TagRow]:
         """Tags with this beginning, the most used first."""
@@ -255,10 +255,3 @@ class Snapshot:
 def _codes(vectors: Float32) -> Float32:
     codes: Float32 = np.rint(vectors * np.float32(SCALE))
     return codes
-
-
-def _sigmoid(raw: Float32) -> Float32:
-    result: Float32 = np.exp(-raw)
-    result += 1
-    np.reciprocal(result, out=result)
-    return result

@@ -54,8 +54,8 @@ def load(tagger: Tagger, facts: dict[str, Any], arrays: dict[str, Array]) -> Non
     for name in SETTINGS:
         if facts["settings"][name] != getattr(tagger, name):
             raise CheckpointError(
-                f"setting {name} {getattr(tagger, name)!r}: expected {facts['settings'][name]!r}, with which this state "
-                "was learned; change it back, or learn anew from the log"
+                f"setting {name} {getattr(tagger, name)!r}: expected {facts['settings'][name]!r}, with which this "
+                "state was learned; change it back, or learn anew from the log"
             )
     sums, words, of_all = tagger.ledger.sums, tagger.ledger.vocabulary, tagger.calibrators
     tagger.learned, tagger.next_position = facts["learned"], facts["next_position"]
