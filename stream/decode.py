@@ -109,8 +109,6 @@ class DecodePool:
         )  # None: a seat whose child has to be started
         self._children: set[DecodeChild] = set()
         self._is_closed = False
-        for _ in range(workers):
-            self._idle.put(None)
         try:
             children = [self._start() for _ in range(workers)]  # all at once, then wait
             for child in children:
@@ -119,7 +117,6 @@ class DecodePool:
             self.close()
             raise
         for child in children:
-            self._idle.get()
             self._idle.put(child)
 
     def decode_many(self, contents: Sequence[bytes]) -> list[Decoded | PoisonError]:

@@ -24,7 +24,9 @@ def picture(side_px: int = 300) -> bytes:
 def test_many_at_once_come_back_in_order() -> None:
     contents = [picture(side) for side in range(20, 60)]
     with DecodePool(2) as pool:
+        pids = pool.pids()
         answers = pool.decode_many(contents)
+        assert len(pids) == 2 and sorted(pool.pids()) == sorted(pids)
     assert [answer.width_px for answer in answers if isinstance(answer, Decoded)] == list(range(20, 60))
 
 
