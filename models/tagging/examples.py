@@ -44,8 +44,8 @@ class Surgery:
     Attributes:
         surgery_id: its name on the log; `undo` names the operation it takes back.
         kind: merge (`tags` become `into`), split (of `images`, those with `tags[0]` carry `into` instead), rename
-            (`tags[0]` is called `into` from now on), alias (`tags` are other spellings of `into`), forget (`tags` are taken off
-            every image), imply (`tags[0]` implies `into` at prediction), undo (takes back `target`).
+            (`tags[0]` is called `into` from now on), alias (`tags` are other spellings of `into`), forget (`tags` are
+            taken off every image), imply (`tags[0]` implies `into` at prediction), undo (takes back `target`).
         tags: the tags operated on.
         into: the tag that results.
         images: the images a split moves.

@@ -76,7 +76,7 @@ def kriging_weights(
         likeness -= 1
         likeness *= np.float32(bandwidth)
         np.exp(likeness, out=likeness)
-    weights = np.zeros_like(towards)
+    weights: Float32 = np.zeros_like(towards)
     residual = towards.copy()
     direction = towards.copy()
     energy = (residual * residual).sum(axis=1)

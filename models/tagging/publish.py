@@ -25,23 +25,27 @@ class Publisher:
     """Makes snapshots of a learner; called from the learner's thread only."""
 
     def __init__(
-        self, ledger: Ledger, calibrators: Calibrators, progress: Progress, ridge_lambda: float, k: int
+        self, ledger: Ledger, calibrators: Calibrators, progress: Progress, ridge_lambda: float, start: Snapshot
     ) -> None:
         self._ledger = ledger
         self._calibrators = calibrators
         self._progress = progress
         self._lambda = ridge_lambda
-        self._last = Snapshot.empty(ledger.dimension, k)
+        self._last = start
+        self._learned = -1  # records behind the last snapshot
         self._weights = CopyOnWrite(self._last.ridge)
         self._solved: Int64 = np.empty(0, np.int64)  # counts at which each row was solved
         self._factor: Factor | None = None
         self._thread: ThreadPoolExecutor | None = None
         self._running: Future[tuple[Factor, Int64, Float32]] | None = None
 
-    def snapshot(self, wait: bool = False) -> Snapshot:
-        """The next version; `wait` solves everything first instead of in the background."""
-        self._collect(wait)
-        self._solve(wait)
+    def snapshot(self, learned: int, wait: bool) -> Snapshot:
+        """The version after `learned` records; `wait` solves everything first instead of in the background."""
+        collected = self._collect(wait)
+        solved = self._solve(wait)
+        if learned == self._learned and not collected and not solved:
+            return self._last
+        self._learned = learned
         ledger, counts = self._ledger, self._ledger.sums.counts.copy()
         histograms = np.zeros((len(counts), *self._progress.tags.shape[1:]))
         histograms[: len(self._progress.tags)] = self._progress.tags
@@ -65,7 +69,7 @@ class Publisher:
         )
         return self._last
 
-    def _solve(self, wait: bool) -> None:
+    def _solve(self, wait: bool) -> bool:
         sums = self._ledger.sums
         counts = sums.counts
         self._weights.resize(len(counts))
@@ -84,6 +88,7 @@ class Publisher:
         if rows.size:
             self._weights.write(rows, solve_rows(self._factor, sums.tags[rows], counts[rows]))
             self._solved[rows] = counts[rows]
+        return bool(rows.size)
 
     def _new_factor(self) -> Factor:
         sums = self._ledger.sums
@@ -102,9 +107,9 @@ class Publisher:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="tag-solve")
         self._running = self._thread.submit(solve)
 
-    def _collect(self, wait: bool) -> None:
+    def _collect(self, wait: bool) -> bool:
         if self._running is None or not (wait or self._running.done()):
-            return
+            return False
         self._factor, counts, weights = self._running.result()
         self._running = None
         self._solved[: len(counts)] = counts
@@ -114,6 +119,7 @@ class Publisher:
         if newer.size:
             fresh.write(newer, self._weights.freeze().take(newer))
         self._weights = fresh
+        return True
 
     def close(self) -> None:
         """Stop the background thread, if there is one."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.errors import UsageError
+from models.errors import NotFoundError
 from models.quantise import SCALE
 from models.tagging import delta as wire
 from models.tagging.arrays import Bool, Float32, Int64
@@ -93,11 +93,20 @@ class Snapshot:
     neighbours: int = NEIGHBOURS
 
     @classmethod
-    def empty(cls, dimension: int, neighbours: int = NEIGHBOURS) -> Snapshot:
-        """Version 0, which knows nothing."""
+    def empty(cls, dimension: int, neighbours: int = NEIGHBOURS, version: int = 0) -> Snapshot:
+        """A version that knows nothing."""
         nothing = Chunks.of(np.empty((0, dimension), np.float32))
         reference = Reference(nothing, Chunks.of(np.empty(0, np.int64)), ())
-        return cls(0, 0, (), Columns.empty(), nothing, reference, neighbours=neighbours)
+        return cls(version, 0, (), Columns.empty(), nothing, reference, neighbours=neighbours)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def nbytes(self) -> int:
+        """About the bytes of the whole snapshot on disk."""
+        per_tag = 4 * self.dimension + 64
+        return len(self.names) * per_tag + len(self.reference) * (2 * self.dimension + 64)
 
     @property
     def dimension(self) -> int:
@@ -122,16 +131,16 @@ class Snapshot:
         """Row of a tag.
 
         Raises:
-            UsageError: no such tag.
+            NotFoundError: no such tag.
         """
         row = self._row.get(tag)
         row = self._row.get(normalise_tag(tag)) if row is None else row
         if row is None:
-            raise UsageError(f"tag {tag!r}: expected one that was used before; `mekiki tags list` shows them")
+            raise NotFoundError(f"tag {tag!r}: expected one that was used before; `mekiki tags list` shows them")
         return row
 
     def weights(self, tag: str) -> Float32:
-        """Ridge weights [D] of a tag: as a query they find its images. Raises UsageError for an unknown one."""
+        """Ridge weights [D] of a tag: as a query they find its images. Raises NotFoundError for an unknown one."""
         found: Float32 = self.ridge.take(np.array([self.row(tag)]))[0]
         return found
 
@@ -190,7 +199,7 @@ class Snapshot:
         """Calibrated probability [B] of one tag for unit vectors [B, D], with all evidence.
 
         Raises:
-            UsageError: no such tag.
+            NotFoundError: no such tag.
         """
         rows = [self.row(tag)]
         rows += [source for source, into in self.implied if into == rows[0]]
@@ -198,7 +207,8 @@ class Snapshot:
         slots = nearest(self.reference, codes, self.neighbours)
         ridge = unit(codes) @ self.ridge.take(np.array(rows)).T
         kriging = self._kriging(unit(codes), slots)[:, rows]
-        return sigmoid(log_odds(self.columns.table[rows], self.priors[rows], ridge, kriging).max(axis=1))
+        raw: Float32 = log_odds(self.columns.table[rows], self.priors[rows], ridge, kriging).max(axis=1)
+        return sigmoid(raw)
 
     def tags(self, limit: int | None = None, prefix: str = "") -> list[TagRow]:
         """Tags with this beginning, the most used first."""

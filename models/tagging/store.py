@@ -28,6 +28,7 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS arrays (name TEXT PRIMARY KEY, dtype TEXT NOT NULL, shape TEXT NOT NULL, data BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS tags (row INTEGER PRIMARY KEY, count INTEGER NOT NULL, sums BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS opened (only INTEGER PRIMARY KEY, times INTEGER NOT NULL);
 """
 
 
@@ -35,39 +36,45 @@ class TaggerStore:
     """An open learner file. Use from one thread at a time."""
 
     def __init__(self, path: Path, tagger: Tagger | None = None) -> None:
-        """Open or make the file; `tagger` gives the settings of a new state.
+        """Name the file; `tagger` gives the settings of a new state."""
+        self.path = path
+        self.tagger = tagger if tagger is not None else Tagger()
+        self._database: sqlite3.Connection | None = None
+
+    def open(self) -> tuple[Tagger, dict[str, Any]]:
+        """Open or make the file: the learner as it was at the last checkpoint, and the offsets written with it.
 
         Raises:
             StorageUnavailableError: another process has it open, or the disk does not answer.
-            CheckpointError: damaged, or written by newer code.
+            CheckpointError: damaged, written by newer code, or learned with other settings.
         """
-        self.path = path
-        self._saved: Int64 = np.empty(0, np.int64)
-        self._saved_sums: dict[int, bytes] = {}
         try:
-            self._database = _open(path)
-            version = self._database.execute("PRAGMA user_version").fetchone()[0]
-            if version > FORMAT:
-                raise CheckpointError(f"{path} format {version}: expected at most {FORMAT}; install a newer mekiki")
-            self._database.executescript(SCHEMA + IMAGES + f"PRAGMA user_version = {FORMAT};")
+            self._database = _connect(self.path)
+            generation = _prepare(self._database, self.path)
             self._database.execute("BEGIN IMMEDIATE")
-            self.tagger = tagger if tagger is not None else Tagger()
-            self.tagger.attach(ImageMemory(self._database))
-            self.offsets = self._restore()
+            self.tagger.attach(ImageMemory(self._database), generation)
+            return self.tagger, self._restore()
         except sqlite3.OperationalError as error:
+            self.close()
             raise StorageUnavailableError(
-                f"{path}: expected a file that no other process has open ({error}); end the other one, or wait for it"
+                f"{self.path}: expected a file that no other process has open ({error}); "
+                "end the other one, or wait for it"
             ) from error
         except (sqlite3.DatabaseError, ValueError, KeyError, TypeError) as error:
+            self.close()
             raise CheckpointError(
-                f"{path}: expected a learner state, it is damaged ({error}); restore a copy"
+                f"{self.path}: expected a learner state, it is damaged ({error}); "
+                "restore a copy, or learn anew from the log"
             ) from error
+        except CheckpointError:
+            self.close()
+            raise
 
-    @classmethod
-    def open(cls, path: Path, tagger: Tagger | None = None) -> tuple[TaggerStore, Tagger, dict[str, Any]]:
-        """Open or make the file: the store, the learner in it, and the offsets of the last checkpoint."""
-        store = cls(path, tagger)
-        return store, store.tagger, store.offsets
+    @property
+    def _open(self) -> sqlite3.Connection:
+        if self._database is None:
+            raise StorageUnavailableError(f"{self.path}: expected an open file; call open() first")
+        return self._database
 
     def checkpoint(self, offsets: Mapping[str, Any]) -> None:
         """Make everything learned so far durable, together with the offsets it came from.
@@ -80,34 +87,33 @@ class TaggerStore:
             facts, arrays = state.dump(self.tagger)
             facts["offsets"] = dict(offsets)
             rows = [(name, json.dumps(value, ensure_ascii=False)) for name, value in facts.items()]
-            self._database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", rows)
+            self._open.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", rows)
             blobs = [(n, a.dtype.str, json.dumps(a.shape), a.tobytes()) for n, a in arrays.items()]
-            self._database.executemany("INSERT OR REPLACE INTO arrays VALUES (?, ?, ?, ?)", blobs)
-            self._database.execute("COMMIT")
-            self._database.execute("BEGIN IMMEDIATE")
+            self._open.executemany("INSERT OR REPLACE INTO arrays VALUES (?, ?, ?, ?)", blobs)
+            self._open.execute("COMMIT")
+            self._open.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
             raise StorageUnavailableError(f"{self.path}: expected room to write ({error}); free some space") from error
-        self.offsets = dict(offsets)
 
     def _write_tags(self) -> None:
         sums = self.tagger.ledger.sums
         rows = sums.take_dirty()
-        self._database.executemany(
+        self._open.executemany(
             "INSERT OR REPLACE INTO tags VALUES (?, ?, ?)",
             ((row, int(sums.counts[row]), _narrow(sums.tags[row])) for row in rows.tolist()),
         )
 
     def _restore(self) -> dict[str, Any]:
-        facts = {name: json.loads(value) for name, value in self._database.execute("SELECT name, value FROM facts")}
+        facts = {name: json.loads(value) for name, value in self._open.execute("SELECT name, value FROM facts")}
         if not facts:
             return {}
         arrays = {
             name: np.frombuffer(data, np.dtype(dtype)).reshape(json.loads(shape)).copy()
-            for name, dtype, shape, data in self._database.execute("SELECT name, dtype, shape, data FROM arrays")
+            for name, dtype, shape, data in self._open.execute("SELECT name, dtype, shape, data FROM arrays")
         }
         state.load(self.tagger, facts, arrays)
         sums = self.tagger.ledger.sums
-        for row, count, data in self._database.execute("SELECT row, count, sums FROM tags"):
+        for row, count, data in self._open.execute("SELECT row, count, sums FROM tags"):
             sums.counts[row] = count
             sums.tags[row] = np.frombuffer(data, np.dtype(f"<i{len(data) // sums.dimension}"))
         for image in self.tagger.ledger.memory.smallest(self.tagger.ledger.reference.capacity):
@@ -117,12 +123,26 @@ class TaggerStore:
 
     def close(self) -> None:
         """Give the file free; what was learned since the last checkpoint is forgotten."""
+        if self._database is None:
+            return
         if self._database.in_transaction:
             self._database.execute("ROLLBACK")
         self._database.close()
+        self._database = None
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _prepare(database: sqlite3.Connection, path: Path) -> int:
+    """Make the tables, refuse newer ones; returns how often the file was opened, this time included."""
+    version = database.execute("PRAGMA user_version").fetchone()[0]
+    if version > FORMAT:
+        raise CheckpointError(f"{path} format {version}: expected at most {FORMAT}; install a newer mekiki")
+    database.executescript(SCHEMA + IMAGES + f"PRAGMA user_version = {FORMAT};")
+    database.execute("INSERT OR IGNORE INTO opened VALUES (1, 0)")
+    database.execute("UPDATE opened SET times = times + 1")
+    return int(database.execute("SELECT times FROM opened").fetchone()[0])
+
+
+def _connect(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0.2)
     database.execute(f"PRAGMA page_size = {PAGE_BYTES}")

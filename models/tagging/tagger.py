@@ -30,6 +30,7 @@ from models.tagging.schedule import sample_left, until_next_sample
 from models.tagging.snapshot import Snapshot
 from models.tagging.solve import RIDGE_LAMBDA
 
+GENERATION = 1_000_000  # versions of snapshots that a process may use up before it is started again
 MAX_RUN = 8192  # examples booked at once: 8 MB of vectors
 
 
@@ -64,15 +65,19 @@ class Tagger(MultiLabelClassifier):
         self.pending: list[str] = []
         self.attach(ImageMemory(database))
 
-    def attach(self, memory: ImageMemory) -> None:
-        """Start from nothing with this image memory; the store calls it before it restores the rest."""
+    def attach(self, memory: ImageMemory, generation: int = 0) -> None:
+        """Start from nothing with this image memory; the store calls it before it restores the rest.
+
+        `generation` keeps versions of snapshots growing across restarts.
+        """
         self.ledger = Ledger(self.dimension, memory, self.reference_size)
         self.calibrators = Calibrators(classifier_of(self.classifier))
         self.progress = Progress()
         self._judge = Judge(
             self.ledger, self.calibrators, self.progress, ridge_lambda=self.ridge_lambda, k=self.neighbours
         )
-        self._publisher = Publisher(self.ledger, self.calibrators, self.progress, self.ridge_lambda, self.neighbours)
+        start = Snapshot.empty(self.dimension, self.neighbours, version=generation * GENERATION)
+        self._publisher = Publisher(self.ledger, self.calibrators, self.progress, self.ridge_lambda, start)
         self._features: dict[Any, int] = {}
 
     def learn_many(self, examples: Sequence[Example | Surgery], position: int | Sequence[int]) -> int:
@@ -126,8 +131,11 @@ class Tagger(MultiLabelClassifier):
         self.next_position = position
 
     def snapshot(self, wait: bool = False) -> Snapshot:
-        """The next version for serving; `wait` solves everything first, where otherwise a thread does it later."""
-        return self._publisher.snapshot(wait)
+        """The present version for serving: the last one again when nothing has changed.
+
+        `wait` solves everything first, where otherwise a thread does it later.
+        """
+        return self._publisher.snapshot(self.learned, wait)
 
     def quality(self) -> Quality:
         """Running prequential figures."""

@@ -76,12 +76,14 @@ def test_restarts_and_batches_change_no_bit_of_calibrators_either(cuts: list[int
     with tempfile.TemporaryDirectory() as folder:
         path, position = Path(folder) / "tags.db", 0
         for step in [*cuts, len(log)]:
-            store, tagger, _ = TaggerStore.open(path, small())
+            store = TaggerStore(path, small())
+            tagger, _ = store.open()
             tagger.learn_many(log[position : position + step], position)
             position = min(position + step, len(log))
             store.checkpoint({"examples": position})
             store.close()
-        store, tagger, offsets = TaggerStore.open(path, small())
+        store = TaggerStore(path, small())
+        tagger, offsets = store.open()
         assert offsets == {"examples": len(log)}
         assert digest(tagger) == digest(whole)
         assert tagger.quality() == whole.quality()
