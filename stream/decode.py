@@ -23,9 +23,12 @@ from numpy.typing import NDArray
 from models.errors import ConfigurationError, DecodeError, PoisonError, PolicyError
 from stream.decode_header import ImageHeader, sniff
 from stream.decode_process import Answer, ChildDied, ChildLate, ChildLimits, DecodeChild
-from stream.decode_wire import SIZE_PX
+from stream.decode_wire import SIZE_PX, WHOLE
 
 __all__ = ["DecodePool", "Decoded", "ImageHeader", "Limits", "check", "sniff"]
+
+
+Crop = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,17 +122,24 @@ class DecodePool:
         for child in children:
             self._idle.put(child)
 
-    def decode_many(self, contents: Sequence[bytes]) -> list[Decoded | PoisonError]:
+    def decode_many(
+        self, contents: Sequence[bytes], crops: Sequence[Crop | None] | None = None
+    ) -> list[Decoded | PoisonError]:
         """One answer for each file, in order. Never raises for what a file contains.
+
+        Args:
+            contents: the files' bytes.
+            crops: for each file the part that is meant, left, top, width, height in shares of the upright picture.
 
         Raises:
             ConfigurationError: a child died and no new one starts, or the pool is closed.
         """
         if self._is_closed:
             raise ConfigurationError("decode pool: expected to be open; make a new one")
+        parts = [crop or WHOLE for crop in crops] if crops is not None else [WHOLE] * len(contents)
         if len(contents) == 1:
-            return [self._decode(contents[0])]
-        return list(self._threads.map(self._decode, contents))
+            return [self._decode(contents[0], parts[0])]
+        return list(self._threads.map(self._decode, contents, parts))
 
     def pids(self) -> list[int]:
         """Process ids of the children."""
@@ -150,19 +160,19 @@ class DecodePool:
     ) -> None:
         self.close()
 
-    def _decode(self, data: bytes) -> Decoded | PoisonError:
+    def _decode(self, data: bytes, crop: Crop) -> Decoded | PoisonError:
         try:
             header = check(data, self.limits)
-            return self._decode_checked(data, header)
+            return self._decode_checked(data, header, crop)
         except PoisonError as error:
             return error
 
-    def _decode_checked(self, data: bytes, header: ImageHeader) -> Decoded:
+    def _decode_checked(self, data: bytes, header: ImageHeader, crop: Crop) -> Decoded:
         """A child that was killed from outside says nothing about the file: it gets one more, in a fresh child."""
         what = f"{header.format} of {len(data)} bytes"
         for _ in range(2):
             try:
-                answer = self._ask(data)
+                answer = self._ask(data, crop)
             except ChildLate as error:
                 text = f"{what}: expected to decode within {self._child_limits.deadline_s:g} s; export it again"
                 raise DecodeError(text, "decode_timeout") from error
@@ -172,7 +182,7 @@ class DecodePool:
             return Decoded(pixels, answer.width_px, answer.height_px, answer.format, answer.phash, answer.sha256)
         raise DecodeError(f"{what}: expected to decode, kills the decoder; export it again", "decode_crashed")
 
-    def _ask(self, data: bytes) -> Answer:
+    def _ask(self, data: bytes, crop: Crop) -> Answer:
         """The next idle child's answer; a child that fails leaves an empty seat behind, never a broken child."""
         child = self._idle.get()
         healthy: DecodeChild | None = None
@@ -180,7 +190,7 @@ class DecodePool:
             if child is None:
                 child = self._start()
                 child.wait_until_ready()
-            answer = child.ask(data)
+            answer = child.ask(data, crop)
             healthy = child
             return answer
         except DecodeError:

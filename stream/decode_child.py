@@ -1,6 +1,6 @@
 """The child process that decodes: `python -m stream.decode_child MEMORY_BYTES DEADLINE_S`.
 
-Comes in on stdin: frames of a 4-byte length and a file's bytes. Goes out on stdout: `READY` once, then one answer a
+Comes in on stdin: frames of `REQUEST` (length, crop) and a file's bytes. Goes out on stdout: `READY` once, then one answer a
 frame: `ANSWER` (status, size, hashes, length of what follows), then the pixels or a reason. Ends when stdin ends.
 
 It imports numpy and OpenCV and nothing of the service: a start takes 0.2 s, and whatever a hostile file does to this
@@ -23,9 +23,11 @@ import numpy as np
 from models.errors import DecodeError, PoisonError
 from models.preprocess import Pixels, fit_square, perceptual_hash
 from stream.decode_header import ImageHeader, sniff
-from stream.decode_wire import ANSWER, LENGTH, READY, SIZE_PX
+from stream.decode_wire import ANSWER, READY, REQUEST, SIZE_PX, WHOLE
 
 ORPHAN_DEADLINES = 2  # the alarm kills after this many deadlines: the parent, if there is one, is earlier
+
+Crop = tuple[float, float, float, float]  # left, top, width, height in shares of the upright picture
 
 _REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
 # EXIF orientation -> (transpose, flip left-right, flip top-bottom), in this order
@@ -40,18 +42,24 @@ _TURNS = {
 }
 
 
-def decode(data: bytes) -> tuple[Pixels, int, int, str]:
-    """The picture as uint8 [224, 224, 3] RGB, upright, on white; its upright size in pixels; its format.
+def decode(data: bytes, crop: Crop = WHOLE) -> tuple[Pixels, int, int, str]:
+    """The picture, or the part `crop` of it, as uint8 [224, 224, 3] RGB, upright, on white; its upright size; its format.
 
     Raises:
         DecodeError: `not_an_image`, `truncated`, `decode_memory`.
     """
     header = sniff(data)
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), _flags(header))
+        flags = _flags(header) if crop == WHOLE else _whole_flags(header)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
         if image is None:
             raise DecodeError(f"{header.format} of {len(data)} bytes: expected a whole picture; export it again")
-        square = _upright(_rgb_square(np.asarray(image)), header.orientation)
+        pixels = np.asarray(image)
+        if crop != WHOLE:
+            pixels = _cropped(_upright(pixels, header.orientation), crop)
+            square = _rgb_square(pixels)
+        else:
+            square = _upright(_rgb_square(pixels), header.orientation)
     except MemoryError as error:
         raise _memory_error(header) from error
     except cv2.error as error:
@@ -59,6 +67,10 @@ def decode(data: bytes) -> tuple[Pixels, int, int, str]:
     size = (header.width_px, header.height_px)
     width_px, height_px = size[::-1] if header.orientation >= 5 else size
     return np.ascontiguousarray(square), width_px, height_px, header.format
+
+
+def _whole_flags(header: ImageHeader) -> int:
+    return cv2.IMREAD_UNCHANGED if header.has_alpha else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 
 
 def _flags(header: ImageHeader) -> int:
@@ -92,10 +104,17 @@ def _on_white(image: Pixels) -> Pixels:
     return ((mixed + 127) // 255).astype(np.uint8)
 
 
+def _cropped(image: Pixels, crop: Crop) -> Pixels:
+    height, width = image.shape[:2]
+    left, top = int(crop[0] * width), int(crop[1] * height)
+    right, bottom = round((crop[0] + crop[2]) * width), round((crop[1] + crop[3]) * height)
+    return np.ascontiguousarray(image[top : max(bottom, top + 1), left : max(right, left + 1)])
+
+
 def _upright(square: Pixels, orientation: int) -> Pixels:
     transpose, left_right, top_bottom = _TURNS.get(orientation, (False, False, False))
     if transpose:
-        square = square.transpose(1, 0, 2)
+        square = square.swapaxes(0, 1)
     if left_right:
         square = square[:, ::-1]
     return square[::-1] if top_bottom else square
@@ -115,11 +134,11 @@ def _translated(error: cv2.error, header: ImageHeader) -> PoisonError:
     return DecodeError(f"{header.format} of {header.pixels} pixels: expected a whole picture; export it again")
 
 
-def answer(data: bytes) -> bytes:
+def answer(data: bytes, crop: Crop = WHOLE) -> bytes:
     """The answer frame for one file."""
     digest = hashlib.sha256(data).digest()
     try:
-        square, width_px, height_px, name = decode(data)
+        square, width_px, height_px, name = decode(data, crop)
     except PoisonError as error:
         text = f"{error.reason}\n{error}".encode()
         return ANSWER.pack(0, 0, 0, 0, digest, b"", len(text)) + text
@@ -143,10 +162,11 @@ def serve(requests: BinaryIO, answers: BinaryIO, deadline_s: float) -> None:
     """Answer frames until there are no more."""
     answers.write(READY)
     answers.flush()
-    while len(head := requests.read(LENGTH.size)) == LENGTH.size:
-        data = requests.read(LENGTH.unpack(head)[0])
+    while len(head := requests.read(REQUEST.size)) == REQUEST.size:
+        length, *crop = REQUEST.unpack(head)
+        data = requests.read(length)
         signal.setitimer(signal.ITIMER_REAL, ORPHAN_DEADLINES * deadline_s)
-        answers.write(answer(data))
+        answers.write(answer(data, (crop[0], crop[1], crop[2], crop[3])))
         answers.flush()
         signal.setitimer(signal.ITIMER_REAL, 0)
 

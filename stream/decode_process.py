@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import ConfigurationError, DecodeError, InfrastructureError
-from stream.decode_wire import ANSWER, LENGTH, READY
+from stream.decode_wire import ANSWER, READY, REQUEST, WHOLE
 
 START_S = 60.0  # a start takes 0.2 s; a machine that is starting everything at once may take long
 PIPE_BYTES = 1 << 20  # a file or an answer passes in one go where the system allows
@@ -106,8 +106,8 @@ class DecodeChild:
                 f"decoding process: expected {READY!r}, answered {greeting!r}; install mekiki again"
             )
 
-    def ask(self, data: bytes) -> Answer:
-        """The answer for one file.
+    def ask(self, data: bytes, crop: tuple[float, float, float, float] = WHOLE) -> Answer:
+        """The answer for one file, or for the part of it that `crop` names in shares of the upright picture.
 
         Raises:
             DecodeError: the child says what is wrong with the file.
@@ -115,7 +115,7 @@ class DecodeChild:
             ChildDied: the child is gone; stop it all the same.
         """
         until = time.monotonic() + self._deadline_s
-        self._write(LENGTH.pack(len(data)), until)
+        self._write(REQUEST.pack(len(data), *crop), until)
         self._write(data, until)
         head = self._read(ANSWER.size, until)
         is_picture, width_px, height_px, phash, sha256, name, length = ANSWER.unpack(head)

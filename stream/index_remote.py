@@ -15,7 +15,7 @@ import grpc
 import numpy as np
 
 from models import errors
-from stream.index import Hit, IndexRecord, StoredOffset, Vector
+from stream.index import Hit, IndexRecord, StoredOffset, Vector, check_vector
 
 SERVICE = "mekiki.Index"
 MAX_MESSAGE_BYTES = 256 * 2**20
@@ -45,16 +45,21 @@ class RemoteIndex:
     def __init__(self, address: str, *, timeout_s: float = 30.0) -> None:
         self._address = address
         self._timeout_s = timeout_s
+        self._dimension = 0
         limits = [("grpc.max_receive_message_length", MAX_MESSAGE_BYTES), ("grpc.max_send_message_length", -1)]
         backoff = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1_000)]
         self._channel = grpc.insecure_channel(address, options=limits + backoff)
 
     def open(self, encoder_version: str, dimension: int) -> None:
         """See VectorIndex.open."""
+        self._dimension = dimension
         self._ask("open", {"encoder_version": encoder_version, "dimension": dimension})
 
     def write(self, records: Sequence[IndexRecord], offsets: Sequence[StoredOffset]) -> None:
         """See VectorIndex.write."""
+        for record in records:
+            if record.vector is not None:
+                check_vector(record.vector, self._dimension)
         header = {
             "records": [
                 [r.image_id, r.image_version, r.tags_version, r.payload, r.deleted] for r in records

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.encoders.base import Encoder
-from models.errors import PoisonError, SchemaError
+from models.errors import BrokerUnavailableError, PoisonError, SchemaError
 from models.quantise import quantise
 from stream import metrics
 from stream.apply import EmbeddedImage, apply_event
@@ -158,7 +158,12 @@ class IngestPipeline:
         self._balance()
         busy = self._to_decode.full()
         idle_wait_s = 0.005 if self._pending and not busy else POLL_S
-        records = self._parts.reader.poll(idle_wait_s)
+        try:
+            records = self._parts.reader.poll(idle_wait_s)
+        except BrokerUnavailableError as error:
+            log.warning("%s", error)
+            self._stopping.wait(POLL_S)
+            return
         now_ms = time.monotonic() * 1000
         if accept:
             self._join.add(records, now_ms)

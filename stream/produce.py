@@ -41,6 +41,17 @@ class LogWriter:
         key, value, headers = encode(event, source=self._source, event_id=event_id)
         self.send(event.topic, key, value, headers, timestamp_ms=timestamp_ms)
 
+    def send_now(self, event: Event, *, event_id: str | None = None, timeout_s: float = 10.0) -> None:
+        """Send one event and wait for its acknowledgement; from any thread.
+
+        Raises:
+            BrokerUnavailableError: none came in time.
+        """
+        key, value, headers = encode(event, source=self._source, event_id=event_id)
+        with broker_errors(self._settings):
+            sent = self._producer.send(full_name(self._settings, event.topic), value, key=key, headers=headers)
+            sent.get(timeout=timeout_s)
+
     def send(
         self,
         topic: str,

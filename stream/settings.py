@@ -118,7 +118,8 @@ class Settings(BaseSettings):
     pictures_url: str | None = Field(None, description="fsspec URL for inline pictures; empty means the data directory")
     embedded: bool = Field(False, description="broker and index live and die with this data directory's service")
     index_socket: str | None = Field(None, description="address of the process that owns Qdrant Edge")
-    log_level: str = "INFO"
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    metrics_port: int | None = Field(None, ge=0, le=65535, description="where a worker shows Prometheus metrics")
     kafka: KafkaSettings = Field(default_factory=KafkaSettings)
     qdrant: QdrantSettings = Field(default_factory=QdrantSettings)
     encoder: EncoderSettings = Field(default_factory=EncoderSettings)

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kafka.admin import KafkaAdminClient, NewTopic
-from kafka.errors import KafkaConfigurationError, KafkaError, NoBrokersAvailable
+from kafka.errors import KafkaConfigurationError, KafkaError, KafkaTimeoutError
 
 from models.errors import BrokerUnavailableError, ConfigurationError
 from stream.settings import Settings
 
 KEEP_FOR_EVER = {"retention.ms": "-1"}
+BOOTSTRAP_TIMEOUT_MS = 6_000  # a person waits for this sentence
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ def client_options(settings: Settings) -> dict[str, Any]:
         "bootstrap_servers": kafka.bootstrap_servers.split(","),
         "security_protocol": kafka.security_protocol,
         "request_timeout_ms": kafka.request_timeout_ms,
+        "bootstrap_timeout_ms": BOOTSTRAP_TIMEOUT_MS,
         "reconnect_backoff_ms": 50,
         "reconnect_backoff_max_ms": 2_000,
     }
@@ -81,9 +83,9 @@ def broker_errors(settings: Settings) -> Iterator[None]:
     servers = settings.kafka.bootstrap_servers
     try:
         yield
-    except NoBrokersAvailable as error:
+    except KafkaTimeoutError as error:
         raise BrokerUnavailableError(
-            f"Kafka at {servers}: no broker answers; start it or correct MEKIKI_KAFKA__BOOTSTRAP_SERVERS"
+            f"Kafka at {servers}: no broker answers ({error}); start it or correct MEKIKI_KAFKA__BOOTSTRAP_SERVERS"
         ) from error
     except KafkaConfigurationError as error:
         raise ConfigurationError(f"Kafka settings: {error}; correct MEKIKI_KAFKA__*") from error

@@ -1,0 +1,43 @@
+# Each target makes its own .venv: nothing to set up first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check -q
+ARGS ?=
+
+.PHONY: demo test check serve unit format clean
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install -c constraints.txt torch==2.13.0
+	$(PIP) install -c constraints.txt -e '.[demo]'
+	touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install -c constraints.txt torch==2.13.0
+	$(PIP) install -c constraints.txt -e '.[test]'
+	touch $@
+
+demo: $(VENV)/.demo ## the whole loop on real pictures; make demo ARGS="--json out.json --sheet out.png"
+	$(BIN)/mekiki demo $(ARGS)
+
+serve: $(VENV)/.demo ## broker, index, workers and search API on this machine
+	$(BIN)/mekiki up $(ARGS)
+
+test: $(VENV)/.test ## all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.test ## format, lint, types, unit tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/unit tests/property tests/test_layers.py
+
+format: $(VENV)/.test
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) build *.egg-info

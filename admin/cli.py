@@ -1,0 +1,64 @@
+"""The root of `mekiki`: commands, and errors as one sentence on standard error with the exit code of their fate."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import click
+import typer
+
+from admin.console import errors_out
+from models.errors import EXIT_TEMPORARY, EXIT_USAGE, MekikiError
+
+app = typer.Typer(
+    name="mekiki",
+    help="Streaming online learning for images: search, tags and taste that follow the event stream.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _register() -> None:
+    from admin import bench, demo, dlq, doctor, encoder, find, post, status, tags, topics, up, work
+
+    for module in (demo, up, work, post, find, status, doctor):
+        module.register(app)
+    app.add_typer(tags.app, name="tags")
+    app.add_typer(topics.app, name="topics")
+    app.add_typer(dlq.app, name="dlq")
+    app.add_typer(bench.app, name="bench")
+    app.add_typer(encoder.app, name="encoder")
+
+
+def main() -> None:
+    """Entry point of the `mekiki` command."""
+    _register()
+    try:
+        code = app(standalone_mode=False)
+    except MekikiError as error:
+        logging.getLogger(__name__).debug("failed", exc_info=True)
+        errors_out.print(f"mekiki: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = EXIT_USAGE
+    except (click.Abort, KeyboardInterrupt):
+        code = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        errors_out.print(
+            f"mekiki:{where} {error.strerror or error}; check path, permissions and free space",
+            style="red", markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
+        code = EXIT_TEMPORARY
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""Where commands print: tables and bars for people on standard output, errors on standard error."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+out = Console(highlight=False)
+errors_out = Console(stderr=True)
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on standard output, for programs."""
+    print(json.dumps(document, ensure_ascii=False, indent=2))
+
+
+def write_json(path: Path, document: Any) -> None:
+    """One JSON document into a file, its folder made where missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+
+
+def progress() -> Progress:
+    """A progress bar with a rate, on standard error so that output stays clean."""
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TaskProgressColumn(show_speed=True),
+        TextColumn("{task.fields[note]}"), TimeRemainingColumn(), console=errors_out,
+    )  # fmt: skip

@@ -1,0 +1,123 @@
+"""Contact sheets: a query and its results with score and tags, so that a person can judge at a glance.
+
+In: rows of pictures. Out: one PNG. Text in Latin script is drawn by OpenCV; other scripts are drawn by resvg where the
+`demo` extra is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from admin.connect import Api
+
+CELL_PX = 132
+PICTURE_PX = 112
+TEXT_PX = 46
+PAD_PX = 10
+INK = (40, 40, 40)
+FAINT = (130, 130, 130)
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+Canvas = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One result: picture bytes and the lines under it."""
+
+    content: bytes
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A query (a picture, or only words) and its results."""
+
+    title: str
+    query: bytes | None
+    cells: Sequence[Cell]
+
+
+def fetch_cells(api: Api, results: Sequence[dict[str, Any]]) -> list[Cell]:
+    """The pictures of a results page."""
+    cells = []
+    for result in results:
+        content = api.content(f"/v1/images/{quote(result['image_id'], safe='')}/bytes")
+        score = result["score"] if result["rank_score"] is None else result["rank_score"]
+        cells.append(Cell(content, (f"{score:.3f}", ", ".join(result["tags"][:3]) or "(no tags)")))
+    return cells
+
+
+def draw_sheet(rows: Sequence[Row], path: Path, *, columns: int = 8, heading: str = "") -> None:
+    """Draw all rows into one PNG; each begins with its query."""
+    blocks = [_row(row, columns) for row in rows]
+    if heading:
+        blocks.insert(0, _band(heading, (columns + 1) * CELL_PX + 3 * PAD_PX))
+    sheet = np.concatenate(blocks)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    done, encoded = cv2.imencode(".png", sheet[:, :, ::-1])
+    if done:
+        path.write_bytes(encoded.tobytes())
+
+
+def _band(text: str, width: int) -> Canvas:
+    band = np.full((34, width, 3), 255, np.uint8)
+    _write(band, text, (PAD_PX, 22), 0.5, INK)
+    return band
+
+
+def _row(row: Row, columns: int) -> Canvas:
+    width = (columns + 1) * CELL_PX + 3 * PAD_PX
+    lines = max(1, -(-len(row.cells) // columns))
+    height = lines * (CELL_PX + TEXT_PX) + PAD_PX
+    canvas = np.full((height, width, 3), 255, np.uint8)
+    _paste(canvas, row.query, PAD_PX, PAD_PX)
+    top = PAD_PX + (PICTURE_PX + 16 if row.query is not None else 40)
+    for number, line in enumerate(_wrap(row.title, 18)[:3]):
+        _write(canvas, line, (PAD_PX, top + 16 * number), 0.45, INK)
+    for number, cell in enumerate(row.cells):
+        left = 2 * PAD_PX + CELL_PX * (1 + number % columns)
+        above = PAD_PX + (number // columns) * (CELL_PX + TEXT_PX)
+        _paste(canvas, cell.content, left, above)
+        wrapped = [cell.lines[0], *_wrap(" ".join(cell.lines[1:]), 19)[:2]]
+        for line_number, line in enumerate(wrapped):
+            _write(canvas, line, (left, above + PICTURE_PX + 14 + 14 * line_number), 0.36, FAINT if line_number else INK)
+    cv2.line(canvas, (CELL_PX + PAD_PX, PAD_PX), (CELL_PX + PAD_PX, height - PAD_PX), (225, 225, 225), 1)
+    canvas[-1:] = 225
+    return canvas
+
+
+def _paste(canvas: Canvas, content: bytes | None, left: int, top: int) -> None:
+    if content is None:
+        return
+    decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    if decoded is None:
+        cv2.rectangle(canvas, (left, top), (left + PICTURE_PX, top + PICTURE_PX), FAINT, 1)
+        return
+    scale = PICTURE_PX / max(decoded.shape[:2])
+    size = (max(1, round(decoded.shape[1] * scale)), max(1, round(decoded.shape[0] * scale)))
+    small = cv2.resize(decoded, size, interpolation=cv2.INTER_AREA)[:, :, ::-1]
+    canvas[top : top + size[1], left : left + size[0]] = small
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    lines: list[str] = []
+    for word in text.split():
+        if lines and len(lines[-1]) + len(word) < width:
+            lines[-1] += " " + word
+        else:
+            lines.append(word[:width])
+    return lines
+
+
+def _write(canvas: Canvas, text: str, at: tuple[int, int], size: float, ink: tuple[int, int, int]) -> None:
+    shown = "".join(c if " " <= c <= "~" else "?" for c in text) if not text.isascii() else text
+    cv2.putText(canvas, shown, at, FONT, size, ink, 1, cv2.LINE_AA)

@@ -1,0 +1,57 @@
+"""`mekiki up`: the whole service on this machine, until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from admin.console import out
+from stream.settings import load_settings
+
+CHECK_INTERVAL_S = 0.5
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the root."""
+    app.command()(up)
+
+
+def up(
+    data_dir: Annotated[Path | None, typer.Option(help="Where index, pictures and learned state stay.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port of the search API; 0 takes a free one.")] = None,
+) -> None:
+    """Start broker, index, workers and search API here; Ctrl-C drains, checkpoints and stops."""
+    from admin.embedded import EmbeddedService
+    from stream.workers import configure_logging
+
+    settings = load_settings(**({} if data_dir is None else {"data_dir": data_dir}))
+    if port is not None:
+        settings = settings.model_copy(update={"serve": settings.serve.model_copy(update={"port": port})})
+    configure_logging(settings)
+    _check_port(settings.serve.host, settings.serve.port)
+    stopping = threading.Event()
+
+    def stop(number: int, frame: object) -> None:
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    with EmbeddedService(settings) as service:
+        out.print(f"mekiki is up: search API {service.api_url} (docs at {service.api_url}/docs)")
+        out.print(f"Kafka {service.settings.kafka.bootstrap_servers}, data in {service.settings.data_path}")
+        out.print("Ctrl-C drains, checkpoints and stops.")
+        while not stopping.wait(CHECK_INTERVAL_S):
+            service.check()
+        out.print("stopping: draining the log, then checkpointing ...")
+    out.print("stopped; a second `mekiki up` on the same data directory goes on from here.")
+
+
+def _check_port(host: str, port: int) -> None:
+    from admin.work import listen
+
+    if port:
+        listen(host, port).close()

@@ -1,0 +1,63 @@
+"""The FastAPI application: routes, and our errors as HTTP answers of one sentence."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+
+from models.errors import Fate, MekikiError, NotFoundError, PolicyError
+from search.routes import router
+from search.service import Service
+from stream import metrics
+
+log = logging.getLogger(__name__)
+
+DESCRIPTION = """Search images by example, id, crop or tag; predict tags; report what was shown and clicked.
+
+Pictures are sent as raw bodies: `curl --data-binary @cat.jpg http://localhost:8080/v1/search/image`."""
+
+
+def create_app(service: Service) -> FastAPI:
+    """The application over a running service; closes the service when it ends."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        service.close()
+
+    app = FastAPI(title="mekiki", version="1", description=DESCRIPTION, lifespan=lifespan)
+    app.state.service = service
+    app.include_router(router)
+    app.add_exception_handler(MekikiError, _sentence)
+    app.middleware("http")(_measured)
+    return app
+
+
+async def _sentence(request: Request, error: Exception) -> Response:
+    if not isinstance(error, MekikiError):
+        raise error
+    return JSONResponse({"detail": str(error)}, status_code=status_of(error))
+
+
+def status_of(error: MekikiError) -> int:
+    """HTTP status for an error: whose fault it is, and whether trying again helps."""
+    if error.fate is Fate.POISON:
+        return 413 if isinstance(error, PolicyError) and error.reason.startswith("too_") else 400
+    if error.fate is Fate.USAGE:
+        return 404 if isinstance(error, NotFoundError) else 400
+    return 503 if error.fate is Fate.INFRASTRUCTURE else 500
+
+
+async def _measured(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    started_s = time.perf_counter()
+    response = await call_next(request)
+    route = request.scope.get("route")
+    name = getattr(route, "path", "unknown")
+    metrics.REQUESTS.labels(name, str(response.status_code)).inc()
+    metrics.REQUEST_SECONDS.labels(name).observe(time.perf_counter() - started_s)
+    return response

@@ -1,0 +1,37 @@
+"""Builds the parts of a search API from the settings and starts following the published models."""
+
+from __future__ import annotations
+
+from search.query import Searcher
+from search.served import ServedModels
+from search.service import Service
+from stream.produce import LogWriter
+from stream.published import ModelFollower
+from stream.settings import Settings
+from stream.workers import build_datarefs, build_decoder, build_encoder, build_pictures, open_index
+
+
+def build_service(settings: Settings) -> Service:
+    """A service ready to answer.
+
+    Raises:
+        ConfigurationError: the settings name no broker or index, or an index of another encoder.
+        InfrastructureError: one of them does not answer.
+    """
+    index = open_index(settings)
+    encoder = build_encoder(settings)
+    index.open(encoder.version, encoder.dimension)
+    served = ServedModels()
+    follower = ModelFollower(settings, served.take)
+    follower.start()
+    return Service(
+        settings=settings,
+        index=index,
+        searcher=Searcher(index, encoder, build_decoder(settings), served),
+        served=served,
+        follower=follower,
+        writer=LogWriter(settings, "mekiki/search", linger_ms=0),
+        pictures=build_pictures(settings),
+        datarefs=build_datarefs(settings),
+        encoder_version=encoder.version,
+    )

@@ -1,0 +1,212 @@
+"""How an answer is made: candidates from the index, duplicates collapsed, order by similarity, tag or taste.
+
+In: picture bytes, an image id or a tag. Out: `Answer`. Raises PoisonError for pictures that cannot be read, UsageError
+for ids and tags nobody knows, InfrastructureError while a neighbour is away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+
+from models.encoders.base import Encoder
+from models.errors import InfrastructureError, NotFoundError, PoisonError
+from models.quantise import dequantise, quantise
+from models.ranking.ranknet import PublishedRanker
+from models.tagging.names import normalise_tag
+from models.tagging.snapshot import Snapshot
+from search.schemas import Collapse, Rank
+from search.served import ServedModels
+from stream.decode import Decoded
+from stream.index import Hit, Vector, VectorIndex
+
+RERANKED = 100  # candidates that evidence or taste may reorder; vectors of 100 cost 20 ms over the network
+NEAR_BITS = 6  # of 64 perceptual-hash bits that may differ between near duplicates
+
+Crop = tuple[float, float, float, float]  # left, top, width, height as shares of the picture
+
+
+class Decoder(Protocol):
+    """What searching needs of stream.decode.DecodePool."""
+
+    def decode_many(self, contents: list[bytes], crops: Sequence[Crop | None] | None = None) -> list[
+        Decoded | PoisonError
+    ]:
+        """Pictures to pixels."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the page is to be."""
+
+    limit: int = 20
+    rank: Rank = "similarity"
+    collapse: Collapse = "exact"
+    tags: tuple[str, ...] = ()
+
+
+@dataclass
+class Found:
+    """One result with what was collapsed into it."""
+
+    hit: Hit
+    rank_score: float | None = None
+    duplicates: list[str] = field(default_factory=list)
+    near_duplicate_of: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Results, and the versions that made them."""
+
+    results: list[Found]
+    ranker_version: int | None = None
+    tagger_version: int | None = None
+
+
+class Searcher:
+    """Answers queries; thread-safe as far as its parts are."""
+
+    def __init__(self, index: VectorIndex, encoder: Encoder, decoder: Decoder, served: ServedModels) -> None:
+        self._index = index
+        self._encoder = encoder
+        self._decoder = decoder
+        self._served = served
+
+    def embed(self, content: bytes, crop: Crop | None = None) -> Vector:
+        """The embedding [D] of picture bytes, on the same grid as the index.
+
+        Raises:
+            PoisonError: the bytes are no picture, or one beyond the limits.
+        """
+        (decoded,) = self._decoder.decode_many([content], [crop])
+        if isinstance(decoded, PoisonError):
+            raise decoded
+        vector: Vector = dequantise(quantise(self._encoder.embed(decoded.pixels[None])))[0]
+        return vector
+
+    def vector_of(self, image_id: str) -> Vector:
+        """The stored embedding [D].
+
+        Raises:
+            NotFoundError: no such image.
+        """
+        record = self._index.fetch([image_id], with_vectors=True).get(image_id)
+        if record is None or record.deleted or record.vector is None:
+            raise NotFoundError(f"image {image_id!r}: not in the index; post it first")
+        return record.vector
+
+    def by_vector(self, vector: Vector, options: Options, *, without: str | None = None) -> Answer:
+        """The most similar images, the one with id `without` left out."""
+        taste = options.rank == "taste"
+        wanted = max(options.limit, RERANKED) if taste else options.limit
+        hits = self._index.search(vector, wanted + _spare(wanted), tags=options.tags, with_vectors=taste)
+        found = collapse([hit for hit in hits if hit.image_id != without], options.collapse)
+        return self._ordered(found[:wanted], options, tagger_version=None)
+
+    def by_tag(self, tag: str, options: Options) -> Answer:
+        """The images a tag fits best: its weight vector finds them, all evidence orders the best of them.
+
+        Raises:
+            NotFoundError: nobody used the tag yet.
+        """
+        snapshot = self.tagger()
+        name = normalise_tag(tag)
+        wanted = max(options.limit, RERANKED)
+        weights = snapshot.weights(name)
+        hits = self._index.search(weights, wanted + _spare(wanted), tags=options.tags, with_vectors=True)
+        if hits:
+            scores = snapshot.score(name, np.stack([hit.vector for hit in hits if hit.vector is not None]))
+            hits = [replace(hit, score=float(score)) for hit, score in zip(hits, scores, strict=True)]
+            hits.sort(key=lambda hit: -hit.score)
+        found = collapse(hits, options.collapse)[:wanted]
+        return self._ordered(found, options, tagger_version=snapshot.version)
+
+    def tags_of(self, vector: Vector, limit: int, min_images: int) -> list[tuple[str, float]]:
+        """The most probable tags of a vector [D] with their probabilities, best first."""
+        snapshot = self.tagger()
+        if min_images <= 1:
+            return snapshot.predict(vector[None], limit)[0]
+        scores = snapshot.probabilities(vector[None])[0]
+        served = np.flatnonzero(snapshot.columns.counts >= min_images)
+        best = served[np.argsort(-scores[served], kind="stable")[:limit]]
+        return [(snapshot.names[row], float(scores[row])) for row in best]
+
+    def rank(self, image_ids: Sequence[str]) -> tuple[int, list[tuple[str, float]]]:
+        """The ranker's version, and these images by its score, best first."""
+        ranker = self.ranker()
+        found = self._index.fetch(list(dict.fromkeys(image_ids)), with_vectors=True)
+        known = [(i, record.vector) for i, record in found.items() if record.vector is not None]
+        if not known:
+            return ranker.version, []
+        scores = ranker.score(np.stack([vector for _, vector in known]))
+        ranked = sorted(zip((i for i, _ in known), scores.tolist(), strict=True), key=lambda row: (-row[1], row[0]))
+        return ranker.version, ranked
+
+    def ranker(self) -> PublishedRanker:
+        """The ranker that serves now.
+
+        Raises:
+            InfrastructureError: none was published yet.
+        """
+        if self._served.ranker is None:
+            raise InfrastructureError("ranker: nothing published yet; is `mekiki work ranking` running?")
+        return self._served.ranker
+
+    def tagger(self) -> Snapshot:
+        """The snapshot that serves now.
+
+        Raises:
+            InfrastructureError: none was published yet.
+        """
+        if self._served.tagger is None:
+            raise InfrastructureError("tagger: nothing published yet; is `mekiki work tags` running?")
+        return self._served.tagger
+
+    def _ordered(self, found: list[Found], options: Options, *, tagger_version: int | None) -> Answer:
+        if options.rank != "taste":
+            return Answer(found[: options.limit], None, tagger_version)
+        ranker = self.ranker()
+        if found:
+            scores = ranker.score(np.stack([f.hit.vector for f in found if f.hit.vector is not None]))
+            for item, score in zip(found, scores, strict=True):
+                item.rank_score = float(score)
+            found = sorted(found, key=lambda item: -(item.rank_score or 0.0))
+        return Answer(found[: options.limit], ranker.version, tagger_version)
+
+
+def _spare(wanted: int) -> int:
+    return wanted // 2 + 10  # room for duplicates that collapse
+
+
+def collapse(hits: Sequence[Hit], mode: Collapse) -> list[Found]:
+    """Fold images with the same bytes into the best of them; mark near ones, fold them too with mode `near`."""
+    if mode == "none":
+        return [Found(hit) for hit in hits]
+    by_sha: dict[str, Found] = {}
+    found: list[Found] = []
+    for hit in hits:
+        same = by_sha.get(hit.payload["sha256"])
+        if same is not None:
+            same.duplicates.append(hit.image_id)
+            continue
+        near = _near(hit, found)
+        if near is not None and mode == "near":
+            near.duplicates.append(hit.image_id)
+            by_sha[hit.payload["sha256"]] = near
+            continue
+        item = Found(hit, near_duplicate_of=near.hit.image_id if near is not None else None)
+        by_sha[hit.payload["sha256"]] = item
+        found.append(item)
+    return found
+
+
+def _near(hit: Hit, found: Sequence[Found]) -> Found | None:
+    mine = int(hit.payload["phash"], 16)
+    for item in found:
+        if (mine ^ int(item.hit.payload["phash"], 16)).bit_count() <= NEAR_BITS:
+            return item
+    return None

@@ -1,0 +1,172 @@
+"""What the search API takes and gives, with examples for its OpenAPI page."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Rank = Literal["similarity", "taste"]
+Collapse = Literal["exact", "near", "none"]
+
+
+class Result(BaseModel):
+    """One image of a results page."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "image_id": "1F431", "score": 0.83, "rank_score": None, "tags": ["animal", "cat"], "duplicates": [],
+        "near_duplicate_of": None, "width_px": 224, "height_px": 224, "posted_at": "2026-11-21T12:00:00+00:00",
+        "bytes_url": "/v1/images/1F431/bytes",
+    }})  # fmt: skip
+    image_id: str
+    score: float = Field(description="inner product of unit vectors, or the tag's probability when searching by tag")
+    rank_score: float | None = Field(None, description="the ranker's score, where it ordered the page")
+    tags: list[str] = Field(description="as applied by people")
+    duplicates: list[str] = Field(description="ids of images with the same bytes, collapsed into this one")
+    near_duplicate_of: str | None = Field(None, description="an earlier result that looks nearly the same")
+    width_px: int
+    height_px: int
+    posted_at: str
+    bytes_url: str
+
+
+class Page(BaseModel):
+    """A results page."""
+
+    results: list[Result]
+    impression_id: str | None = Field(None, description="name it in a click")
+    ranker_version: int | None = Field(None, description="the ranker that ordered the page; null for plain similarity")
+    tagger_version: int | None = Field(None, description="the tagger whose weights were the query")
+    encoder_version: str
+    took_ms: float
+
+
+class TagProbability(BaseModel):
+    """A predicted tag."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"tag": "cat", "probability": 0.91}})
+    tag: str
+    probability: float
+
+
+class Prediction(BaseModel):
+    """Tags predicted for one image, best first."""
+
+    tags: list[TagProbability]
+    tagger_version: int
+    took_ms: float
+
+
+class ImageView(BaseModel):
+    """One image as the index holds it."""
+
+    image_id: str
+    tags: list[str]
+    complete: bool
+    posted_at: str
+    sha256: str
+    format: str
+    width_px: int
+    height_px: int
+    bytes: int
+    encoder: str
+    duplicates: list[str]
+    bytes_url: str
+
+
+class ClickIn(BaseModel):
+    """A click on a picture of an impression."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"example": {"impression_id": "7b0c", "session_id": "s1", "image_id": "1F431"}},
+    )
+    impression_id: Annotated[str, Field(min_length=1, max_length=256)]
+    session_id: Annotated[str, Field(min_length=1, max_length=256)] = "anonymous"
+    image_id: Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class PairIn(BaseModel):
+    """Of two pictures, one was preferred."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"preferred": "1F431", "over": "1F436"}})
+    session_id: Annotated[str, Field(min_length=1, max_length=256)] = "anonymous"
+    preferred: Annotated[str, Field(min_length=1, max_length=256)]
+    over: Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class ImpressionIn(BaseModel):
+    """A results page somebody saw, shown by a page of yours."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"session_id": "s1", "shown": ["1F431", "1F436"]}}
+    )
+    session_id: Annotated[str, Field(min_length=1, max_length=256)] = "anonymous"
+    shown: Annotated[list[str], Field(min_length=1, max_length=1000)]
+    query: str | None = Field(None, max_length=2000)
+    ranker_version: int | None = None
+    propensities: list[float] | None = None
+
+
+class RankIn(BaseModel):
+    """Images to order."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"image_ids": ["1F431", "1F436"]}})
+    image_ids: Annotated[list[str], Field(min_length=1, max_length=1000)]
+
+
+class Ranked(BaseModel):
+    """One image with the ranker's score; only differences mean something."""
+
+    image_id: str
+    score: float
+
+
+class RankPage(BaseModel):
+    """Images by taste, best first."""
+
+    ranked: list[Ranked]
+    ranker_version: int
+
+
+class Accepted(BaseModel):
+    """The event is in the log."""
+
+    event_id: str
+
+
+class TagView(BaseModel):
+    """One tag the learner knows."""
+
+    name: str
+    count: int = Field(description="images that carry it")
+    first_seen: int = Field(description="log position of its first use")
+    quality: float | None = Field(description="running average precision, each image predicted before it was learned")
+    drift: int = Field(description="drift events so far")
+    threshold: float | None = Field(description="probability from which on predicting it has maximised F1 so far")
+
+
+class TagPage(BaseModel):
+    """Tags by number of images."""
+
+    tags: list[TagView]
+    known: int
+    tagger_version: int
+
+
+class Status(BaseModel):
+    """What runs, in which version, and how far it is."""
+
+    images: int
+    tags: int
+    encoder_version: str
+    tagger_version: int | None
+    ranker_version: int | None
+    pairs_seen: int
+    offsets: dict[str, dict[str, int]]
+
+
+class Problem(BaseModel):
+    """Every error answer: one sentence that says what, where and what to do."""
+
+    detail: str

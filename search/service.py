@@ -1,0 +1,113 @@
+"""The parts one running search API holds: index, searcher, models, and the writer for clicks and impressions."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from models.errors import IndexUnavailableError, InfrastructureError, NotFoundError
+from models.tagging.snapshot import Snapshot, TagRow
+from search.query import Searcher
+from search.served import ServedModels
+from stream.events import Event
+from stream.index import IndexRecord, VectorIndex
+from stream.pictures import DatarefReader, PictureStore
+from stream.produce import LogWriter
+from stream.published import ModelFollower
+from stream.settings import Settings
+
+
+@dataclass
+class Service:
+    """See the module."""
+
+    settings: Settings
+    index: VectorIndex
+    searcher: Searcher
+    served: ServedModels
+    follower: ModelFollower
+    writer: LogWriter
+    pictures: PictureStore
+    datarefs: DatarefReader
+    encoder_version: str
+
+    def record(self, image_id: str) -> IndexRecord:
+        """One image of the index.
+
+        Raises:
+            NotFoundError: it is not there.
+        """
+        record = self.index.fetch([image_id]).get(image_id)
+        if record is None or record.deleted:
+            raise NotFoundError(f"image {image_id!r}: not in the index; post it first")
+        return record
+
+    def picture(self, image_id: str) -> bytes:
+        """The bytes of one image.
+
+        Raises:
+            NotFoundError: the image or its bytes are not there.
+        """
+        payload = self.record(image_id).payload
+        try:
+            return self.pictures.get(payload["sha256"])
+        except FileNotFoundError:
+            return self.datarefs.read(payload["uri"])
+
+    def post(self, event: Event) -> str:
+        """Put an event into the log; returns its id once the broker has it.
+
+        Raises:
+            BrokerUnavailableError: it could not be stored.
+        """
+        event_id = str(uuid.uuid4())
+        self.writer.send_now(event, event_id=event_id)
+        return event_id
+
+    def tag_rows(self, snapshot: Snapshot, limit: int, prefix: str) -> list[dict[str, Any]]:
+        """The learner's tags, most images first."""
+        return [_row(row) for row in snapshot.tags(limit, prefix)]
+
+    def tag_row(self, snapshot: Snapshot, tag: str) -> dict[str, Any]:
+        """One tag.
+
+        Raises:
+            NotFoundError: nobody used it.
+        """
+        return _row(snapshot.tag_row(snapshot.row(tag)))
+
+    def status(self) -> dict[str, Any]:
+        """Counts and versions of everything this process sees."""
+        tagger, ranker = self.served.tagger, self.served.ranker
+        return {
+            "images": self.index.count(),
+            "tags": 0 if tagger is None else len(tagger),
+            "encoder_version": self.encoder_version,
+            "tagger_version": None if tagger is None else tagger.version,
+            "ranker_version": None if ranker is None else ranker.version,
+            "pairs_seen": 0 if ranker is None else ranker.pairs_seen,
+            "offsets": self.served.offsets,
+        }
+
+    def check_ready(self) -> None:
+        """Raise InfrastructureError unless queries can be answered."""
+        if not self.follower.caught_up.is_set():
+            raise InfrastructureError("models: not read from the log yet; wait a moment")
+        self.index.count()
+
+    def close(self) -> None:
+        """Stop following and release connections."""
+        self.follower.stop()
+        self.follower.join(timeout=5)
+        self.writer.close()
+        try:
+            self.index.close()
+        except IndexUnavailableError:
+            return
+
+
+def _row(row: TagRow) -> dict[str, Any]:
+    fields = asdict(row)
+    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in fields.items()}

@@ -1,0 +1,203 @@
+"""The tags worker: examples.v1 to tag weights that anybody can serve.
+
+In: examples.v1, one partition, totally ordered. Out: snapshots of the tagger, published as deltas several times a
+second and whole when a delta grows large. State, offset and the high-water mark of every source partition are one
+unit (models/tagging/store.py); an example that an ingest worker sent twice is learned once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from models.errors import CheckpointError, EncoderMismatchError, PoisonError, StorageUnavailableError
+from models.tagging.examples import Example
+from models.tagging.snapshot import Snapshot
+from models.tagging.store import TaggerStore
+from models.tagging.tagger import Tagger
+from stream import metrics
+from stream.consume import LogReader, Record
+from stream.example import decode_example
+from stream.index import StoredOffset
+from stream.produce import LogWriter
+from stream.published import ModelPublisher
+from stream.retry import StoppedError, until_available
+from stream.settings import Settings
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.05
+DELTA_SHARE = 0.25  # a delta larger than this share of the full snapshot is published as a full one
+REFRESH_S = 1.0  # after the last example, once more: a solve in the background may have ended since
+BUSY_PUBLISH_S = 1.0  # while learning runs at full speed, snapshots come once a second
+
+
+class OpenTagger:
+    """The tagger, its store, and what the stream keeps beside them."""
+
+    def __init__(self, store: TaggerStore, tagger: Tagger, document: dict[str, Any]) -> None:
+        self.store = store
+        self.tagger = tagger
+        self.offsets = [StoredOffset(**offset) for offset in document.get("offsets", [])]
+        self.marks: dict[str, int] = dict(document.get("marks", {}))
+        self.encoder: str | None = document.get("encoder")
+        self.position: int = document.get("position", 0)
+
+    def checkpoint(self) -> None:
+        """Make state and offsets durable together."""
+        document = {
+            "offsets": [asdict(offset) for offset in self.offsets],
+            "marks": self.marks,
+            "encoder": self.encoder,
+            "position": self.position,
+        }
+        self.store.checkpoint(document)
+
+    def close(self) -> None:
+        """Release the store; what was not checkpointed is read again."""
+        self.store.close()
+
+
+def open_tagger(settings: Settings) -> OpenTagger:
+    """Open the state under the data directory, empty or where it stands."""
+    folder = settings.data_path
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageUnavailableError(f"state folder {folder}: {error.strerror}; free space or choose another") from error
+    store, tagger, document = TaggerStore.open(folder / "tagger.sqlite", Tagger(classifier=settings.tagging.classifier))
+    return OpenTagger(store, tagger, document)
+
+
+@dataclass(frozen=True)
+class TagsParts:
+    """What the tags worker works with."""
+
+    reader: LogReader
+    writer: LogWriter
+    state: OpenTagger
+    publisher: ModelPublisher
+    settings: Settings
+
+
+class TagsWorker:
+    """Runs until `stop`; one thread."""
+
+    def __init__(self, parts: TagsParts) -> None:
+        self._parts = parts
+        self._state = parts.state
+        self._stopping = threading.Event()
+        self._base: Snapshot | None = None
+        self._base_bytes = 0
+        self._since_checkpoint = 0
+        self._unpublished = 0
+        self._refresh_at_s: float | None = 0.0  # when to publish next although nothing new was learned
+
+    def stop(self) -> None:
+        """Ask `run` to finish; safe in a signal handler."""
+        self._stopping.set()
+
+    def run(self, *, drain: bool = False) -> None:
+        """Learn until `stop`; with `drain` also until examples.v1 holds nothing unread."""
+        reader, settings = self._parts.reader, self._parts.settings.tagging
+        published_s = saved_s = time.monotonic()
+        self._publish()
+        while not self._stopping.is_set() or (drain and not reader.caught_up("examples", 0)):
+            try:
+                records = until_available(lambda: reader.poll(POLL_S), self._stopping, what="examples")
+            except StoppedError:
+                break
+            self._learn(records)
+            now_s = time.monotonic()
+            busy = not reader.caught_up("examples", 0)
+            refresh = self._refresh_at_s is not None and now_s >= self._refresh_at_s
+            pause_s = BUSY_PUBLISH_S if busy else settings.publish_interval_ms / 1000
+            if (self._unpublished and now_s - published_s >= pause_s) or refresh:
+                self._refresh_at_s = None if refresh and not self._unpublished else now_s + REFRESH_S
+                self._publish()
+                published_s = time.monotonic()
+            due = now_s - saved_s >= settings.checkpoint_interval_s
+            if self._since_checkpoint and (due or self._since_checkpoint >= settings.checkpoint_examples):
+                self._save()
+                saved_s = time.monotonic()
+        self._publish()
+        self._save()
+
+    def _learn(self, records: Sequence[Record]) -> None:
+        if not records:
+            return
+        examples: list[Example] = []
+        for record in records:
+            example = self._fresh(record)
+            if example is not None:
+                examples.append(example)
+        if examples:
+            self._state.tagger.learn_many(examples, self._state.position)
+            self._state.position += len(examples)
+        metrics.EXAMPLES.labels("learned").inc(len(examples))
+        metrics.EXAMPLES.labels("repeated").inc(len(records) - len(examples))
+        self._state.offsets = [self._parts.reader.stored_offset("examples", 0, records[-1].offset + 1)]
+        self._since_checkpoint += len(records)
+        self._unpublished += len(examples)
+
+    def _fresh(self, record: Record) -> Example | None:
+        """The example of a record, None if it was learned before.
+
+        Raises:
+            CheckpointError: the record is not an example; somebody else writes our internal topic.
+            EncoderMismatchError: its vector was made by another encoder than the state's.
+        """
+        try:
+            sourced = decode_example(record.value)
+        except PoisonError as error:
+            raise CheckpointError(f"examples.v1 offset {record.offset}: {error}") from error
+        source = f"{sourced.topic}/{sourced.partition}"
+        if sourced.version <= self._state.marks.get(source, 0):
+            return None
+        self._state.marks[source] = sourced.version
+        if self._state.encoder is None:
+            self._state.encoder = sourced.encoder
+        elif self._state.encoder != sourced.encoder:
+            raise EncoderMismatchError(
+                f"examples.v1 offset {record.offset}: vector of encoder {sourced.encoder}, expected "
+                f"{self._state.encoder}; learn vectors of another encoder in another data directory"
+            )
+        return sourced.example
+
+    def _publish(self) -> None:
+        snapshot = self._state.tagger.snapshot()
+        self._unpublished = 0
+        offsets, publisher = self._state.offsets, self._parts.publisher
+        delta = snapshot.delta(self._base) if self._base is not None else None
+        if delta is not None and len(delta) < DELTA_SHARE * self._base_bytes:
+            whole = delta
+
+            def save(path: Path) -> None:
+                path.write_bytes(whole)
+
+            attempt, is_delta = save, True
+        else:
+            attempt, is_delta = self._save_full(snapshot), False
+        until_available(
+            lambda: publisher.publish(snapshot.version, attempt, offsets, delta=is_delta), self._stopping, what="models"
+        )
+        metrics.TAGS_KNOWN.set(len(snapshot))
+        log.debug("tagger version %s, %s tags, delta %s", snapshot.version, len(snapshot), is_delta)
+
+    def _save_full(self, snapshot: Snapshot) -> Callable[[Path], None]:
+        def save(path: Path) -> None:
+            snapshot.save(path)
+            self._base_bytes = path.stat().st_size
+
+        self._base = snapshot
+        return save
+
+    def _save(self) -> None:
+        until_available(self._state.checkpoint, self._stopping, what="tagger state")
+        self._parts.reader.mirror(self._state.offsets)
+        self._since_checkpoint = 0

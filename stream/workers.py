@@ -1,0 +1,205 @@
+"""One worker process each: build its parts from the settings, run until SIGTERM or Ctrl-C, finish what is in flight.
+
+A worker of the embedded service also drains the log before it ends, since the embedded broker forgets it; and it ends
+when the process that started it does.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from prometheus_client import start_http_server
+
+from models.encoders import load_encoder
+from models.encoders.base import Encoder
+from models.errors import ConfigurationError
+from stream.checkpoint import Checkpoint
+from stream.consume import LogReader
+from stream.decode import DecodePool, Limits
+from stream.index import VectorIndex
+from stream.index_edge import EdgeIndex
+from stream.index_qdrant import QdrantIndex
+from stream.index_remote import RemoteIndex
+from stream.index_server import IndexServer
+from stream.learn_ranking import RankingParts, RankingWorker
+from stream.learn_tags import TagsParts, TagsWorker, open_tagger
+from stream.pictures import DatarefReader, PictureStore
+from stream.pipeline import Ingest, IngestPipeline
+from stream.produce import LogWriter
+from stream.published import ModelPublisher
+from stream.settings import Settings
+
+PARENT_PIPE = "MEKIKI_PARENT_PIPE"  # set by the embedded service: standard input closes when it dies
+
+
+def configure_logging(settings: Settings) -> None:
+    """Log lines to standard error, ours at the level of the settings, libraries' from WARNING."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    for package in ("stream", "models", "search", "admin"):
+        logging.getLogger(package).setLevel(settings.log_level)
+    logging.getLogger("kafka").setLevel(logging.ERROR)  # it logs every reconnect as a warning
+
+
+def on_stop(stop: Callable[[], None]) -> None:
+    """Call `stop` on SIGTERM and Ctrl-C, and when the embedded service that started us is gone."""
+
+    def stop_on_signal(number: int, frame: object) -> None:
+        stop()
+
+    signal.signal(signal.SIGTERM, stop_on_signal)
+    signal.signal(signal.SIGINT, stop_on_signal)
+    if os.environ.get(PARENT_PIPE):
+
+        def wait_for_parent() -> None:
+            sys.stdin.buffer.read()
+            stop()
+
+        threading.Thread(target=wait_for_parent, name="parent", daemon=True).start()
+
+
+def open_index(settings: Settings) -> VectorIndex:
+    """The index the settings name.
+
+    Raises:
+        ConfigurationError: none is named.
+    """
+    qdrant = settings.qdrant
+    if qdrant.url:
+        return QdrantIndex(
+            qdrant.url,
+            collection=qdrant.collection,
+            api_key=qdrant.api_key.get_secret_value() if qdrant.api_key else None,
+            grpc_port=qdrant.grpc_port,
+            prefer_grpc=qdrant.prefer_grpc,
+            timeout_s=qdrant.timeout_s,
+        )
+    if settings.index_socket:
+        return RemoteIndex(settings.index_socket)
+    raise ConfigurationError(
+        "MEKIKI_QDRANT__URL: not set; name a Qdrant server, or run `mekiki up`, which brings an index of its own"
+    )
+
+
+def build_encoder(settings: Settings) -> Encoder:
+    """The encoder the settings name."""
+    encoder = settings.encoder
+    return load_encoder(
+        encoder.backend, projection_path=encoder.projection, cache_dir=settings.cache_path, threads=encoder.threads
+    )
+
+
+def build_decoder(settings: Settings) -> DecodePool:
+    """Child processes that decode."""
+    ingest = settings.ingest
+    limits = Limits(max_bytes=ingest.max_image_bytes, max_pixels=ingest.max_pixels)
+    return DecodePool(
+        ingest.decode_workers, limits, memory_bytes=ingest.decode_memory_bytes, deadline_s=ingest.decode_deadline_s
+    )
+
+
+def build_pictures(settings: Settings) -> PictureStore:
+    """Where inline pictures are kept."""
+    return PictureStore(settings.pictures_url or str((settings.data_path / "pictures").absolute()))
+
+
+def build_datarefs(settings: Settings) -> DatarefReader:
+    """What datarefs may name; the upload folder of the embedded service is always allowed."""
+    roots = [*settings.ingest.dataref_roots, uploads_folder(settings)]
+    return DatarefReader(roots, settings.ingest.dataref_hosts, settings.ingest.max_image_bytes)
+
+
+def uploads_folder(settings: Settings) -> Path:
+    """Where `mekiki post` puts pictures that are too large for a record."""
+    return settings.data_path / "uploads"
+
+
+def _show_metrics(settings: Settings) -> None:
+    if settings.metrics_port is not None:
+        start_http_server(settings.metrics_port, addr=settings.serve.host)
+
+
+def run_ingest(settings: Settings) -> None:
+    """`mekiki work ingest`."""
+    index = open_index(settings)
+    encoder = build_encoder(settings)
+    index.open(encoder.version, encoder.dimension)
+    pipeline: IngestPipeline | None = None
+
+    def revoked(partitions: set[int]) -> None:
+        if pipeline is not None:
+            pipeline.drop_partitions(partitions)
+
+    reader = LogReader(
+        settings, ("images", "tags"), "ingest", index.offsets,
+        group_wide=not settings.embedded, on_revoked=revoked,
+    )  # fmt: skip
+    writer = LogWriter(settings, "mekiki/ingest")
+    decoder = build_decoder(settings)
+    parts = Ingest(
+        reader, writer, index, encoder, decoder, build_pictures(settings), build_datarefs(settings), settings
+    )
+    pipeline = IngestPipeline(parts)
+    on_stop(pipeline.stop)
+    _show_metrics(settings)
+    try:
+        pipeline.run(drain=settings.embedded)
+        index.flush()
+    finally:
+        decoder.close()
+        reader.close()
+        writer.close()
+        index.close()
+
+
+def run_tags(settings: Settings) -> None:
+    """`mekiki work tags`."""
+    store = open_tagger(settings)
+    reader = LogReader(settings, ("examples",), "tags", lambda: store.offsets)
+    writer = LogWriter(settings, "mekiki/tags")
+    worker = TagsWorker(TagsParts(reader, writer, store, ModelPublisher(settings, "tagger", writer), settings))
+    on_stop(worker.stop)
+    _show_metrics(settings)
+    try:
+        worker.run(drain=settings.embedded)
+    finally:
+        reader.close()
+        writer.close()
+        store.close()
+
+
+def run_ranking(settings: Settings) -> None:
+    """`mekiki work ranking`."""
+    checkpoint = Checkpoint(settings.data_path / "ranker.sqlite")
+    state = checkpoint.load()
+    index = open_index(settings)
+    encoder = build_encoder(settings)
+    index.open(encoder.version, encoder.dimension)
+    reader = LogReader(settings, ("clicks",), "ranking", lambda: state.offsets if state is not None else ())
+    writer = LogWriter(settings, "mekiki/ranking")
+    publisher = ModelPublisher(settings, "ranker", writer)
+    parts = RankingParts(reader, writer, index, checkpoint, publisher, settings)
+    worker = RankingWorker(parts, state, encoder.dimension)
+    on_stop(worker.stop)
+    _show_metrics(settings)
+    try:
+        worker.run(drain=settings.embedded)
+    finally:
+        reader.close()
+        writer.close()
+        checkpoint.close()
+        index.close()
+
+
+def run_index(settings: Settings) -> None:
+    """`mekiki work index`: the process that owns Qdrant Edge; started by the embedded service."""
+    if not settings.index_socket:
+        raise ConfigurationError("MEKIKI_INDEX_SOCKET: not set; `mekiki up` starts this process with an address")
+    server = IndexServer(EdgeIndex(settings.data_path / "index"), settings.index_socket)
+    on_stop(server.stop)
+    server.serve()

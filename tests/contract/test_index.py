@@ -1,0 +1,216 @@
+"""One suite for every VectorIndex: Qdrant Edge in process, Edge behind its server, the client's local mode, a server.
+
+The server part runs wherever MEKIKI_TEST_QDRANT_URL names one, in a collection of its own that is dropped afterwards.
+"""
+
+import os
+import threading
+import uuid
+
+import numpy as np
+import pytest
+
+from models.errors import EncoderMismatchError
+from models.quantise import dequantise, quantise
+from stream.broker import free_port
+from stream.index import IndexRecord, StoredOffset, VectorIndex, version_of
+from stream.index_edge import EdgeIndex
+from stream.index_qdrant import QdrantIndex
+from stream.index_remote import RemoteIndex
+from stream.index_server import IndexServer
+
+D = 16
+QDRANT_URL = os.environ.get("MEKIKI_TEST_QDRANT_URL")
+
+
+def edge(tmp_path):
+    index = EdgeIndex(tmp_path / "index")
+    index.open("enc-1", D)
+    yield index
+    index.close()
+
+
+def remote(tmp_path):
+    address = f"127.0.0.1:{free_port()}"
+    server = IndexServer(EdgeIndex(tmp_path / "index"), address)
+    thread = threading.Thread(target=server.serve)
+    thread.start()
+    index = RemoteIndex(address)
+    index.open("enc-1", D)
+    yield index
+    index.close()
+    server.stop()
+    thread.join()
+
+
+def local(tmp_path):
+    index = QdrantIndex(":memory:", collection="test")
+    index.open("enc-1", D)
+    yield index
+    index.close()
+
+
+def _server(prefer_grpc):
+    if QDRANT_URL is None:
+        pytest.skip("MEKIKI_TEST_QDRANT_URL names no Qdrant server")
+    collection = f"mekiki_test_{uuid.uuid4().hex}"
+    index = QdrantIndex(QDRANT_URL, collection=collection, prefer_grpc=prefer_grpc)
+    try:
+        index.open("enc-1", D)
+        yield index
+        index.drop()
+    finally:
+        index.close()
+
+
+def server_grpc(tmp_path):
+    yield from _server(True)
+
+
+def server_rest(tmp_path):
+    yield from _server(False)
+
+
+@pytest.fixture(params=[edge, remote, local, server_grpc, server_rest], ids=lambda make: make.__name__)
+def index(request, tmp_path) -> VectorIndex:
+    yield from request.param(tmp_path)
+
+
+def unit(seed):
+    vector = np.random.default_rng(seed).standard_normal(D).astype(np.float32)
+    return dequantise(quantise((vector / np.linalg.norm(vector))[None]))[0]
+
+
+def record(name, image=1, tags=0, seed=None, facts=(), **payload):
+    facts = {"sha256": "0" * 64, "tags": [], "phash": "0" * 16} | payload | dict(facts)
+    return IndexRecord(name, image, tags, facts, unit(hash(name) % 1000 if seed is None else seed))
+
+
+def offset(at, generation=0, topic_id="t1"):
+    return StoredOffset("images", 0, at, topic_id, generation)
+
+
+def test_finds_what_was_written_best_first(index):
+    index.write([record(f"i{n}", seed=n) for n in range(20)], [])
+    hits = index.search(unit(7), 5)
+    assert hits[0].image_id == "i7"
+    assert hits[0].score == pytest.approx(1.0, abs=1e-3)
+    assert [h.score for h in hits] == sorted((h.score for h in hits), reverse=True)
+    expected = sorted(range(20), key=lambda n: -float(unit(n) @ unit(7)))[:5]
+    assert [h.image_id for h in hits] == [f"i{n}" for n in expected]
+
+
+def test_gives_vectors_back_to_the_bit(index):
+    index.write([record("a", seed=3)], [])
+    assert np.array_equal(index.fetch(["a"], with_vectors=True)["a"].vector, unit(3))
+    assert index.fetch(["a"])["a"].vector is None
+    assert np.array_equal(index.search(unit(3), 1, with_vectors=True)[0].vector, unit(3))
+
+
+def test_keeps_payloads_as_they_were(index):
+    facts = {"tags": ["猫", "🐈‍⬛", "two words"], "width_px": 12, "complete": True, "seen": ["ab"]}
+    index.write([record("payload/ü 1", facts=facts)], [])
+    found = index.fetch(["payload/ü 1"])["payload/ü 1"]
+    assert {name: found.payload[name] for name in facts} == facts
+    assert (found.image_version, found.tags_version, found.deleted) == (1, 0, False)
+
+
+def test_unknown_ids_are_missing_from_the_answer(index):
+    index.write([record("a")], [])
+    assert set(index.fetch(["a", "b"])) == {"a"}
+
+
+def test_an_older_write_changes_nothing_and_a_newer_one_everything(index):
+    index.write([record("a", image=5, tags=5, note="first"), record("b", image=5, note="first")], [])
+    index.write([record("a", image=4, tags=9, note="older"), record("b", image=6, note="newer")], [])
+    found = index.fetch(["a", "b"])
+    assert (found["a"].payload["note"], found["a"].image_version) == ("first", 5)
+    assert (found["b"].payload["note"], found["b"].image_version) == ("newer", 6)
+
+
+def test_versions_near_the_largest_are_told_apart(index):
+    newest = version_of(4095, 2**41 - 2)
+    index.write([record("a", image=newest, note="new")], [])
+    index.write([record("a", image=newest - 1, note="old")], [])
+    assert index.fetch(["a"])["a"].payload["note"] == "new"
+
+
+def test_offsets_travel_with_records_and_only_grow(index):
+    index.write([record("a")], [offset(10)])
+    index.write([], [offset(7)])
+    assert index.offsets() == [offset(10)]
+    index.write([], [offset(3, generation=1, topic_id="t2")])
+    assert index.offsets() == [offset(3, generation=1, topic_id="t2")]
+
+
+def test_a_tombstone_is_not_found_not_counted_and_not_overwritten_by_older_news(index):
+    index.write([record("a", image=1, seed=1), record("b", image=1, seed=2)], [offset(2)])
+    index.write([IndexRecord("a", 5, 0, deleted=True)], [offset(5)])
+    index.write([record("a", image=3, seed=1)], [])
+    assert [hit.image_id for hit in index.search(unit(1), 10)] == ["b"]
+    assert index.count() == 1
+    assert index.fetch(["a"], with_vectors=True)["a"].deleted
+    index.write([record("a", image=6, seed=1)], [])
+    assert index.search(unit(1), 1)[0].image_id == "a"
+
+
+def test_searches_only_what_carries_all_tags(index):
+    def tagged(name, seed, tags):
+        return IndexRecord(name, 1, 0, {"sha256": "0" * 64, "tags": tags}, unit(seed))
+
+    index.write([tagged("a", 1, ["cat", "猫"]), tagged("b", 2, ["cat"]), tagged("c", 3, [])], [])
+    assert {h.image_id for h in index.search(unit(1), 10, tags=["cat"])} == {"a", "b"}
+    assert {h.image_id for h in index.search(unit(1), 10, tags=["cat", "猫"])} == {"a"}
+
+
+def test_scroll_visits_every_image_once(index):
+    index.write([record(f"i{n}", seed=n) for n in range(45)] , [offset(1)])
+    index.write([IndexRecord("i3", 9, 0, deleted=True)], [])
+    seen, cursor = [], None
+    while True:
+        page, cursor = index.scroll(cursor, 10)
+        assert len(page) <= 10
+        seen += [hit.image_id for hit in page]
+        if cursor is None:
+            break
+    assert sorted(seen) == sorted(f"i{n}" for n in range(45) if n != 3)
+
+
+def test_finds_images_with_the_same_bytes(index):
+    index.write([record("a", sha256="a" * 64), record("b", sha256="a" * 64), record("c", sha256="c" * 64)], [])
+    assert {hit.image_id for hit in index.find_sha256("a" * 64, 10)} == {"a", "b"}
+
+
+def test_refuses_vectors_that_would_poison_every_search(index):
+    bad = unit(1).copy()
+    bad[3] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        index.write([IndexRecord("bad", 1, 0, {}, bad), record("good")], [offset(1)])
+    with pytest.raises(ValueError, match="shape"):
+        index.write([record("good"), IndexRecord("bad", 1, 0, {}, unit(1)[:8])], [offset(1)])
+    assert index.count() == 0
+    assert index.offsets() == []
+
+
+def test_refuses_another_encoder(index):
+    with pytest.raises(EncoderMismatchError, match="enc-1"):
+        index.open("enc-2", D)
+    index.open("enc-1", D)
+
+
+def test_large_batches_are_written_whole(index):
+    index.write([record(f"i{n}", seed=n) for n in range(300)], [offset(300)])
+    assert index.count() == 300
+    assert index.offsets() == [offset(300)]
+
+
+def test_an_edge_folder_goes_on_where_it_stood(tmp_path):
+    first = EdgeIndex(tmp_path / "index")
+    first.open("enc-1", D)
+    first.write([record("a", seed=1)], [offset(4)])
+    first.close()
+    second = EdgeIndex(tmp_path / "index")
+    second.open("enc-1", D)
+    assert second.offsets() == [offset(4)]
+    assert second.search(unit(1), 1)[0].image_id == "a"
+    second.close()
