@@ -1,0 +1,86 @@
+"""The small network: finds what is not linear, given enough pairs.
+
+Comes in: minibatches of pairs from the reservoir. Goes out: parameters and scores. Every random number is a function of
+the seed and the number of the step, so training that was saved and loaded goes on with the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.ranking.linear import ranknet_loss
+
+HIDDEN = 128
+DROPOUT = 0.5  # of the hidden numbers; without it the network learns the noise of the first thousand pairs by heart
+LEARNING_RATE = 1e-3
+WEIGHT_DECAY = 0.1  # decoupled, as in AdamW
+BETAS = (0.9, 0.999)
+EPSILON = 1e-8
+MINIBATCH = 128  # pairs
+
+NAMES = ("hidden", "bias", "output")
+
+
+class RankNetwork:
+    """v . relu(A x + b), trained by AdamW with dropout; A is [D, 128]."""
+
+    def __init__(self, dimension: int, seed: int) -> None:
+        self._seed = seed
+        self.steps = 0
+        generator = torch.Generator().manual_seed(seed)
+        self.parameters = [
+            torch.randn(dimension, HIDDEN, generator=generator) * math.sqrt(2),  # inputs are unit vectors
+            torch.zeros(HIDDEN),
+            torch.randn(HIDDEN, generator=generator) / HIDDEN,
+        ]
+        self._means = [torch.zeros_like(p) for p in self.parameters]
+        self._squares = [torch.zeros_like(p) for p in self.parameters]
+
+    def score(self, vectors: Tensor) -> Tensor:
+        """float32 [V, D] -> float32 [V], without dropout."""
+        hidden, bias, output = self.parameters
+        return torch.relu(vectors @ hidden + bias) @ output
+
+    def step(self, vectors: Tensor, pairs: Tensor, weights: Tensor) -> None:
+        """One step of AdamW on a random minibatch of the pairs [N, 2], indices into `vectors` [V, D]."""
+        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + self.steps)
+        self.steps += 1
+        chosen = torch.randint(len(pairs), (min(MINIBATCH, len(pairs)),), generator=generator)
+        rows, flat = torch.unique(pairs[chosen].ravel(), return_inverse=True)  # each picture is scored once
+        keep = (torch.rand(HIDDEN, generator=generator) >= DROPOUT).float() / (1 - DROPOUT)
+        with torch.enable_grad():
+            parameters = [p.detach().requires_grad_() for p in self.parameters]
+            hidden, bias, output = parameters
+            scores = (torch.relu(vectors[rows] @ hidden + bias) * keep) @ output
+            loss = ranknet_loss(scores, flat.view(-1, 2), weights[chosen]) / len(chosen)
+        self._descend(torch.autograd.grad(loss, parameters))
+
+    def _descend(self, gradients: tuple[Tensor, ...]) -> None:
+        first, second = (1 - beta**self.steps for beta in BETAS)
+        for number, gradient in enumerate(gradients):
+            mean = self._means[number].mul_(BETAS[0]).add_(gradient, alpha=1 - BETAS[0])
+            square = self._squares[number].mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
+            step = (mean / first) / ((square / second).sqrt() + EPSILON)
+            decayed = self.parameters[number] * (1 - LEARNING_RATE * WEIGHT_DECAY)
+            self.parameters[number] = decayed - LEARNING_RATE * step
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Arrays that `restore` takes."""
+        groups = (("network", self.parameters), ("mean", self._means), ("square", self._squares))
+        return {
+            f"{group}_{name}": tensor.numpy().copy()
+            for group, tensors in groups
+            for name, tensor in zip(NAMES, tensors, strict=True)
+        }
+
+    def restore(self, arrays: dict[str, NDArray[Any]], steps: int) -> None:
+        """Take over what `state` gave after that many steps."""
+        self.steps = steps
+        self.parameters = [torch.tensor(arrays[f"network_{name}"]) for name in NAMES]
+        self._means = [torch.tensor(arrays[f"mean_{name}"]) for name in NAMES]
+        self._squares = [torch.tensor(arrays[f"square_{name}"]) for name in NAMES]

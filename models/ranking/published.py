@@ -1,0 +1,84 @@
+"""The ranker as it is served: small, immutable, numpy only.
+
+Comes in: vectors float32 [B, D]. Goes out: scores float32 [B], higher is preferred. Fails with ConfigurationError on a
+file that is not a ranker, with EncoderMismatchError on vectors of another length.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from models.errors import ConfigurationError, EncoderMismatchError
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedRanker:
+    """s(x) = (1 - blend) w.x + blend v.relu(A x + b): linear [D], hidden [D, H], bias [H], output [H]."""
+
+    linear: Vectors
+    hidden: Vectors
+    bias: Vectors
+    output: Vectors
+    blend: float
+    version: int
+    pairs_seen: int
+    progressive_accuracy: float
+
+    @property
+    def dimension(self) -> int:
+        """D."""
+        return len(self.linear)
+
+    def score(self, vectors: Vectors) -> Vectors:
+        """float32 [B, D] -> float32 [B]; any thread.
+
+        Raises:
+            EncoderMismatchError: vectors of another length.
+        """
+        if vectors.ndim != 2 or vectors.shape[1] != self.dimension:
+            raise EncoderMismatchError(
+                f"vectors {list(vectors.shape)}: expected [B, {self.dimension}], the ranker's; "
+                "start its state anew after a change of encoder"
+            )
+        scores = (1 - self.blend) * (vectors @ self.linear)
+        if self.blend:
+            scores = scores + self.blend * (np.maximum(vectors @ self.hidden + self.bias, 0) @ self.output)
+        return np.asarray(scores, np.float32)
+
+    def save(self, path: Path) -> None:
+        """Write as safetensors, the plain numbers in its metadata."""
+        arrays = {"linear": self.linear, "hidden": self.hidden, "bias": self.bias, "output": self.output}
+        document = {
+            "blend": self.blend,
+            "version": self.version,
+            "pairs_seen": self.pairs_seen,
+            "progressive_accuracy": self.progressive_accuracy,
+        }
+        save_file(arrays, path, metadata={"ranker": json.dumps(document)})
+
+    @classmethod
+    def load(cls, path: Path) -> PublishedRanker:
+        """Read what `save` wrote.
+
+        Raises:
+            ConfigurationError: not a file of ours.
+            FileNotFoundError: no such file.
+        """
+        try:
+            with safe_open(path, framework="numpy") as file:
+                document = json.loads(file.metadata()["ranker"])
+                arrays = {name: file.get_tensor(name) for name in ("linear", "hidden", "bias", "output")}
+            return cls(**arrays, **document)
+        except FileNotFoundError:
+            raise
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise ConfigurationError(f"ranker {path}: expected a file of ours; publish it again") from error

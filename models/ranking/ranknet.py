@@ -1,0 +1,206 @@
+"""RankNet on embeddings: clicks to an order, right from the first hundreds of pairs.
+
+Comes in: pairs of vectors at their place in the log. Goes out: scores, and versions of `PublishedRanker`. Fails with
+CheckpointError when pairs are missing or a state is not one of ours, with UsageError on arrays of wrong shape.
+
+s(x) = (1 - share) w.x + share net(x): a linear part near the optimum of its convex loss, and a small network that has a
+share only once it has proved on unseen pairs that it lowers the loss. Both learn from a bounded reservoir of pairs.
+
+All float work happens in blocks that end at fixed positions of the log, on one thread. So the state after a log is the
+same to the bit on one build, whatever batches its pairs came in and wherever it was saved and loaded in between.
+
+Source: Burges et al., Learning to Rank using Gradient Descent, ICML 2005.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.errors import CheckpointError, UsageError
+from models.ranking.blend import Blend
+from models.ranking.linear import fit_linear
+from models.ranking.network import RankNetwork
+from models.ranking.published import PublishedRanker, Vectors
+from models.ranking.reservoir import PairReservoir
+
+__all__ = ["PublishedRanker", "Ranker", "block_end"]
+
+FORMAT = 1  # of the state: raise it whenever an older state cannot be read or would go on with other bits
+PAIRS_PER_STEP = 8  # one step of the network for so many new pairs, so each is used about 16 times
+_BLOCKS = ((8, 1), (64, 4), (512, 16))  # up to that many pairs, blocks of that length; then of LAST_BLOCK
+LAST_BLOCK = 64  # a click among 500 is felt only with others; a block takes 30 ms
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def block_end(position: int) -> int:
+    """The end of the block that the pair at this position belongs to: the first clicks count at once."""
+    length = next((length for until, length in _BLOCKS if position < until), LAST_BLOCK)
+    return position // length * length + length
+
+
+class Ranker:
+    """Learns from pairs in the order of the log; one thread at a time."""
+
+    def __init__(self, dimension: int, seed: int = 0) -> None:
+        self.dimension = dimension
+        self.seed = seed
+        self.version = 0
+        self.pairs_seen = 0
+        self._reservoir = PairReservoir(dimension, seed=seed)
+        self._linear = torch.zeros(dimension)
+        self._network = RankNetwork(dimension, seed)
+        self._blend = Blend()
+        self._pending: list[tuple[Vectors, Vectors, float]] = []
+        self._published: PublishedRanker | None = None
+
+    @property
+    def progressive_accuracy(self) -> float:
+        """Share of the last few thousand pairs that were in the right order before they were learned."""
+        return self._blend.accuracy
+
+    def learn_many(
+        self, preferred: Vectors, over: Vectors, weight: Vectors | None = None, position: int | None = None
+    ) -> None:
+        """Take pairs float32 [N, D], [N, D], each with a weight > 0 (None: 1), in the order of the log.
+
+        Args:
+            preferred: vectors that were chosen.
+            over: vectors that were not.
+            weight: float32 [N].
+            position: how many pairs of the log come before these; None means they follow what was seen. Pairs that
+                were seen already are skipped, so a replay changes nothing.
+
+        Raises:
+            UsageError: wrong shapes, or numbers that are not finite.
+            CheckpointError: pairs between those seen and these are missing.
+        """
+        weight = np.ones(len(preferred), np.float32) if weight is None else weight
+        self._check(preferred, over, weight)
+        skip = 0 if position is None else self.pairs_seen - position
+        if skip < 0:
+            raise CheckpointError(
+                f"pairs from position {position}: expected to follow the {self.pairs_seen} seen; replay the clicks"
+            )
+        for row in range(skip, len(preferred)):
+            self._pending.append((preferred[row].astype(np.float32), over[row].astype(np.float32), float(weight[row])))
+            self.pairs_seen += 1
+            if self.pairs_seen == block_end(self.pairs_seen - 1):
+                self._learn_block()
+
+    def score(self, vectors: Vectors) -> Vectors:
+        """float32 [B, D] -> float32 [B], higher is preferred."""
+        return self.published().score(vectors)
+
+    def published(self) -> PublishedRanker:
+        """What can be served now; the same object until the version changes."""
+        if self._published is None:
+            hidden, bias, output = (p.numpy().copy() for p in self._network.parameters)
+            self._published = PublishedRanker(
+                self._linear.numpy().copy(),
+                hidden,
+                bias,
+                output,
+                blend=self._blend.share,
+                version=self.version,
+                pairs_seen=self.pairs_seen,
+                progressive_accuracy=self.progressive_accuracy,
+            )
+        return self._published
+
+    def state(self) -> tuple[Arrays, dict[str, Any]]:
+        """Arrays and plain JSON that `from_state` takes; exact to the bit."""
+        pending = [(np.stack([preferred, over]), weight) for preferred, over, weight in self._pending]
+        arrays: Arrays = {
+            "linear": self._linear.numpy().copy(),
+            "pending": np.array([pair for pair, _ in pending], np.float32).reshape(-1, 2, self.dimension),
+            "pending_weights": np.array([weight for _, weight in pending], np.float64),
+            **self._reservoir.state(),
+            **self._network.state(),
+        }
+        document = {
+            "format": FORMAT,
+            "dimension": self.dimension,
+            "seed": self.seed,
+            "version": self.version,
+            "pairs_seen": self.pairs_seen,
+            "steps": self._network.steps,
+            "blend": self._blend.state(),
+        }
+        return arrays, document
+
+    @classmethod
+    def from_state(cls, arrays: Arrays, document: dict[str, Any]) -> Ranker:
+        """The ranker that `state` was called on.
+
+        Raises:
+            CheckpointError: a newer format, or parts are missing.
+        """
+        if document.get("format") != FORMAT:
+            raise CheckpointError(f"ranker state {document.get('format')}: expected {FORMAT}; run the newer mekiki")
+        try:
+            ranker = cls(int(document["dimension"]), int(document["seed"]))
+            ranker.version = int(document["version"])
+            ranker.pairs_seen = int(document["pairs_seen"])
+            ranker._linear = torch.tensor(arrays["linear"])
+            ranker._reservoir.restore(arrays)
+            ranker._network.restore(arrays, int(document["steps"]))
+            ranker._blend.restore(document["blend"])
+            pairs = zip(arrays["pending"], arrays["pending_weights"], strict=True)
+            ranker._pending = [(pair[0].copy(), pair[1].copy(), float(weight)) for pair, weight in pairs]
+        except (KeyError, ValueError, IndexError, RuntimeError) as error:
+            raise CheckpointError(f"ranker state: expected all of its parts, {error}; restore a backup") from error
+        return ranker
+
+    def _learn_block(self) -> None:
+        """Judge both parts on the pending pairs, then learn them."""
+        with _one_thread(), torch.no_grad():
+            self._validate()
+            first = self.pairs_seen - len(self._pending)
+            for number, (preferred, over, weight) in enumerate(self._pending):
+                self._reservoir.add(preferred, over, weight, first + number)
+            held = len(self._reservoir)
+            vectors, pairs = self._reservoir.vectors, self._reservoir.pairs[:held]
+            weights = self._reservoir.weights[:held]
+            self._linear = fit_linear(self._linear, vectors, pairs, weights)
+            for _ in range(max(1, len(self._pending) // PAIRS_PER_STEP)):
+                self._network.step(vectors, pairs, weights)
+        self._pending.clear()
+        self.version += 1
+        self._published = None
+
+    def _validate(self) -> None:
+        """Margins of both parts on pairs neither has learned."""
+        both = torch.tensor(np.stack([vector for pair in self._pending for vector in pair[:2]]))
+        linear, network = (
+            scores.view(-1, 2).double().numpy() for scores in (both @ self._linear, self._network.score(both))
+        )
+        weights = np.array([weight for _, _, weight in self._pending])
+        self._blend.observe(linear[:, 0] - linear[:, 1], network[:, 0] - network[:, 1], weights)
+
+    def _check(self, preferred: Vectors, over: Vectors, weight: Vectors) -> None:
+        shape = (len(preferred), self.dimension)
+        if preferred.shape != shape or over.shape != shape or weight.shape != shape[:1]:
+            raise UsageError(
+                f"pairs {list(preferred.shape)}, {list(over.shape)}, weights {list(weight.shape)}: expected "
+                f"[N, {self.dimension}] twice and [N]; embed with the ranker's encoder"
+            )
+        if not (np.isfinite(preferred).all() and np.isfinite(over).all() and (weight > 0).all()):
+            raise UsageError("pairs: expected finite vectors and weights above 0; drop such pairs before")
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums split over threads depend on how many there are; one thread adds up the same way everywhere."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
