@@ -26,9 +26,8 @@ from models.errors import (
     EXIT_BRAKE, EXIT_CONFIGURATION, BrokerUnavailableError, ConfigurationError, FatalError, StorageUnavailableError,
 )  # fmt: skip
 from stream.broker import EmbeddedBroker, free_port, process_wait
-from stream.settings import Settings, as_environment
+from stream.settings import PARENT_PIPE, Settings, as_environment
 from stream.topics import create_topics
-from stream.workers import PARENT_PIPE
 
 log = logging.getLogger(__name__)
 

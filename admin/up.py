@@ -28,7 +28,7 @@ def up(
     from admin.embedded import EmbeddedService
     from stream.workers import configure_logging
 
-    settings = load_settings(**({} if data_dir is None else {"data_dir": data_dir}))
+    settings = load_settings() if data_dir is None else load_settings(data_dir=data_dir)
     if port is not None:
         settings = settings.model_copy(update={"serve": settings.serve.model_copy(update={"port": port})})
     configure_logging(settings)

@@ -66,7 +66,7 @@ def apply_event(
     if isinstance(event, ImagePosted) and image is not None:
         return _post(state, event, image, _Context(record, identity, envelope.time))
     if isinstance(event, ImageDeleted):
-        return _delete(state, event, record)
+        return _delete(state, event, _Context(record, identity, envelope.time))
     if isinstance(event, (TagsApplied, TagsRemoved)):
         return _tag(_known(state, event), event, record, identity)
     raise TypeError(f"{type(event).__name__} is not an ingest event")
@@ -85,8 +85,10 @@ def _is_included(state: IndexRecord, record: Record) -> bool:
 
 
 def _advanced(state: IndexRecord, record: Record, changes: dict[str, Any]) -> IndexRecord:
-    versions = {"image_version" if record.topic == "images" else "tags_version": record.version}
-    return replace(state, payload=state.payload | changes, **versions)
+    payload = state.payload | changes
+    if record.topic == "images":
+        return replace(state, payload=payload, image_version=record.version)
+    return replace(state, payload=payload, tags_version=record.version)
 
 
 def _seen(state: IndexRecord | None, identity: str) -> list[str]:
@@ -104,7 +106,7 @@ def _post(state: IndexRecord | None, event: ImagePosted, image: EmbeddedImage, c
         "tags": list(dict.fromkeys([*before, *applied])),
         "complete": complete,
         "posted_at": posted_at,
-        "seen": _seen(alive, context.identity),
+        "seen": _seen(state, context.identity),
     }
     record = IndexRecord(
         image_id=event.image_id,
@@ -119,14 +121,18 @@ def _post(state: IndexRecord | None, event: ImagePosted, image: EmbeddedImage, c
     return Applied(record, Example(event.image_id, image.quantised, applied, (), event.complete or None, False))
 
 
-def _delete(state: IndexRecord | None, event: ImageDeleted, record: Record) -> Applied:
+def _delete(state: IndexRecord | None, event: ImageDeleted, context: _Context) -> Applied:
+    """A tombstone remembers identities too: a producer's retry must not bring the picture back."""
     tombstone = IndexRecord(
-        event.image_id, record.version, state.tags_version if state is not None else 0, deleted=True
+        image_id=event.image_id,
+        image_version=context.record.version,
+        tags_version=state.tags_version if state is not None else 0,
+        payload={"seen": _seen(state, context.identity)},
+        deleted=True,
     )
     if state is None or state.deleted:
         return Applied(tombstone)
-    labelled = state.payload["tags"] or state.payload["complete"]
-    return Applied(tombstone, Example(event.image_id, None, (), (), None, True) if labelled else None)
+    return Applied(tombstone, Example(event.image_id, None, (), (), None, True))  # it may have had tags once
 
 
 def _known(state: IndexRecord | None, event: Event) -> IndexRecord:
@@ -142,12 +148,14 @@ def _tag(state: IndexRecord, event: TagsApplied | TagsRemoved, record: Record, i
     names = tuple(dict.fromkeys(normalise_tag(tag) for tag in event.tags))
     before: list[str] = state.payload["tags"]
     complete: bool | None = None
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
     if isinstance(event, TagsApplied):
-        added, removed = names, ()
+        added = names
         after = list(dict.fromkeys([*before, *names]))
         complete = event.complete or None
     else:
-        added, removed = (), names
+        removed = names
         after = [tag for tag in before if tag not in set(names)]
     changes = {
         "tags": after,

@@ -13,6 +13,7 @@ import json
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -23,6 +24,7 @@ from stream.events import EVENTS, Event, ImagePosted
 SPEC_VERSION = "1.0"
 STRUCTURED = "application/cloudevents+json"
 JSON = "application/json"
+MAX_ATTRIBUTE_CHARS = 2_000  # of id and source, which de-duplication keeps
 IMAGE_ATTRIBUTES = ("dataref", "sha256", "tags", "complete")  # CloudEvents extension attributes of an image event
 
 Headers = list[tuple[str, bytes]]
@@ -39,8 +41,8 @@ class Envelope:
 
     @property
     def identity(self) -> str:
-        """`source` and `id` in one string."""
-        return f"{self.source} {self.id}"
+        """`source` and `id` in one string, no two pairs in the same."""
+        return f"{len(self.source)}:{self.source} {self.id}"
 
 
 def encode(event: Event, *, source: str, event_id: str | None = None) -> tuple[bytes, bytes, Headers]:
@@ -92,8 +94,15 @@ def decode(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, 
     """Read a record in either mode.
 
     Raises:
-        SchemaError: reason `missing_headers`, `unknown_type`, `bad_json` or `bad_event`.
+        SchemaError: reason `missing_headers`, `bad_header`, `unknown_type`, `bad_json` or `bad_event`.
     """
+    try:
+        return _decode(key, value, headers)
+    except RecursionError:
+        raise SchemaError("value: nested too deeply; post a flat JSON object", reason="bad_json") from None
+
+
+def _decode(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> Envelope:
     named = {name.lower(): _text(raw, name) for name, raw in headers if name.lower() not in _DROPPED}
     content_type = named.get("content-type", "").split(";")[0].strip().lower()
     if content_type == STRUCTURED:
@@ -121,7 +130,8 @@ def _structured(value: bytes) -> tuple[dict[str, str], bytes]:
     body = _json(value)
     data = body.pop("data", None)
     encoded = body.pop("data_base64", None)
-    attributes = {name: item if isinstance(item, str) else json.dumps(item) for name, item in body.items()}
+    present = {name: item for name, item in body.items() if item is not None}  # null means unset
+    attributes = {name: item if isinstance(item, str) else json.dumps(item) for name, item in present.items()}
     if isinstance(encoded, str):
         try:
             return attributes, base64.b64decode(encoded, validate=True)
@@ -133,7 +143,7 @@ def _structured(value: bytes) -> tuple[dict[str, str], bytes]:
 def _json(value: bytes) -> dict[str, Any]:
     try:
         body = json.loads(value)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise SchemaError(f"value: expected JSON ({str(error)[:200]}); post a JSON object", reason="bad_json") from None
     if not isinstance(body, dict):
         raise SchemaError(f"value: expected a JSON object, found {type(body).__name__}", reason="bad_json")
@@ -147,19 +157,40 @@ def _envelope(key: bytes | None, attributes: Mapping[str, str], data: bytes) -> 
         raise SchemaError(f"headers: expected {wanted}; post a CloudEvents 1.0 record", reason="missing_headers")
     if attributes["specversion"] != SPEC_VERSION:
         raise SchemaError(
-            f"ce_specversion {attributes['specversion'][:20]!r}: expected {SPEC_VERSION}", reason="missing_headers"
+            f"ce_specversion {attributes['specversion'][:20]!r}: expected {SPEC_VERSION}", reason="bad_header"
         )
+    _check_identity(attributes)
     kind = EVENTS.get(attributes["type"])
     if kind is None:
         raise SchemaError(
             f"ce_type {attributes['type'][:100]!r}: expected one of {', '.join(EVENTS)}", reason="unknown_type"
         )
-    is_json = attributes.get("datacontenttype", "").lower() in ("", JSON) and data[:1] in (b"{", b"[")
+    is_json = attributes.get("datacontenttype", "").split(";")[0].strip().lower() in ("", JSON) and data[:1] in (b"{", b"[")
     if kind is ImagePosted and not is_json:
         fields = _image_fields(key, attributes, data)
     else:
         fields = _json(data)
     return Envelope(attributes["id"], attributes["source"], _build(kind, fields), attributes.get("time"))
+
+
+def _check_identity(attributes: Mapping[str, str]) -> None:
+    """Refuse what could not be stored: they go into hashes, checkpoints and payloads as they are."""
+    for name in ("id", "source"):
+        text = attributes[name]
+        if len(text) > MAX_ATTRIBUTE_CHARS or not text.isprintable():
+            raise SchemaError(
+                f"ce_{name} {text[:40]!r}: expected at most {MAX_ATTRIBUTE_CHARS} printable characters",
+                reason="bad_header",
+            )
+    time = attributes.get("time")
+    if time is not None:
+        try:
+            datetime.fromisoformat(time)
+        except ValueError:
+            raise SchemaError(
+                f"ce_time {time[:40]!r}: expected RFC 3339, e.g. 2026-11-21T12:00:00Z; correct it or leave it out",
+                reason="bad_header",
+            ) from None
 
 
 def _image_fields(key: bytes | None, attributes: Mapping[str, str], data: bytes) -> dict[str, Any]:

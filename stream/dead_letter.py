@@ -40,12 +40,12 @@ class DeadLetter:
 
 
 def dead_letter_headers(record: Record, error: PoisonError) -> Headers:
-    """The original headers, then ours."""
+    """The original headers, then ours; ours in the original are dropped, they would hide or forge a dead letter."""
     origin = f"{record.partition}/{record.version}/{record.offset}"
     return [
-        *record.headers,
+        *(header for header in record.headers if not header[0].startswith(PREFIX)),
         (REASON, error.reason.encode()),
-        (TEXT, str(error)[:MAX_TEXT_CHARS].encode()),
+        (TEXT, str(error)[:MAX_TEXT_CHARS].encode(errors="replace")),
         (ORIGIN, origin.encode()),
     ]
 

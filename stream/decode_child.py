@@ -15,7 +15,7 @@ import resource
 import signal
 import sys
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -54,7 +54,7 @@ def decode(data: bytes, crop: Crop = WHOLE) -> tuple[Pixels, int, int, str]:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
         if image is None:
             raise DecodeError(f"{header.format} of {len(data)} bytes: expected a whole picture; export it again")
-        pixels = np.asarray(image)
+        pixels: np.ndarray[Any, Any] = np.asarray(image)
         if crop != WHOLE:
             pixels = _cropped(_upright(pixels, header.orientation), crop)
             square = _rgb_square(pixels)

@@ -168,7 +168,7 @@ def _mapped(error: Exception, call: str) -> Exception:
     return IndexUnavailableError(f"index: {call} failed ({text[:300]})")
 
 
-def _vectors(point: Point) -> dict[str, list[float]]:
+def _vectors(point: Point) -> Any:
     return {} if point.vector is None else {VECTOR_NAME: point.vector.tolist()}
 
 
@@ -179,7 +179,7 @@ def _vector(stored: Any) -> Vector | None:
 
 def _condition(points: Sequence[Point]) -> Any:
     """A stored point may be replaced where one clause holds: it is this point and not newer."""
-    clauses = []
+    clauses: list[Any] = []
     for point in points:
         ranges = [edge.FieldCondition(key=name, range=edge.RangeFloat(lte=bound)) for name, bound in point.bounds]
         clauses.append(edge.Filter(must=[edge.HasIdCondition({point.id}), *ranges]))

@@ -13,6 +13,7 @@ import grpc
 import numpy as np
 from qdrant_client import QdrantClient
 from qdrant_client import models as q
+from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from models.errors import ConfigurationError, IndexUnavailableError
@@ -79,18 +80,22 @@ class QdrantIndex:
         if self._url == ":memory:":
             return  # the local mode has no payload indexes and says so with a warning
         for name in ("kind", "tags", "sha256"):
-            schema = q.PayloadSchemaType.KEYWORD
-            self._call(lambda n=name: self._client.create_payload_index(self._collection, n, schema, wait=True))
+            self._create_payload_index(name)
+
+    def _create_payload_index(self, name: str) -> None:
+        schema = q.PayloadSchemaType.KEYWORD
+        self._call(lambda: self._client.create_payload_index(self._collection, name, schema, wait=True))
 
     def write(self, records: Sequence[IndexRecord], offsets: Sequence[StoredOffset]) -> None:
         """See VectorIndex.write; more than 128 points go in several operations, the offsets with the last."""
         points = to_points(records, offsets, self._dimension)
         for start in range(0, len(points), FILTER_CLAUSES):
-            part = points[start : start + FILTER_CLAUSES]
-            made = [q.PointStruct(id=p.id, vector=_vectors(p), payload=p.payload) for p in part]
-            self._call(lambda m=made, c=_condition(part): self._client.upsert(
-                self._collection, m, wait=True, update_filter=c
-            ))  # fmt: skip
+            self._upsert(points[start : start + FILTER_CLAUSES])
+
+    def _upsert(self, points: Sequence[Point]) -> None:
+        made = [q.PointStruct(id=p.id, vector=_vectors(p), payload=p.payload) for p in points]
+        newer = _condition(points)
+        self._call(lambda: self._client.upsert(self._collection, made, wait=True, update_filter=newer))
 
     def fetch(self, image_ids: Sequence[str], *, with_vectors: bool = False) -> dict[str, IndexRecord]:
         """See VectorIndex.fetch."""
@@ -165,6 +170,8 @@ class QdrantIndex:
             details = error.details() if isinstance(error, grpc.Call) else str(error)
             text = f"Qdrant at {self._url}: {code.name} {str(details)[:300]}"
             raise (IndexUnavailableError if code in _RETRIABLE_GRPC else ConfigurationError)(text) from error
+        except QdrantException as error:  # the client's own word for "too many requests"
+            raise IndexUnavailableError(f"Qdrant at {self._url}: {str(error)[:300]}; it is overloaded") from error
         except (ResponseHandlingException, OSError) as error:
             raise IndexUnavailableError(
                 f"Qdrant at {self._url}: out of reach ({str(error)[:200]}); start it or correct MEKIKI_QDRANT__URL"

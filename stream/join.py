@@ -20,12 +20,16 @@ class PartitionJoin:
     def __init__(self, grace_ms: int) -> None:
         self._grace_ms = grace_ms
         self._images: deque[Record] = deque()
+        self._earliest: deque[int] = deque()  # ascending: the smallest timestamp of what is queued stands first
         self._tags: deque[tuple[Record, float]] = deque()  # with the local time of arrival, ms
 
     def add(self, record: Record, now_ms: float) -> None:
         """Take one record in, in offset order within its topic."""
         if record.topic == "images":
             self._images.append(record)
+            while self._earliest and self._earliest[-1] > record.timestamp_ms:
+                self._earliest.pop()
+            self._earliest.append(record.timestamp_ms)
         else:
             self._tags.append((record, now_ms))
 
@@ -44,15 +48,21 @@ class PartitionJoin:
             if self._tags and self._tag_is_next(now_ms, images_caught_up):
                 ready.append(self._tags.popleft()[0])
             elif self._images:
-                ready.append(self._images.popleft())
+                ready.append(self._next_image())
             else:
                 break
         return ready
 
+    def _next_image(self) -> Record:
+        image = self._images.popleft()
+        if self._earliest[0] == image.timestamp_ms:
+            self._earliest.popleft()
+        return image
+
     def _tag_is_next(self, now_ms: float, images_caught_up: bool) -> bool:
         tag, arrived_ms = self._tags[0]
-        if self._images:
-            return tag.timestamp_ms < self._images[0].timestamp_ms
+        if self._images:  # producers' clocks differ: an earlier image may stand behind a later one
+            return tag.timestamp_ms < self._earliest[0]
         return images_caught_up and now_ms - arrived_ms >= self._grace_ms
 
 

@@ -109,8 +109,8 @@ class RankingWorker:
         for record in records:
             try:
                 pairs.extend((self._position, pair) for pair in self._pairs(record))
-            except PoisonError as error:
-                dead.append((record, error))
+            except PoisonError as poison:
+                dead.append((record, poison))
             self._position += 1
         self._learn_pairs(pairs, records, dead)
         for record, error in dead:
@@ -174,6 +174,7 @@ class RankingWorker:
                 known.append((position, pair))
             elif position not in reported:
                 reported.add(position)
+                self._forget(records[position - first])
                 text = f"image {missing[0]!r}: not in the index; post it, then replay the dead letter"
                 dead.append((records[position - first], UnknownImageError(text)))
         if known:
@@ -182,6 +183,10 @@ class RankingWorker:
             weights = np.array([pair.weight for _, pair in known], dtype=np.float32)
             self._ranker.learn_many(preferred, over, weights, self._ranker.pairs_seen)
             metrics.PAIRS.inc(len(known))
+
+    def _forget(self, record: Record) -> None:
+        """A replay of this dead letter has the same identity and is to be learned then."""
+        self._identities.pop(decode(record.key, record.value, record.headers).identity, None)
 
     def _vectors(self, pairs: list[tuple[int, Pair]]) -> dict[str, Vector]:
         ids = sorted({i for _, pair in pairs for i in (pair.preferred, pair.over)})

@@ -70,7 +70,8 @@ def open_tagger(settings: Settings) -> OpenTagger:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageUnavailableError(f"state folder {folder}: {error.strerror}; free space or choose another") from error
-    store, tagger, document = TaggerStore.open(folder / "tagger.sqlite", Tagger(classifier=settings.tagging.classifier))
+    store = TaggerStore(folder / "tagger.sqlite", Tagger(classifier=settings.tagging.classifier))
+    tagger, document = store.open()
     return OpenTagger(store, tagger, document)
 
 
@@ -180,7 +181,8 @@ class TagsWorker:
             def save(path: Path) -> None:
                 path.write_bytes(whole)
 
-            attempt, is_delta = save, True
+            attempt: Callable[[Path], None] = save
+            is_delta = True
         else:
             attempt, is_delta = self._save_full(snapshot), False
         until_available(

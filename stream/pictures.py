@@ -19,6 +19,13 @@ import fsspec
 from models.errors import PolicyError, StorageUnavailableError
 
 
+# What is wrong with the path itself, and will be tomorrow; anything else is the disk's fault.
+_PATH_ERRORS = {
+    errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL,
+}  # fmt: skip
+_TEMPORARY_HTTP = {408, 425, 429}
+
+
 class PictureStore:
     """Content-addressed bytes under one fsspec URL: `<root>/ab/cdef...`. Thread-safe."""
 
@@ -93,7 +100,10 @@ class DatarefReader:
         Raises:
             PolicyError: reason `dataref_forbidden`, `dataref_missing` or `too_large`.
         """
-        url = urlsplit(dataref)
+        try:
+            url = urlsplit(dataref)
+        except ValueError:  # e.g. half an IPv6 address
+            raise _forbidden(dataref, "not a URL") from None
         if url.scheme == "file":
             return self._read_file(unquote(url.path), dataref)
         if url.scheme in ("http", "https"):
@@ -113,10 +123,10 @@ class DatarefReader:
             if real.stat().st_size > self._max_bytes:
                 raise PolicyError(f"dataref {dataref[:200]}: expected at most {self._max_bytes} bytes", "too_large")
             return real.read_bytes()
-        except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-            raise PolicyError(f"dataref {dataref[:200]}: {error.strerror}; put it there", "dataref_missing") from None
         except OSError as error:
-            raise _storage_error(f"dataref {dataref[:200]}", error) from error
+            if error.errno not in _PATH_ERRORS:
+                raise _storage_error(f"dataref {dataref[:200]}", error) from error
+            raise PolicyError(f"dataref {dataref[:200]}: {error.strerror}; put it there", "dataref_missing") from None
 
     def _read_remote(self, dataref: str) -> bytes:
         import httpx
@@ -124,8 +134,9 @@ class DatarefReader:
         content = bytearray()
         try:
             with httpx.stream("GET", dataref, timeout=10.0, follow_redirects=False) as answer:
-                if 400 <= answer.status_code < 500 or answer.is_redirect:
-                    raise PolicyError(f"dataref {dataref[:200]}: HTTP {answer.status_code}", "dataref_missing")
+                status = answer.status_code
+                if answer.is_redirect or (400 <= status < 500 and status not in _TEMPORARY_HTTP):
+                    raise PolicyError(f"dataref {dataref[:200]}: HTTP {status}", "dataref_missing")
                 answer.raise_for_status()
                 for chunk in answer.iter_bytes():
                     content += chunk
@@ -133,6 +144,8 @@ class DatarefReader:
                         raise PolicyError(
                             f"dataref {dataref[:200]}: expected at most {self._max_bytes} bytes", "too_large"
                         )
+        except httpx.InvalidURL:
+            raise _forbidden(dataref, "not a URL") from None
         except httpx.HTTPError as error:
             raise StorageUnavailableError(f"dataref {dataref[:200]}: {error}") from error
         return bytes(content)

@@ -11,8 +11,9 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
-from models.errors import MekikiError, StorageUnavailableError
+from models.errors import MekikiError, PoisonError, StorageUnavailableError
 from stream.codec import decode
 from stream.consume import LogReader
 from stream.events import ModelPublished
@@ -33,7 +34,7 @@ def model_folder(settings: Settings, model: str) -> Path:
 class ModelPublisher:
     """Writes and announces the versions of one model."""
 
-    def __init__(self, settings: Settings, model: str, writer: LogWriter) -> None:
+    def __init__(self, settings: Settings, model: Literal["tagger", "ranker"], writer: LogWriter) -> None:
         self._folder = model_folder(settings, model)
         self._model = model
         self._writer = writer
@@ -66,7 +67,7 @@ class ModelPublisher:
         self, version: int, path: Path, digest: str, base: tuple[int, Path] | None, offsets: Sequence[StoredOffset]
     ) -> None:
         event = ModelPublished(
-            model=self._model,  # type: ignore[arg-type]  # pydantic checks the name
+            model=self._model,
             version=version,
             uri=path.as_uri(),
             sha256=digest,
@@ -109,7 +110,11 @@ class ModelFollower(threading.Thread):
         records = self._reader.poll(0.1)
         newest: dict[str, ModelPublished] = {}
         for record in records:
-            event = decode(record.key, record.value, record.headers).event
+            try:
+                event = decode(record.key, record.value, record.headers).event
+            except PoisonError as error:
+                log.warning("models.v1 offset %s: %s", record.offset, error)
+                continue
             if isinstance(event, ModelPublished):
                 newest[event.model] = event
         for event in newest.values():
@@ -120,7 +125,7 @@ class ModelFollower(threading.Thread):
     def _take(self, event: ModelPublished) -> None:
         try:
             self._on_published(event)
-        except (OSError, ValueError, KeyError) as error:  # the file is gone already: a newer one is announced
+        except (OSError, ValueError, KeyError, MekikiError) as error:  # the file is gone already: a newer one is announced
             log.info("model %s version %s not loaded: %s", event.model, event.version, error)
 
     def stop(self) -> None:

@@ -6,18 +6,20 @@ In: the environment. Out: one frozen `Settings`. Fails with ConfigurationError, 
 from __future__ import annotations
 
 import difflib
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from models.errors import ConfigurationError
 
 PREFIX = "MEKIKI_"
 TEST_PREFIX = "MEKIKI_TEST_"  # read by the test suite, not by the service
+PARENT_PIPE = "MEKIKI_PARENT_PIPE"  # the embedded service sets it: standard input closes when it dies
 DELIMITER = "__"
 
 
@@ -28,8 +30,10 @@ class _Section(BaseModel):
 class KafkaSettings(_Section):
     """Where the log is and how to talk to it."""
 
-    bootstrap_servers: str | None = Field(None, description="host:port[,host:port]; empty means the embedded broker")
-    security_protocol: str = "PLAINTEXT"
+    bootstrap_servers: str | None = Field(
+        None, pattern=r"^[^,\s]+:[0-9]+(,[^,\s]+:[0-9]+)*$", description="host:port[,host:port]; none: the embedded broker"
+    )
+    security_protocol: str = Field("PLAINTEXT", pattern="^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$")
     sasl_mechanism: str | None = None
     sasl_username: str | None = None
     sasl_password: SecretStr | None = None
@@ -56,7 +60,7 @@ class QdrantSettings(_Section):
 class EncoderSettings(_Section):
     """Which frozen encoder, on what."""
 
-    backend: str = Field("auto", pattern="^(auto|onnx|torch)$")
+    backend: Literal["auto", "onnx", "torch"] = "auto"
     projection: Path | None = Field(None, description="a projection refitted on your own pictures")
     threads: int | None = Field(None, ge=1)
     batch_size: int = Field(32, ge=1, le=1024)
@@ -128,6 +132,18 @@ class Settings(BaseSettings):
     ranking: RankingSettings = Field(default_factory=RankingSettings)
     serve: ServeSettings = Field(default_factory=ServeSettings)
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is handed in: `load_settings` reads the environment, once, at the entry point."""
+        return (init_settings,)
+
     @property
     def data_path(self) -> Path:
         """The data directory with `~` resolved."""
@@ -145,7 +161,7 @@ class Settings(BaseSettings):
 
 def known_variables() -> set[str]:
     """Every environment variable that means something to `Settings`, in upper case."""
-    names: set[str] = set()
+    names = {PARENT_PIPE}
     for field, info in Settings.model_fields.items():
         names.add(f"{PREFIX}{field}".upper())
         section = info.annotation
@@ -155,7 +171,7 @@ def known_variables() -> set[str]:
 
 
 def load_settings(environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
-    """Build the settings of this process.
+    """Build the settings of this process; `overrides` go before the environment.
 
     Raises:
         ConfigurationError: a variable is unknown, or a value is outside its rule.
@@ -169,13 +185,24 @@ def load_settings(environment: Mapping[str, str] | None = None, **overrides: Any
             hint = f"did you mean {near[0]}?" if near else "`mekiki doctor` lists the known ones"
             raise ConfigurationError(f"environment variable {name}: expected a known setting; {hint}")
     try:
-        return Settings(**overrides)
+        return Settings(**_merged(_read(environment), overrides))
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + DELIMITER.join(str(part) for part in first["loc"]).upper()
         raise ConfigurationError(f"{name} {first.get('input')!r}: {first['msg']}; correct the variable") from error
     except ValueError as error:  # pydantic-settings: a nested value that is not the JSON it must be
         raise ConfigurationError(f"settings: {error}; lists are written as JSON, e.g. '[\"/pictures\"]'") from error
+
+
+def _read(environment: Mapping[str, str]) -> dict[str, Any]:
+    source = EnvSettingsSource(Settings)
+    source.env_vars = {name.lower(): value for name, value in environment.items()}
+    return source()
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    both = {name for name in below.keys() & above.keys() if isinstance(below[name], dict)}
+    return below | {name: below[name] | dict(item) if name in both else item for name, item in above.items()}
 
 
 def as_environment(settings: Settings) -> dict[str, str]:
@@ -202,6 +229,5 @@ def _as_text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):
-        inner = ", ".join('"' + str(item).replace("\\", "\\\\").replace('"', '\\"') + '"' for item in value)
-        return f"[{inner}]"
+        return json.dumps([str(item) for item in value], ensure_ascii=False)
     return str(value)

@@ -23,19 +23,13 @@ from stream.checkpoint import Checkpoint
 from stream.consume import LogReader
 from stream.decode import DecodePool, Limits
 from stream.index import VectorIndex
-from stream.index_edge import EdgeIndex
 from stream.index_qdrant import QdrantIndex
 from stream.index_remote import RemoteIndex
-from stream.index_server import IndexServer
-from stream.learn_ranking import RankingParts, RankingWorker
-from stream.learn_tags import TagsParts, TagsWorker, open_tagger
 from stream.pictures import DatarefReader, PictureStore
 from stream.pipeline import Ingest, IngestPipeline
 from stream.produce import LogWriter
 from stream.published import ModelPublisher
-from stream.settings import Settings
-
-PARENT_PIPE = "MEKIKI_PARENT_PIPE"  # set by the embedded service: standard input closes when it dies
+from stream.settings import PARENT_PIPE, Settings
 
 
 def configure_logging(settings: Settings) -> None:
@@ -159,6 +153,8 @@ def run_ingest(settings: Settings) -> None:
 
 def run_tags(settings: Settings) -> None:
     """`mekiki work tags`."""
+    from stream.learn_tags import TagsParts, TagsWorker, open_tagger
+
     store = open_tagger(settings)
     reader = LogReader(settings, ("examples",), "tags", lambda: store.offsets)
     writer = LogWriter(settings, "mekiki/tags")
@@ -175,6 +171,8 @@ def run_tags(settings: Settings) -> None:
 
 def run_ranking(settings: Settings) -> None:
     """`mekiki work ranking`."""
+    from stream.learn_ranking import RankingParts, RankingWorker  # imports torch: seconds, and 200 MB
+
     checkpoint = Checkpoint(settings.data_path / "ranker.sqlite")
     state = checkpoint.load()
     index = open_index(settings)
@@ -198,6 +196,9 @@ def run_ranking(settings: Settings) -> None:
 
 def run_index(settings: Settings) -> None:
     """`mekiki work index`: the process that owns Qdrant Edge; started by the embedded service."""
+    from stream.index_edge import EdgeIndex
+    from stream.index_server import IndexServer
+
     if not settings.index_socket:
         raise ConfigurationError("MEKIKI_INDEX_SOCKET: not set; `mekiki up` starts this process with an address")
     server = IndexServer(EdgeIndex(settings.data_path / "index"), settings.index_socket)
