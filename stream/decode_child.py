@@ -1,7 +1,7 @@
 """The child process that decodes: `python -m stream.decode_child MEMORY_BYTES DEADLINE_S`.
 
-Comes in on stdin: frames of `REQUEST` (length, crop) and a file's bytes. Goes out on stdout: `READY` once, then one answer a
-frame: `ANSWER` (status, size, hashes, length of what follows), then the pixels or a reason. Ends when stdin ends.
+Comes in on stdin: frames of `REQUEST` (length, crop) and a file's bytes. Goes out on stdout: `READY` once, then one
+answer a frame: `ANSWER` (status, size, hashes, length of what follows), then the pixels or a reason. Ends with stdin.
 
 It imports numpy and OpenCV and nothing of the service: a start takes 0.2 s, and whatever a hostile file does to this
 process, there is nothing here to reach. The parent stops one that is late; the alarm here is for an orphan.
@@ -43,7 +43,7 @@ _TURNS = {
 
 
 def decode(data: bytes, crop: Crop = WHOLE) -> tuple[Pixels, int, int, str]:
-    """The picture, or the part `crop` of it, as uint8 [224, 224, 3] RGB, upright, on white; its upright size; its format.
+    """The picture or the part `crop` of it as uint8 [224, 224, 3] RGB, upright, on white; its upright size; its format.
 
     Raises:
         DecodeError: `not_an_image`, `truncated`, `decode_memory`.
