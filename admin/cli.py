@@ -6,11 +6,10 @@ import logging
 import os
 import sys
 
-import click
 import typer
 
 from admin.console import errors_out
-from models.errors import EXIT_TEMPORARY, EXIT_USAGE, MekikiError
+from models.errors import EXIT_TEMPORARY, MekikiError
 
 app = typer.Typer(
     name="mekiki",
@@ -37,16 +36,12 @@ def main() -> None:
     """Entry point of the `mekiki` command."""
     _register()
     try:
-        code = app(standalone_mode=False)
+        app()
+        code = 0
     except MekikiError as error:
         logging.getLogger(__name__).debug("failed", exc_info=True)
         errors_out.print(f"mekiki: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         code = error.exit_code
-    except click.ClickException as error:
-        error.show()
-        code = EXIT_USAGE
-    except (click.Abort, KeyboardInterrupt):
-        code = 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
@@ -57,7 +52,7 @@ def main() -> None:
             style="red", markup=False, highlight=False, soft_wrap=True,
         )  # fmt: skip
         code = EXIT_TEMPORARY
-    sys.exit(code if isinstance(code, int) else 0)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ STRUCTURED = "application/cloudevents+json"
 JSON = "application/json"
 MAX_ATTRIBUTE_CHARS = 2_000  # of id and source, which de-duplication keeps
 IMAGE_ATTRIBUTES = ("dataref", "sha256", "tags", "complete")  # CloudEvents extension attributes of an image event
+
+_FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # as in the type system of CloudEvents
 
 Headers = list[tuple[str, bytes]]
 
@@ -177,9 +180,9 @@ def _check_identity(attributes: Mapping[str, str]) -> None:
     """Refuse what could not be stored: they go into hashes, checkpoints and payloads as they are."""
     for name in ("id", "source"):
         text = attributes[name]
-        if len(text) > MAX_ATTRIBUTE_CHARS or not text.isprintable():
+        if len(text) > MAX_ATTRIBUTE_CHARS or _FORBIDDEN.search(text):
             raise SchemaError(
-                f"ce_{name} {text[:40]!r}: expected at most {MAX_ATTRIBUTE_CHARS} printable characters",
+                f"ce_{name} {text[:40]!r}: expected at most {MAX_ATTRIBUTE_CHARS} characters, no control characters",
                 reason="bad_header",
             )
     time = attributes.get("time")

@@ -16,13 +16,14 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
-from models.errors import OffsetLostError
+from models.errors import MekikiError, OffsetLostError
 from stream.index import StoredOffset, version_of
 from stream.settings import Settings
 from stream.topics import TopicDescription, broker_errors, client_options, describe_topics
 
 log = logging.getLogger(__name__)
 
+COMMIT_TIMEOUT_MS = 2_000  # of the last commit before a worker ends
 FETCH_BYTES = 8 * 2**20  # of one partition at once; a record has at most 1 MB
 
 
@@ -110,7 +111,7 @@ class LogReader:
         self._described = describe_topics(settings, topics)
         self._short = {d.name: short for short, d in self._described.items()}
         self._starts: dict[tuple[str, int], Start] = {}
-        self._fatal: OffsetLostError | None = None
+        self._failure: MekikiError | None = None
         with broker_errors(settings):
             self._consumer = KafkaConsumer(**self._options(group))
             self._choose()
@@ -118,6 +119,7 @@ class LogReader:
                 self._consumer.subscribe([d.name for d in self._described.values()], listener=_Listener(self))
             else:
                 self._consumer.assign(self._all())
+                self._check_expired(self._all())
                 self._seek(self._all())
 
     def _options(self, group: str) -> dict[str, Any]:
@@ -142,17 +144,24 @@ class LogReader:
         self._starts = starts(self._described, self._stored(), new_log_allowed=self._settings.embedded)
 
     def _seek(self, partitions: Sequence[TopicPartition]) -> None:
-        if not partitions:
-            return
-        first = self._consumer.beginning_offsets(partitions)
+        """Go where the state stands; nothing here blocks, so that a rebalance listener may call it."""
         for at in partitions:
             start = self._starts[self._short[at.topic], at.partition]
-            if start.offset is not None and start.offset < first[at]:
+            if start.offset is None:
+                self._consumer.seek_to_beginning(at)
+            else:
+                self._consumer.seek(at, start.offset)
+
+    def _check_expired(self, partitions: Sequence[TopicPartition]) -> None:
+        """The embedded broker does not say that an offset is gone, so it is asked at the start."""
+        first = self._consumer.beginning_offsets(partitions)
+        for at in partitions:
+            offset = self._starts[self._short[at.topic], at.partition].offset
+            if offset is not None and offset < first[at]:
                 raise OffsetLostError(
-                    f"topic {at.topic} partition {at.partition}: offset {start.offset} has expired, the log begins at "
+                    f"topic {at.topic} partition {at.partition}: offset {offset} has expired, the log begins at "
                     f"{first[at]}; restore the log or start with an empty state (retention must outlast the state)"
                 )
-            self._consumer.seek(at, first[at] if start.offset is None else start.offset)
 
     def assigned(self) -> set[TopicPartition]:
         """Partitions that are this reader's now."""
@@ -169,8 +178,8 @@ class LogReader:
             with broker_errors(self._settings):
                 polled = self._poll(timeout_s, max_records)
         finally:
-            if self._fatal is not None:
-                raise self._fatal
+            if self._failure is not None:
+                raise self._failure
         return [self._record(raw) for raws in polled.values() for raw in raws]
 
     def _poll(self, timeout_s: float, max_records: int | None) -> dict[TopicPartition, list[Any]]:
@@ -192,14 +201,21 @@ class LogReader:
         return Record(short, raw.partition, raw.offset, version, raw.timestamp, raw.key, raw.value, headers)
 
     def caught_up(self, topic: str, partition: int) -> bool:
-        """True once everything the broker is known to hold of this partition was returned by `poll`."""
+        """True if `poll` returned everything of this partition that the broker holds at this moment; asks the broker.
+
+        The high-water mark of the last fetch tells of the past: while a partition is paused, or a fetch is on its way,
+        it is stale. The broker's answer alone is not enough either: the embedded one names the beginning of the last
+        batch, not its end.
+        """
         at = TopicPartition(self._described[topic].name, partition)
         if at not in self._consumer.assignment():
             return False
         high = self._consumer.highwater(at)
-        if high is None:
+        position = self._consumer.position(at)
+        if high is None or position < high:
             return False
-        return bool(self._consumer.position(at) >= high)
+        with broker_errors(self._settings):
+            return bool(position >= self._consumer.end_offsets([at])[at])
 
     def generation(self, topic: str, partition: int) -> int:
         """Which log since the state began: 0, and one more for each new embedded broker."""
@@ -222,7 +238,7 @@ class LogReader:
         """Undo `pause`."""
         self._consumer.resume(*self._consumer.assignment())
 
-    def mirror(self, offsets: Iterable[StoredOffset]) -> None:
+    def mirror(self, offsets: Iterable[StoredOffset], *, wait: bool = False) -> None:
         """Commit to Kafka what is durable already, for lag tools; a failure is only logged."""
         commits = {
             TopicPartition(self._described[o.topic].name, o.partition): OffsetAndMetadata(o.offset, "", -1)
@@ -231,7 +247,10 @@ class LogReader:
         mine = {at: value for at, value in commits.items() if at in self._consumer.assignment()}
         if mine:
             try:
-                self._consumer.commit_async(mine, callback=_log_failed_commit)
+                if wait:
+                    self._consumer.commit(mine, timeout_ms=COMMIT_TIMEOUT_MS)
+                else:
+                    self._consumer.commit_async(mine, callback=_log_failed_commit)
             except (KafkaError, AssertionError) as error:
                 log.debug("offset mirror not written: %s", error)
 
@@ -259,5 +278,5 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
         try:
             self._reader._choose()
             self._reader._seek(list(assigned))
-        except OffsetLostError as error:  # kafka-python swallows what a listener raises
-            self._reader._fatal = error
+        except MekikiError as error:  # kafka-python swallows what a listener raises
+            self._reader._failure = error

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 ImageId: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
 SessionId: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=256)]
-Sha256: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$", to_lower=True)]
+Sha256: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", to_lower=True)]
 
 MAX_TAGS_PER_EVENT = 1_000  # more is a mistake; the largest booru pictures carry about 300
 MAX_SHOWN = 1_000  # images on one results page

@@ -53,7 +53,7 @@ class RemoteIndex:
     def open(self, encoder_version: str, dimension: int) -> None:
         """See VectorIndex.open."""
         self._dimension = dimension
-        self._ask("open", {"encoder_version": encoder_version, "dimension": dimension})
+        self._ask("open", {"encoder_version": encoder_version, "dimension": dimension}, wait_for_ready=True)
 
     def write(self, records: Sequence[IndexRecord], offsets: Sequence[StoredOffset]) -> None:
         """See VectorIndex.write."""
@@ -110,15 +110,21 @@ class RemoteIndex:
         self._channel.close()
 
     def _ask(
-        self, method: str, header: dict[str, Any], vectors: Sequence[Vector | None] = ()
+        self,
+        method: str,
+        header: dict[str, Any],
+        vectors: Sequence[Vector | None] = (),
+        *,
+        wait_for_ready: bool = False,
     ) -> tuple[dict[str, Any], list[Vector | None]]:
         call = self._channel.unary_unary(f"/{SERVICE}/{method}")
         try:
-            answer, found = unpack(call(pack(header, vectors), timeout=self._timeout_s))
+            answer = call(pack(header, vectors), timeout=self._timeout_s, wait_for_ready=wait_for_ready)
         except grpc.RpcError as error:
             code = error.code().name if isinstance(error, grpc.Call) else str(error)
             raise errors.IndexUnavailableError(f"index process at {self._address}: {code} in {method}") from error
-        if "error" in answer:
-            kind = ValueError if answer["error"] == "ValueError" else getattr(errors, answer["error"])
-            raise kind(answer["text"])
-        return answer, found
+        said, found = unpack(answer)
+        if "error" in said:
+            kind = ValueError if said["error"] == "ValueError" else getattr(errors, said["error"])
+            raise kind(said["text"])
+        return said, found

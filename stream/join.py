@@ -8,6 +8,7 @@ Source: https://cwiki.apache.org/confluence/display/KAFKA/KIP-353 (improved time
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Callable
 
@@ -36,12 +37,13 @@ class PartitionJoin:
     def __len__(self) -> int:
         return len(self._images) + len(self._tags)
 
-    def release(self, now_ms: float, *, images_caught_up: bool) -> list[Record]:
+    def release(self, now_ms: float, images_caught_up: Callable[[], bool]) -> list[Record]:
         """Everything whose turn has come.
 
         Args:
             now_ms: the clock `add` was given.
-            images_caught_up: the broker holds no image of this partition that was not added.
+            images_caught_up: says whether the broker holds no image of this partition that was not added; asked only
+                where it matters, for it may cost a round trip.
         """
         ready: list[Record] = []
         while self._images or self._tags:
@@ -59,11 +61,11 @@ class PartitionJoin:
             self._earliest.popleft()
         return image
 
-    def _tag_is_next(self, now_ms: float, images_caught_up: bool) -> bool:
+    def _tag_is_next(self, now_ms: float, images_caught_up: Callable[[], bool]) -> bool:
         tag, arrived_ms = self._tags[0]
         if self._images:  # producers' clocks differ: an earlier image may stand behind a later one
             return tag.timestamp_ms < self._earliest[0]
-        return images_caught_up and now_ms - arrived_ms >= self._grace_ms
+        return now_ms - arrived_ms >= self._grace_ms and images_caught_up()
 
 
 class Join:
@@ -84,7 +86,7 @@ class Join:
         ready: list[Record] = []
         for partition, part in self._partitions.items():
             if len(part):
-                ready.extend(part.release(now_ms, images_caught_up=images_caught_up(partition)))
+                ready.extend(part.release(now_ms, functools.cache(functools.partial(images_caught_up, partition))))
         return ready
 
     def drop(self, partitions: set[int]) -> None:

@@ -99,7 +99,7 @@ class RankingWorker:
                 self._save()
                 saved_s = now_s
         self._publish()
-        self._save()
+        self._save(last=True)
 
     def _learn(self, records: list[Record]) -> None:
         if not records:
@@ -207,7 +207,7 @@ class RankingWorker:
             version, self._ranker.pairs_seen, self._ranker.progressive_accuracy,
         )  # fmt: skip
 
-    def _save(self) -> None:
+    def _save(self, *, last: bool = False) -> None:
         if self._offset is None:
             return
         arrays, ranker = self._ranker.state()
@@ -220,7 +220,7 @@ class RankingWorker:
         }
         kept: dict[str, npt.NDArray[Any]] = dict(arrays)
         self._parts.checkpoint.save(State(kept, document, [self._offset]))
-        self._parts.reader.mirror([self._offset])
+        self._parts.reader.mirror([self._offset], wait=last)
         self._dirty = False
 
 

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 POLL_S = 0.05
 DELTA_SHARE = 0.25  # a delta larger than this share of the full snapshot is published as a full one
 REFRESH_S = 1.0  # after the last example, once more: a solve in the background may have ended since
+BUSY_RECORDS = 500  # of one poll; fewer, and the learner keeps up with the log
 BUSY_PUBLISH_S = 1.0  # while learning runs at full speed, snapshots come once a second
 
 
@@ -115,7 +116,7 @@ class TagsWorker:
                 break
             self._learn(records)
             now_s = time.monotonic()
-            busy = not reader.caught_up("examples", 0)
+            busy = len(records) >= BUSY_RECORDS
             refresh = self._refresh_at_s is not None and now_s >= self._refresh_at_s
             pause_s = BUSY_PUBLISH_S if busy else settings.publish_interval_ms / 1000
             if (self._unpublished and now_s - published_s >= pause_s) or refresh:
@@ -127,7 +128,7 @@ class TagsWorker:
                 self._save()
                 saved_s = time.monotonic()
         self._publish()
-        self._save()
+        self._save(last=True)
 
     def _learn(self, records: Sequence[Record]) -> None:
         if not records:
@@ -199,7 +200,7 @@ class TagsWorker:
         self._base = snapshot
         return save
 
-    def _save(self) -> None:
+    def _save(self, *, last: bool = False) -> None:
         until_available(self._state.checkpoint, self._stopping, what="tagger state")
-        self._parts.reader.mirror(self._state.offsets)
+        self._parts.reader.mirror(self._state.offsets, wait=last)
         self._since_checkpoint = 0

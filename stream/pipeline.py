@@ -225,7 +225,7 @@ class IngestPipeline:
                 return
             self._parts.reader.poll(0.02)  # keeps the membership alive; records are read again later
             while not self._applied.empty():
-                self._parts.reader.mirror(self._applied.get())
+                self._parts.reader.mirror(self._applied.get(), wait=True)
 
     def _stage(
         self,

@@ -119,7 +119,7 @@ class ModelFollower(threading.Thread):
                 newest[event.model] = event
         for event in newest.values():
             self._take(event)
-        if not records and self._reader.caught_up("models", 0):
+        if not (records or self.caught_up.is_set()) and self._reader.caught_up("models", 0):
             self.caught_up.set()
 
     def _take(self, event: ModelPublished) -> None:

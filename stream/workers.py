@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -51,7 +50,8 @@ def on_stop(stop: Callable[[], None]) -> None:
     if os.environ.get(PARENT_PIPE):
 
         def wait_for_parent() -> None:
-            sys.stdin.buffer.read()
+            while os.read(0, 1024):  # not sys.stdin: its lock would be held while the interpreter ends
+                continue
             stop()
 
         threading.Thread(target=wait_for_parent, name="parent", daemon=True).start()

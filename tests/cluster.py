@@ -1,0 +1,120 @@
+"""Real brokers and real worker processes for tests, started and killed as an operator's machine would."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from stream.broker import EmbeddedBroker, free_port
+from stream.settings import Settings, as_environment, load_settings
+from stream.topics import create_topics
+
+ROOT = Path(__file__).resolve().parents[1]
+KAFKA_SCRIPT = ROOT.parent / "shared" / "kafka" / "run-kafka"
+COMMANDS = {name: ("work", name) for name in ("index", "ingest", "tags", "ranking")} | {"serve": ("serve",)}
+DEADLINE_S = 120.0
+
+
+def kafka_skip_reason() -> str | None:
+    """Why no real Kafka can be had, None if one can."""
+    if os.environ.get("MEKIKI_TEST_KAFKA"):
+        return None
+    if KAFKA_SCRIPT.exists() and shutil.which("java"):
+        return None
+    return "no real Kafka: MEKIKI_TEST_KAFKA names none and no script starts one"
+
+
+@contextmanager
+def real_kafka(folder: Path) -> Iterator[str]:
+    """Bootstrap servers of an Apache Kafka."""
+    named = os.environ.get("MEKIKI_TEST_KAFKA")
+    if named:
+        yield named
+        return
+    process = subprocess.Popen([str(KAFKA_SCRIPT), "--dir", str(folder)], stdout=subprocess.PIPE, text=True)
+    try:
+        yield json.loads(process.stdout.readline())["bootstrap"]
+    finally:
+        process.terminate()
+        process.wait(30)
+        process.stdout.close()
+
+
+@contextmanager
+def embedded_kafka(folder: Path) -> Iterator[str]:
+    """Bootstrap servers of the embedded broker."""
+    with EmbeddedBroker(folder / "broker.log") as broker:
+        yield broker.bootstrap_servers
+
+
+def wait_for(condition: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> object:
+    """Poll until the condition gives something true; its value."""
+    until_s = time.monotonic() + deadline_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < until_s, f"{what} did not happen within {deadline_s:.0f} s"
+        time.sleep(0.05)  # between two looks; what ends the wait is the condition
+
+
+class Cluster:
+    """Worker processes over one data directory and one set of topics."""
+
+    def __init__(self, bootstrap: str, data_dir: Path, *, embedded: bool, **sections: dict) -> None:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        base = load_settings({}, data_dir=data_dir)
+        kafka = base.kafka.model_copy(update={
+            "bootstrap_servers": bootstrap, "topic_prefix": f"test-{uuid.uuid4().hex[:12]}",
+            "session_timeout_ms": 2_000 if embedded else 6_000, "partitions": 2,
+        } | sections.pop("kafka", {}))
+        port = free_port()
+        serve = base.serve.model_copy(update={"port": port, "url": f"http://127.0.0.1:{port}"})
+        updates = {name: getattr(base, name).model_copy(update=values) for name, values in sections.items()}
+        self.settings: Settings = base.model_copy(update={
+            "kafka": kafka, "embedded": embedded, "index_socket": f"127.0.0.1:{free_port()}", "serve": serve,
+            "log_level": "DEBUG", **updates,
+        })
+        self.logs = data_dir / "logs"
+        self.logs.mkdir(exist_ok=True)
+        self.processes: dict[str, subprocess.Popen] = {}
+        create_topics(self.settings)
+
+    def start(self, *names: str) -> None:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("MEKIKI_")} | as_environment(self.settings)
+        for name in names:
+            with (self.logs / f"{name}.log").open("ab") as output:
+                self.processes[name] = subprocess.Popen(
+                    [sys.executable, "-m", "admin.cli", *COMMANDS[name]], cwd=ROOT, env=environment,
+                    stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                )
+
+    def kill(self, name: str) -> None:
+        """SIGKILL: no goodbye."""
+        process = self.processes.pop(name)
+        process.kill()
+        process.wait()
+
+    def stop(self, *names: str) -> None:
+        """SIGTERM, and a clean end."""
+        for name in names:
+            process = self.processes.pop(name)
+            process.send_signal(signal.SIGTERM)
+            code = process.wait(60)
+            assert code == 0, f"{name} ended with {code}:\n{self.log(name)}"
+
+    def log(self, name: str) -> str:
+        return (self.logs / f"{name}.log").read_text()[-4000:]
+
+    def close(self) -> None:
+        for process in self.processes.values():
+            process.kill()
+            process.wait()
+        self.processes.clear()
