@@ -10,7 +10,7 @@ import numpy as np
 
 from models.errors import CheckpointError
 from models.tagging.arrays import Float64
-from models.tagging.calibrate import default_classifier, set_weights, weights_of
+from models.tagging.calibrate import default_classifier, own_classifier, set_weights, weights_of
 from models.tagging.chunks import Array
 
 if TYPE_CHECKING:
@@ -67,7 +67,10 @@ def load(tagger: Tagger, facts: dict[str, Any], arrays: dict[str, Array]) -> Non
     tagger.progress.images, tagger.progress.lrap, tagger.progress.p_at_5 = facts["judged"]
     tagger.progress.restore(arrays["histograms"])
     of_all.shared = _restored(arrays["shared"])
-    of_all.own = {int(row): _restored(values) for row, values in zip(arrays["own_rows"], arrays["own"], strict=True)}
+    of_all.own = {
+        int(row): own_classifier(_restored(values))
+        for row, values in zip(arrays["own_rows"], arrays["own"], strict=True)
+    }
     of_all.positives = {int(row): int(count) for row, count in arrays["positives"]}
 
 
