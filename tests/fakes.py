@@ -38,7 +38,9 @@ def make_record(
     event: Event, *, offset: int = 0, partition: int = 0, generation: int = 0, timestamp_ms: int = 0, event_id: str = ""
 ) -> Record:
     """An event as it stands in the log; without `event_id` its id is where it stands."""
-    key, value, headers = encode(event, source="/test", event_id=event_id or f"{partition}/{generation}/{offset}")
+    key, value, headers = encode(
+        event, source="/test", event_id=event_id or f"{event.topic}/{partition}/{generation}/{offset}"
+    )
     version = version_of(generation, offset)
     return Record(event.topic, partition, offset, version, timestamp_ms, key, value, tuple(headers))
 
@@ -68,7 +70,7 @@ class FakeDecoder:
             return DecodeError("bytes: expected a picture")
         sha256 = hashlib.sha256(content).hexdigest()
         pixels = np.full((4, 4, 3), content[-1] ^ (255 if crop else 0), np.uint8)
-        return Decoded(pixels, 4, 4, "png", sha256, int(sha256[:16], 16))
+        return Decoded(pixels, 4, 4, "png", phash=int(sha256[:16], 16), sha256=sha256)
 
 
 class FakeWriter:

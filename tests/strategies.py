@@ -1,0 +1,73 @@
+"""Hypothesis strategies for events, shared by the laws."""
+
+import string
+
+from hypothesis import strategies as st
+
+from stream.events import (
+    EVENTS,
+    Clicked,
+    Event,
+    ImageDeleted,
+    ImagePosted,
+    Impression,
+    ModelPublished,
+    PairClicked,
+    TagsApplied,
+    TagsRemoved,
+)
+
+ids = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+tag_lists = st.lists(texts, max_size=5).map(tuple)
+sha256s = st.text("0123456789abcdef", min_size=64, max_size=64)
+offsets = st.integers(0, 2**41 - 2)
+sources = st.text(string.ascii_letters + string.digits + "/:.-_ ", min_size=1, max_size=20)
+# A first byte that no JSON has: a picture that begins with { and says no content type would be read as JSON.
+contents = st.binary(max_size=200).map(lambda data: b"\x89" + data)
+media_types = st.sampled_from([None, "image/png", "image/jpeg", "application/octet-stream"])
+
+inline = st.builds(
+    ImagePosted, image_id=ids, content=contents, media_type=media_types, dataref=st.none(),
+    sha256=st.none() | sha256s, tags=tag_lists, complete=st.booleans(),
+)  # fmt: skip
+by_reference = st.builds(
+    ImagePosted, image_id=ids, content=st.none(), media_type=media_types,
+    dataref=st.just("file:///pictures/猫 1.png"), sha256=sha256s, tags=tag_lists, complete=st.booleans(),
+)  # fmt: skip
+impressions = st.builds(
+    Impression, impression_id=ids, session_id=ids, shown=st.lists(ids, min_size=1, max_size=4).map(tuple),
+    query=st.none() | texts, ranker_version=st.none() | st.integers(0, 2**40),
+    propensities=st.none() | st.lists(st.floats(0.01, 1), max_size=4).map(tuple),
+)  # fmt: skip
+published = st.builds(
+    ModelPublished, model=st.sampled_from(["tagger", "ranker"]), version=st.integers(0, 2**40), uri=texts,
+    sha256=sha256s, base_version=st.none() | st.integers(0, 9), base_uri=st.none() | texts,
+    offsets=st.dictionaries(st.sampled_from(["examples/0", "clicks/0"]), offsets),
+)  # fmt: skip
+events: st.SearchStrategy[Event] = st.one_of(
+    inline,
+    by_reference,
+    st.builds(ImageDeleted, image_id=ids),
+    st.builds(TagsApplied, image_id=ids, tags=tag_lists, by=st.none() | texts, complete=st.booleans()),
+    st.builds(TagsRemoved, image_id=ids, tags=st.lists(texts, min_size=1, max_size=5).map(tuple)),
+    impressions,
+    st.builds(Clicked, impression_id=ids, session_id=ids, image_id=ids),
+    st.builds(PairClicked, session_id=ids, preferred=ids, over=ids),
+    published,
+)
+
+EXAMPLES: dict[str, Event] = {
+    event.type: event
+    for event in (
+        ImagePosted(image_id="cat-1", content=b"\x89PNG", media_type="image/png", tags=("cat", "猫"), complete=True),
+        ImageDeleted(image_id="cat-1"),
+        TagsApplied(image_id="cat-1", tags=("cat",), by="me"),
+        TagsRemoved(image_id="cat-1", tags=("dog",)),
+        Impression(impression_id="p1", session_id="s1", shown=("cat-1", "dog-1"), propensities=(1.0, 0.5)),
+        Clicked(impression_id="p1", session_id="s1", image_id="cat-1"),
+        PairClicked(preferred="cat-1", over="dog-1"),
+        ModelPublished(model="tagger", version=3, uri="file:///m/3", sha256="0" * 64, offsets={"examples/0": 9}),
+    )
+}
+assert EXAMPLES.keys() == EVENTS.keys()
