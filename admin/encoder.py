@@ -38,9 +38,13 @@ def fit(
     out: Annotated[Path, typer.Option(help="File to write.")] = Path("projection.safetensors"),
     dimension: Annotated[int, typer.Option(min=2, help="Length of the vectors.")] = DIMENSION,
     threads: Annotated[int | None, typer.Option(help="CPU threads; without it all.")] = None,
+    cache_dir: Annotated[
+        Path | None,
+        typer.Option(envvar="MEKIKI_CACHE_DIR", help="Keeps the network's graph; without it ~/.cache/mekiki."),
+    ] = None,
 ) -> None:
     """Fit the projection to 512 numbers on pictures without labels (a few thousand are enough)."""
-    features = extract_features(pictures, load_extractor(threads=threads))
+    features = extract_features(pictures, load_extractor(cache_dir=cache_dir, threads=threads))
     console = Console(stderr=True)
     with console.status(f"fitting {dimension} of {features.shape[1]} numbers on {len(features)} pictures"):
         projection = fit_projection(features, dimension)

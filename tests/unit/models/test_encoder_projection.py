@@ -1,0 +1,86 @@
+"""The projection's arithmetic, on small made-up features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.encoders.base import FEATURES, Vectors
+from models.encoders.projection import PARTS, SHIPPED, Projection, Projector, fit_projection
+from models.errors import ConfigurationError, UsageError
+
+
+@pytest.fixture(scope="module")
+def features() -> Vectors:
+    """300 rows with 40 hidden causes; parts of very different scales."""
+    rng = np.random.default_rng(0)
+    mixed = rng.standard_normal((300, 40)) * np.geomspace(4, 0.5, 40) @ rng.standard_normal((40, FEATURES))
+    scale = np.repeat([0.01, 1, 30, 2, 5], PARTS)
+    return ((mixed + 0.3 * rng.standard_normal((300, FEATURES)) + 7) * scale).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def projection(features: Vectors) -> Projection:
+    return fit_projection(features, 16)
+
+
+def test_fit_equals_the_definition_up_to_a_rotation(features: Vectors, projection: Projection) -> None:
+    raw = features.astype(np.float64)
+    parts = []
+    for part in np.split(raw, np.cumsum(PARTS)[:-1], axis=1):
+        centred = part - part.mean(axis=0)
+        parts.append(centred / np.sqrt((np.linalg.norm(centred, axis=1) ** 2).mean()))
+    _, strengths, rows = np.linalg.svd(np.concatenate(parts, axis=1), full_matrices=False)
+    expected = np.concatenate(parts, axis=1) @ rows[:16].T / np.sqrt(strengths[:16])
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    vectors = Projector(projection).apply(features)
+    assert np.abs(vectors @ vectors.T - expected @ expected.T).max() < 5e-3  # float16 of the matrix
+
+
+def test_rotation_makes_signs_a_better_code(features: Vectors, projection: Projection) -> None:
+    def error(fitted: Projection) -> float:
+        vectors = Projector(fitted).apply(features)
+        corners = np.where(vectors >= 0, 1, -1) / np.sqrt(16)
+        return float(np.square(vectors - corners).sum(axis=1).mean())
+
+    assert error(projection) < 0.95 * error(fit_projection(features, 16, itq_rounds=0))
+
+
+def test_vectors_have_length_one_and_no_batch(features: Vectors, projection: Projection) -> None:
+    projector = Projector(projection)
+    vectors = projector.apply(features)
+    assert np.abs(np.linalg.norm(vectors, axis=1) - 1).max() < 1e-6
+    for start, end in ((0, 1), (7, 40), (250, 300)):
+        assert np.array_equal(projector.apply(features[start:end]), vectors[start:end])
+
+
+def test_features_at_the_centre_still_give_a_unit_vector(projection: Projection) -> None:
+    vector = Projector(projection).apply(projection.centre[None])
+    assert vector[0, 0] == 1 and np.count_nonzero(vector) == 1
+
+
+def test_same_pictures_same_file(features: Vectors, projection: Projection, tmp_path: Path) -> None:
+    again = fit_projection(features, 16)
+    assert again.sha256 == projection.sha256
+    assert fit_projection(features, 16, seed=1).sha256 != projection.sha256
+    projection.save(tmp_path / "p.safetensors")
+    loaded = Projection.load(tmp_path / "p.safetensors")
+    assert loaded.sha256 == projection.sha256 and loaded.dimension == 16
+
+
+def test_refuses_too_few_pictures_and_foreign_files(features: Vectors, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--dimension"):
+        fit_projection(features[:16], 16)
+    (tmp_path / "junk").write_bytes(b"junk" * 100)
+    with pytest.raises(ConfigurationError):
+        Projection.load(tmp_path / "junk")
+    Projection(np.zeros(3, np.float32), np.zeros((3, 2), np.float16)).save(tmp_path / "small")
+    with pytest.raises(ConfigurationError, match="encoder fit"):
+        Projection.load(tmp_path / "small")
+
+
+def test_the_shipped_file_is_small() -> None:
+    assert SHIPPED.stat().st_size < 6_000_000
+    assert Projection.load(SHIPPED).matrix.shape == (FEATURES, 512)

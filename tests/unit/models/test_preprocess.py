@@ -1,0 +1,74 @@
+"""The square and the hash."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.errors import UsageError
+from models.preprocess import fit_square, hash_distance, perceptual_hash
+
+
+def scene(height: int = 300, width: int = 400, seed: int = 0) -> NDArray[np.uint8]:
+    noise = np.random.default_rng(seed).integers(0, 255, (height, width, 3), np.uint8)
+    blurred = cv2.GaussianBlur(noise, (0, 0), width / 12)
+    return np.asarray(cv2.normalize(blurred, None, 0, 255, cv2.NORM_MINMAX), np.uint8)
+
+
+@pytest.mark.parametrize("shape", [(224, 224), (1, 1), (3000, 10), (10, 3000), (223, 225), (100, 600)])
+def test_any_size_becomes_a_square(shape: tuple[int, int]) -> None:
+    square = fit_square(np.full((*shape, 3), (9, 99, 199), np.uint8))
+    assert square.shape == (224, 224, 3) and square.dtype == np.uint8 and square.flags.c_contiguous
+    assert np.abs(square.astype(int) - (9, 99, 199)).max() == 0
+
+
+def test_a_square_of_the_right_size_is_left_as_it_is() -> None:
+    image = scene(224, 224)
+    assert np.array_equal(fit_square(image), image)
+
+
+def test_shrinking_takes_the_mean_over_each_area() -> None:
+    image = np.random.default_rng(1).integers(0, 255, (448, 896, 3), np.uint8)
+    means = image.reshape(224, 2, 224, 4, 3).mean(axis=(1, 3))
+    assert np.abs(fit_square(image) - means).max() <= 0.5 + 1e-6
+
+
+def test_the_whole_picture_is_kept() -> None:
+    image = np.zeros((100, 1000, 3), np.uint8)
+    image[:, :10] = 255
+    image[:, -10:] = 255
+    square = fit_square(image)
+    assert square[:, :2].min() > 200 and square[:, -2:].min() > 200 and square[:, 10:-10].max() == 0
+
+
+def test_hash_equals_the_transform_written_out() -> None:
+    image = scene(32, 32)
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(float)
+    n = np.arange(32)
+    basis = np.cos(np.pi * (2 * n[None] + 1) * n[:8, None] / 64)
+    basis *= np.where(n[:8, None] == 0, np.sqrt(1 / 32), np.sqrt(2 / 32))
+    low = (basis @ gray @ basis.T).ravel()
+    expected = sum(1 << (63 - bit) for bit in range(64) if low[bit] > np.median(low[1:]))
+    assert perceptual_hash(image) == expected
+
+
+def test_near_copies_are_near_and_others_are_far() -> None:
+    image = scene()
+    original = perceptual_hash(image)
+    small = np.asarray(cv2.resize(image, (150, 120), interpolation=cv2.INTER_AREA), np.uint8)
+    compressed = cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 40])[1], cv2.IMREAD_COLOR)
+    brighter = np.clip(image.astype(int) + 12, 0, 255).astype(np.uint8)
+    for copy in (small, np.asarray(compressed, np.uint8), brighter):
+        assert hash_distance(original, perceptual_hash(copy)) <= 6
+    others = [hash_distance(original, perceptual_hash(scene(seed=seed))) for seed in range(1, 20)]
+    assert min(others) > 12
+
+
+def test_refuses_what_is_no_rgb_picture() -> None:
+    for image in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8)):
+        with pytest.raises(UsageError):
+            fit_square(image)
+    with pytest.raises(UsageError):
+        perceptual_hash(np.zeros((4, 4, 3), np.float32))  # type: ignore[arg-type]
