@@ -16,6 +16,7 @@ from models.errors import UsageError
 
 INPUT_SIZE_PX = 224  # what the ImageNet weights were trained on
 FEATURES = 2608  # raw numbers of one picture: head 1,280, means and deviations of four middle layers 1,328
+MAP_SHAPE = (7, 7, 1280)  # of the last feature map: one column of numbers for each 32 x 32 pixels
 NAME = "efficientnet-lite0"
 
 Images = NDArray[np.uint8]

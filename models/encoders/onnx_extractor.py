@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -51,7 +52,7 @@ class OnnxExtractor:
                 f"graph {graph_path}: expected an ONNX file of ours; delete it and start again"
             ) from error
         self.device = "cpu"
-        self.threads = threads or len(os.sched_getaffinity(0))
+        self.threads = threads or _usable_cores()
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="encode")
 
     def extract(self, images: Images) -> Vectors:
@@ -77,6 +78,13 @@ class OnnxExtractor:
         if len(images) == 1:
             return [run(images[0])]
         return list(self._pool.map(run, images))
+
+
+def _usable_cores() -> int:
+    """What this process may use; a container's share, where the system tells."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def cached_graph(cache_dir: Path | None = None) -> Path:

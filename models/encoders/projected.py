@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 
-from models.encoders.base import FEATURES, NAME, Extractor, Images, Vectors, check_images
+from models.encoders.base import FEATURES, MAP_SHAPE, NAME, Extractor, Images, Vectors, check_images
 from models.encoders.projection import Projection, Projector
 from models.encoders.weights import weights_sha256
 from models.preprocess import PREPROCESSING
@@ -49,5 +49,8 @@ class ProjectedEncoder:
 
     def embed_with_regions(self, images: Images) -> tuple[Vectors, Vectors]:
         """Vectors float32 [B, D] and the last feature map float32 [B, 7, 7, 1280]."""
-        features, maps = self._extractor.extract_with_maps(check_images(images))
+        images = check_images(images)
+        if not len(images):
+            return self.embed(images), np.empty((0, *MAP_SHAPE), np.float32)
+        features, maps = self._extractor.extract_with_maps(images)
         return self._projector.apply(features), maps

@@ -62,6 +62,7 @@ def test_keeps_the_protocol(encoder: Encoder, images: Images) -> None:
     assert np.abs(np.linalg.norm(vectors, axis=1) - 1).max() < 1e-6
     assert encoder.features(images[:5]).shape == (5, FEATURES)
     assert encoder.embed(images[:0]).shape == (0, 512)
+    assert [array.shape for array in encoder.embed_with_regions(images[:0])] == [(0, 512), (0, 7, 7, 1280)]
 
 
 def test_a_picture_has_the_same_bits_in_every_batch(encoder: Encoder, images: Images) -> None:
