@@ -93,6 +93,18 @@ class Calibrators:
                 self.own[row] = own_classifier(self.shared)
         self.shared.learn_one(features, truth, w=weight)
 
+    def copy(self, source: int, target: int) -> None:
+        """Let a tag start with what another learned."""
+        if source in self.positives:
+            self.positives[target] = self.positives[source]
+        if source in self.own:
+            self.own[target] = copy.deepcopy(self.own[source])
+
+    def drop(self, row: int) -> None:
+        """Forget what a tag learned."""
+        self.own.pop(row, None)
+        self.positives.pop(row, None)
+
     def array(self, rows: int) -> Float64:
         """Weights and intercepts [T, 5] of tags 0 .. rows - 1."""
         table = np.tile(np.array(weights_of(self.shared)), (rows, 1))

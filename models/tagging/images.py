@@ -97,6 +97,18 @@ class ImageMemory:
         for row in self._database.execute(f"SELECT {_COLUMNS} FROM images"):
             yield _state(row)
 
+    def batches(self, size: int = 4096) -> Iterator[list[ImageState]]:
+        """Every image, in batches that may be written back before the next is asked for."""
+        last = -1
+        while True:
+            rows = self._database.execute(
+                f"SELECT {_COLUMNS} FROM images WHERE key > ? ORDER BY key LIMIT ?", (last, size)
+            ).fetchall()
+            if not rows:
+                return
+            last = rows[-1][0]
+            yield [_state(row) for row in rows]
+
     def count(self) -> int:
         """Images remembered, labelled or not."""
         return int(self._database.execute("SELECT COUNT(*) FROM images").fetchone()[0])

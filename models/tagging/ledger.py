@@ -6,7 +6,7 @@ memory and the reference set follow. How examples are cut into runs changes noth
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -66,6 +66,7 @@ class Ledger:
         self.sums = Sums(dimension)
         self.reference = ReferenceSet(dimension, reference_size)
         self.vocabulary = Vocabulary()
+        self._mapping: list[int] | None = None  # row -> what it counts for, -1 for nothing; None: every row for itself
 
     def apply(self, examples: Sequence[Example], position: int) -> None:
         """Learn a run of examples; `position` is that of the first.
@@ -92,8 +93,14 @@ class Ledger:
         return Share(state.vector or b"", self.tags_of(state)) if state.labelled else None
 
     def tags_of(self, state: ImageState) -> tuple[int, ...]:
-        """Rows the image counts for."""
-        return state.tags
+        """Rows the image counts for, ascending."""
+        if self._mapping is None:
+            return state.tags
+        return tuple(sorted({self.effective(row) for row in state.tags} - {-1}))
+
+    def effective(self, row: int) -> int:
+        """What a row counts for: itself, the tag it was merged into, or -1 when it was forgotten."""
+        return row if self._mapping is None or row >= len(self._mapping) else self._mapping[row]
 
     def vectors(self, states: Sequence[ImageState]) -> Int16:
         """Quantised vectors [B, D] of images that have one."""
@@ -126,9 +133,58 @@ class Ledger:
             for text in example.removed:
                 row = self.vocabulary.find(text)
                 if row is not None:
-                    rows.discard(row)
+                    rows -= {other for other in rows if self.effective(other) == self.effective(row)}
             state.tags = tuple(sorted(rows))
+        self._label(state)
+
+    def _label(self, state: ImageState) -> None:
         state.labelled = state.vector is not None and (state.complete or bool(self.tags_of(state)))
+
+    def remap(self, mapping: list[int]) -> None:
+        """Let rows count for others, and move what the images contribute accordingly."""
+        old = [self.effective(row) for row in range(len(mapping))]
+        changed = {row for row, (a, b) in enumerate(zip(old, mapping, strict=True)) if a != b}
+        self.sums.grow(len(self.vocabulary))
+        before, after = self._mapping, mapping if any(row != at for row, at in enumerate(mapping)) else None
+        self._mapping = after
+        if not changed:
+            return
+        for states in self.memory.batches():
+            touched = [state for state in states if not changed.isdisjoint(state.tags)]
+            self._mapping = before
+            shares = [self.share(state) for state in touched]
+            self._mapping = after
+            for state in touched:
+                self._label(state)
+            self._book(list(zip(touched, shares, strict=True)))
+
+    def restore_mapping(self, mapping: list[int]) -> None:
+        """Put the mapping back without moving anything: the sums were stored with it."""
+        self._mapping = mapping if any(row != at for row, at in enumerate(mapping)) else None
+
+    def exchange(self, image_ids: Sequence[str], old: set[int], new: int) -> dict[str, list[int]]:
+        """Let images carry the row `new` instead of any of `old`; returns those that did, with the rows they had."""
+        moved: dict[str, list[int]] = {}
+        keyed = [(image_hash(image_id), image_id) for image_id in dict.fromkeys(image_ids)]
+        states = [state for state in self.memory.fetch(keyed).values() if not old.isdisjoint(state.tags)]
+        shares = [self.share(state) for state in states]
+        for state in sorted(states, key=lambda state: state.image_id):
+            moved[state.image_id] = sorted(old.intersection(state.tags))
+            state.tags = tuple(sorted((set(state.tags) - old) | {new}))
+            self._label(state)
+        self.sums.grow(len(self.vocabulary))
+        self._book(list(zip(states, shares, strict=True)))
+        return moved
+
+    def exchange_back(self, moved: Mapping[str, Sequence[int]], row: int) -> None:
+        """Give images that still carry `row` the rows that `exchange` took."""
+        keyed = [(image_hash(image_id), image_id) for image_id in moved]
+        states = [state for state in self.memory.fetch(keyed).values() if row in state.tags]
+        shares = [self.share(state) for state in states]
+        for state in states:
+            state.tags = tuple(sorted((set(state.tags) - {row}) | set(moved[state.image_id])))
+            self._label(state)
+        self._book(list(zip(states, shares, strict=True)))
 
     def _book(self, touched: list[tuple[ImageState, Share | None]]) -> None:
         changes = _Changes()

@@ -53,6 +53,20 @@ class Progress:
             grown[: len(self._tags)] = self._tags
             self._tags = grown
 
+    def copy(self, source: int, target: int) -> None:
+        """Let a tag start with what was booked for another."""
+        self.grow(max(source, target) + 1)
+        self._tags[target] = self._tags[source]
+
+    def drop(self, row: int) -> None:
+        """Forget what was booked for a tag."""
+        if row < len(self._tags):
+            self._tags[row] = 0
+
+    def booked(self, row: int) -> float:
+        """True pairs booked for a tag."""
+        return float(self._tags[row, POSITIVE].sum()) if row < len(self._tags) else 0.0
+
     def restore(self, histograms: Float64) -> None:
         """Put back what `tags` gave."""
         self._tags = histograms
@@ -73,11 +87,11 @@ class Progress:
         ):
             self._tags[:, plane] += np.bincount(flat, weights.reshape(-1), size).reshape(-1, BINS)
 
-    def quality(self) -> Quality:
-        """The running figures; NaN before the first judged image."""
+    def quality(self, rows: Int64) -> Quality:
+        """The running figures over the tags `rows`; NaN before the first judged image."""
         images = self.images or float("nan")
-        whole = self._tags.sum(axis=0, keepdims=True)
-        per_tag = average_precisions(self._tags)
+        whole = self._tags[rows].sum(axis=0, keepdims=True)
+        per_tag = average_precisions(self._tags[rows])
         macro = float(np.nanmean(per_tag)) if np.isfinite(per_tag).any() else float("nan")
         pairs = max(whole[0, ALL].sum(), 1.0)
         ece = float(np.abs(whole[0, POSITIVE] - whole[0, MASS]).sum() / pairs)

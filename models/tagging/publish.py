@@ -16,6 +16,7 @@ from models.tagging.ledger import Ledger
 from models.tagging.progress import Progress, average_precisions, thresholds
 from models.tagging.snapshot import Columns, Snapshot
 from models.tagging.solve import Factor, factorise, solve_rows
+from models.tagging.surgery import Surgeon
 
 STALE = 0.05  # a row is solved again when its count moved by this share, everything when the images did
 AT_ONCE = 4096  # rows solved within a call: 15 ms on two cores
@@ -25,8 +26,16 @@ class Publisher:
     """Makes snapshots of a learner; called from the learner's thread only."""
 
     def __init__(
-        self, ledger: Ledger, calibrators: Calibrators, progress: Progress, ridge_lambda: float, start: Snapshot
+        self,
+        ledger: Ledger,
+        surgeon: Surgeon,
+        calibrators: Calibrators,
+        progress: Progress,
+        *,
+        ridge_lambda: float,
+        start: Snapshot,
     ) -> None:
+        self._surgeon = surgeon
         self._ledger = ledger
         self._calibrators = calibrators
         self._progress = progress
@@ -47,6 +56,7 @@ class Publisher:
             return self._last
         self._learned = learned
         ledger, counts = self._ledger, self._ledger.sums.counts.copy()
+        words = ledger.vocabulary.names
         histograms = np.zeros((len(counts), *self._progress.tags.shape[1:]))
         histograms[: len(self._progress.tags)] = self._progress.tags
         columns = Columns(
@@ -56,15 +66,21 @@ class Publisher:
             thresholds=thresholds(histograms),
             quality=average_precisions(histograms).astype(np.float32),
             drift=np.zeros(len(counts), np.int64),
-            hidden=np.zeros(len(counts), np.bool_),
+            hidden=np.array([ledger.effective(row) != row for row in range(len(counts))], np.bool_),
         )
         self._last = Snapshot(
             version=self._last.version + 1,
             images=ledger.sums.images,
-            names=tuple(ledger.vocabulary.names),
+            names=tuple(words),
             columns=columns,
             ridge=self._weights.freeze(),
             reference=ledger.reference.freeze(),
+            implied=self._surgeon.implied(),
+            aliases=tuple(
+                (name, ledger.effective(row))
+                for row, name in enumerate(words)
+                if ledger.effective(row) not in (row, -1)
+            ),
             neighbours=self._last.neighbours,
         )
         return self._last

@@ -171,7 +171,7 @@ class Snapshot:
         if not slots.shape[1]:
             return np.tile(self.priors, (len(queries), 1))
         weights = kriging_weights(unit(self.reference.vectors.take(slots)), queries)
-        evidence = np.multiply.outer(1 - weights.sum(axis=1), self.priors).astype(np.float32)
+        evidence: Float32 = (1 - weights.sum(axis=1))[:, None] * self.priors
         owner, rows = self.reference.tags_of(slots.reshape(-1))
         np.add.at(evidence, (owner // slots.shape[1], rows), weights.reshape(-1)[owner])
         return evidence
@@ -207,8 +207,10 @@ class Snapshot:
         slots = nearest(self.reference, codes, self.neighbours)
         ridge = unit(codes) @ self.ridge.take(np.array(rows)).T
         kriging = self._kriging(unit(codes), slots)[:, rows]
-        raw: Float32 = log_odds(self.columns.table[rows], self.priors[rows], ridge, kriging).max(axis=1)
-        return sigmoid(raw)
+        raw = log_odds(self.columns.table[rows], self.priors[rows], ridge, kriging)
+        raw[:, self.columns.counts[rows] == 0] = FLOOR
+        best: Float32 = raw.max(axis=1)
+        return sigmoid(best)
 
     def tags(self, limit: int | None = None, prefix: str = "") -> list[TagRow]:
         """Tags with this beginning, the most used first."""

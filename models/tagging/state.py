@@ -30,6 +30,9 @@ def dump(tagger: Tagger) -> tuple[dict[str, Any], dict[str, Array]]:
         "images": sums.images,
         "names": words.names,
         "first_seen": words.first_seen,
+        "detached": words.detached(),
+        "mapping": [tagger.ledger.effective(row) for row in range(len(words))],
+        "operations": tagger.surgeon.dump(),
         "judged": [tagger.progress.images, tagger.progress.lrap, tagger.progress.p_at_5],
     }
     own = sorted(of_all.own)
@@ -62,7 +65,11 @@ def load(tagger: Tagger, facts: dict[str, Any], arrays: dict[str, Array]) -> Non
     tagger.pending = list(facts["pending"])
     for name, position in zip(facts["names"], facts["first_seen"], strict=True):
         words.add(name, position)
+    for row in facts["detached"]:
+        words.detach(row)
+    tagger.surgeon.load(facts["operations"])
     sums.grow(len(words))
+    tagger.ledger.restore_mapping(facts["mapping"])
     sums.images, sums.gram, sums.total = facts["images"], arrays["gram"], arrays["total"]
     tagger.progress.images, tagger.progress.lrap, tagger.progress.p_at_5 = facts["judged"]
     tagger.progress.restore(arrays["histograms"])

@@ -29,8 +29,10 @@ from models.tagging.reference import REFERENCE_SIZE
 from models.tagging.schedule import sample_left, until_next_sample
 from models.tagging.snapshot import Snapshot
 from models.tagging.solve import RIDGE_LAMBDA
+from models.tagging.surgery import Surgeon
 
 GENERATION = 1_000_000  # versions of snapshots that a process may use up before it is started again
+NEW_NAMES = ("merge", "rename", "alias")  # operations that let one tag go on under another name
 MAX_RUN = 8192  # examples booked at once: 8 MB of vectors
 
 
@@ -71,13 +73,15 @@ class Tagger(MultiLabelClassifier):
         `generation` keeps versions of snapshots growing across restarts.
         """
         self.ledger = Ledger(self.dimension, memory, self.reference_size)
+        self.surgeon = Surgeon(self.ledger)
         self.calibrators = Calibrators(classifier_of(self.classifier))
         self.progress = Progress()
         self._judge = Judge(
             self.ledger, self.calibrators, self.progress, ridge_lambda=self.ridge_lambda, k=self.neighbours
         )
         start = Snapshot.empty(self.dimension, self.neighbours, version=generation * GENERATION)
-        self._publisher = Publisher(self.ledger, self.calibrators, self.progress, self.ridge_lambda, start)
+        parts = (self.ledger, self.surgeon, self.calibrators, self.progress)
+        self._publisher = Publisher(*parts, ridge_lambda=self.ridge_lambda, start=start)
         self._features: dict[Any, int] = {}
 
     def learn_many(self, examples: Sequence[Example | Surgery], position: int | Sequence[int]) -> int:
@@ -115,16 +119,29 @@ class Tagger(MultiLabelClassifier):
     def _learn_run(self, records: Sequence[Example | Surgery], position: int) -> None:
         left = sample_left(self.learned)
         examples = [record for record in records if isinstance(record, Example)]
+        for record in records:
+            if isinstance(record, Surgery):
+                self._operate(record, position)
         if examples:
             self.ledger.apply(examples, position)
-        else:
-            raise UsageError("tag surgery: expected examples only; this version does not operate on tags yet")
         self.learned += len(records)
         if left:
             self.pending.extend(example.image_id for example in examples)
             if left == len(records):
                 self._judge.judge(self.pending, self.learned)
                 self.pending = []
+
+    def _operate(self, surgery: Surgery, position: int) -> None:
+        undone = self.surgeon.operations.get(surgery.target)
+        operation = self.surgeon.operate(surgery, position)
+        if operation.kind in NEW_NAMES and operation.created and operation.outcome == "done":
+            # a new name starts with what is known of the most used tag it came from
+            source = max(operation.rows, key=lambda row: (self.progress.booked(row), -row))
+            self.calibrators.copy(source, operation.target)
+            self.progress.copy(source, operation.target)
+        if operation.kind == "undo" and operation.outcome == "done" and undone is not None and undone.created:
+            self.calibrators.drop(undone.target)
+            self.progress.drop(undone.target)
 
     def rewind(self, position: int = 0) -> None:
         """A new log begins at `position`; what was learned stays. For a broker that keeps nothing across restarts."""
@@ -139,7 +156,8 @@ class Tagger(MultiLabelClassifier):
 
     def quality(self) -> Quality:
         """Running prequential figures."""
-        return self.progress.quality()
+        rows = [row for row in range(len(self.progress.tags)) if self.ledger.effective(row) == row]
+        return self.progress.quality(np.array(rows, np.int64))
 
     def learn_one(self, x: Mapping[Any, float], y: Mapping[Any, bool]) -> None:
         """Learn one complete example; see river.base.MultiLabelClassifier. Vectors are scaled to length 1."""

@@ -57,3 +57,17 @@ class Vocabulary:
         self.first_seen.append(position)
         self._row[name] = row
         return row
+
+    def detach(self, row: int) -> None:
+        """Let go of a row's name: its next use gets a row of its own."""
+        if self._row.get(self.names[row]) == row:
+            del self._row[self.names[row]]
+            self._as_written.clear()
+
+    def attach(self, row: int) -> int | None:
+        """Give a row its name back, unless another has it by now: then that one is returned."""
+        return None if (holder := self._row.setdefault(self.names[row], row)) == row else holder
+
+    def detached(self) -> list[int]:
+        """Rows whose name is not theirs."""
+        return [row for row, name in enumerate(self.names) if self._row.get(name) != row]
