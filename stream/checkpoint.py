@@ -2,11 +2,12 @@
 
 In: named arrays, a JSON document and offsets. Out: the same after a restart, whatever killed the process in between.
 Raises CheckpointError for a damaged file or one of a newer version, StorageUnavailableError for a full disk.
-(The tag learner's state is too large to be written whole: models/tagging/store.py keeps it row by row, by the same rule.)
+(The tag learner's state is too large to be written whole: models/tagging/store.py keeps it row by row.)
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Sequence
@@ -67,9 +68,12 @@ class Checkpoint:
             documents = dict(self._db.execute("SELECT name, json FROM documents"))
             if not documents:
                 return None
+            rows = list(self._db.execute("SELECT name, dtype, shape, data FROM arrays"))
+            if documents.pop("digest") != _digest(rows, documents):
+                raise ValueError("its bytes are not those that were saved")
             arrays = {
                 name: np.frombuffer(data, dtype=np.dtype(dtype)).reshape(json.loads(shape)).copy()
-                for name, dtype, shape, data in self._db.execute("SELECT name, dtype, shape, data FROM arrays")
+                for name, dtype, shape, data in rows
             }
             offsets = [StoredOffset(**offset) for offset in json.loads(documents["offsets"])]
             return State(arrays, json.loads(documents["state"]), offsets)
@@ -80,15 +84,20 @@ class Checkpoint:
 
     def save(self, state: State) -> None:
         """Replace the state; after return it survives a power cut."""
-        offsets = json.dumps([asdict(offset) for offset in state.offsets])
+        documents = {
+            "state": json.dumps(state.document, sort_keys=True),
+            "offsets": json.dumps([asdict(offset) for offset in state.offsets]),
+        }
+        rows = [
+            (name, array.dtype.str, json.dumps(array.shape), np.ascontiguousarray(array).tobytes())
+            for name, array in state.arrays.items()
+        ]
+        documents["digest"] = _digest(rows, documents)
         try:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.execute("DELETE FROM arrays")
-            for name, array in state.arrays.items():
-                row = (name, array.dtype.str, json.dumps(array.shape), np.ascontiguousarray(array).tobytes())
-                self._db.execute("INSERT INTO arrays VALUES (?, ?, ?, ?)", row)
-            for name, text in (("state", json.dumps(state.document, sort_keys=True)), ("offsets", offsets)):
-                self._db.execute("INSERT OR REPLACE INTO documents VALUES (?, ?)", (name, text))
+            self._db.executemany("INSERT INTO arrays VALUES (?, ?, ?, ?)", rows)
+            self._db.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?)", documents.items())
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             if self._db.in_transaction:
@@ -102,9 +111,21 @@ class Checkpoint:
     def _mapped(self, error: sqlite3.Error) -> Exception:
         text = str(error)
         if "locked" in text:
-            return ConfigurationError(f"state {self._path}: held by another worker; stop it or use another data directory")
+            return ConfigurationError(
+                f"state {self._path}: held by another worker; stop it or use another data directory"
+            )
         if "full" in text:
             return StorageUnavailableError(f"state {self._path}: disk full; free some space")
         if "I/O" in text or "unable to open" in text or "readonly" in text:
             return StorageUnavailableError(f"state {self._path}: {text}; check disk and permissions")
         return CheckpointError(f"state {self._path}: {text}; restore it from a backup or remove it to learn again")
+
+
+def _digest(rows: Sequence[tuple[str, str, str, bytes]], documents: dict[str, str]) -> str:
+    """SQLite has no checksums of its own: a flipped bit would be learned from for ever."""
+    digest = hashlib.sha256()
+    for name, dtype, shape, data in sorted(rows):
+        digest.update(f"{name}\0{dtype}\0{shape}\0{len(data)}\0".encode())
+        digest.update(data)
+    digest.update(json.dumps(documents, sort_keys=True).encode())
+    return digest.hexdigest()

@@ -16,8 +16,8 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
-from models.errors import MekikiError, OffsetLostError
-from stream.index import StoredOffset, version_of
+from models.errors import ConfigurationError, MekikiError, OffsetLostError
+from stream.index import MAX_GENERATION, StoredOffset, version_of
 from stream.settings import Settings
 from stream.topics import TopicDescription, broker_errors, client_options, describe_topics
 
@@ -79,6 +79,11 @@ def starts(
             raise OffsetLostError(
                 f"topic {topic.name}: was made again (id {topic.topic_id}, the state knows "
                 f"{mine[0].topic_id}); restore the old topic, or start with an empty state"
+            )
+        if generation + renewed > MAX_GENERATION:
+            raise ConfigurationError(
+                f"topic {topic.name}: {MAX_GENERATION + 1} new logs since the state began, expected fewer; start with an "
+                "empty data directory and post the pictures again"
             )
         for partition in range(topic.partitions):
             at = known.get((short, partition))

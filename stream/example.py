@@ -60,15 +60,29 @@ def decode_example(value: bytes | None) -> SourcedExample:
     try:
         header = json.loads(value[8:end])
         topic, partition, version = header["src"]
+        if not (_is(str, topic, header["id"], header["enc"]) and _is(int, partition, version)):
+            raise TypeError("id, encoder and source of other types")
         vector = np.frombuffer(value, dtype="<i2", offset=end) if len(value) > end else None
         example = Example(
             image_id=header["id"],
             vector=vector,
-            added=tuple(header.get("add", ())),
-            removed=tuple(header.get("rem", ())),
+            added=_names(header.get("add", [])),
+            removed=_names(header.get("rem", [])),
             complete=header.get("all"),
             deleted=header.get("del", False),
         )
         return SourcedExample(example, topic, partition, version, header["enc"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise SchemaError(f"examples.v1 record: broken header ({error}); only ingest workers write this topic") from None
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise SchemaError(
+            f"examples.v1 record: broken header ({error}); only ingest workers write this topic"
+        ) from None
+
+
+def _is(kind: type, *values: object) -> bool:
+    return all(isinstance(value, kind) for value in values)
+
+
+def _names(values: list[str]) -> tuple[str, ...]:
+    if not isinstance(values, list) or not _is(str, *values):
+        raise TypeError("tags that are no list of strings")
+    return tuple(values)

@@ -14,7 +14,7 @@ import numpy as np
 from qdrant_client import QdrantClient
 from qdrant_client import models as q
 from qdrant_client.common.client_exceptions import QdrantException
-from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
 from models.errors import ConfigurationError, IndexUnavailableError
 from stream.index import (
@@ -172,7 +172,7 @@ class QdrantIndex:
             raise (IndexUnavailableError if code in _RETRIABLE_GRPC else ConfigurationError)(text) from error
         except QdrantException as error:  # the client's own word for "too many requests"
             raise IndexUnavailableError(f"Qdrant at {self._url}: {str(error)[:300]}; it is overloaded") from error
-        except (ResponseHandlingException, OSError) as error:
+        except (ApiException, OSError) as error:
             raise IndexUnavailableError(
                 f"Qdrant at {self._url}: out of reach ({str(error)[:200]}); start it or correct MEKIKI_QDRANT__URL"
             ) from error

@@ -64,8 +64,13 @@ class PictureStore:
         if target.exists() and target.stat().st_size == len(content):
             return
         partial = Path(f"{path}.{os.getpid()}.part")
-        partial.write_bytes(content)
-        partial.replace(target)
+        try:
+            partial.write_bytes(content)
+            partial.replace(target)
+        except OSError:
+            self._folders.discard(folder)  # it may be gone
+            partial.unlink(missing_ok=True)  # half a picture on a full disk helps nobody
+            raise
 
     def get(self, sha256: str) -> bytes:
         """The bytes with this hash.
@@ -102,6 +107,7 @@ class DatarefReader:
         """
         try:
             url = urlsplit(dataref)
+            _ = url.port  # reading it checks it
         except ValueError:  # e.g. half an IPv6 address
             raise _forbidden(dataref, "not a URL") from None
         if url.scheme == "file":

@@ -10,13 +10,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from kafka import errors
 from kafka.admin import KafkaAdminClient, NewTopic
-from kafka.errors import KafkaConfigurationError, KafkaError, KafkaTimeoutError
+from kafka.errors import KafkaError, KafkaTimeoutError
 
 from models.errors import BrokerUnavailableError, ConfigurationError
 from stream.settings import Settings
 
 KEEP_FOR_EVER = {"retention.ms": "-1"}
+_PERMANENT = (  # what no retry mends: somebody must change a setting or a permission
+    errors.KafkaConfigurationError, errors.AuthorizationError, errors.SaslAuthenticationFailedError,
+    errors.UnsupportedSaslMechanismError, errors.IllegalSaslStateError, errors.SecurityDisabledError,
+    errors.TopicAuthorizationFailedError, errors.GroupAuthorizationFailedError, errors.ClusterAuthorizationFailedError,
+    errors.InvalidTopicError, errors.UnsupportedVersionError, errors.InvalidPartitionsError,
+    errors.InvalidReplicationFactorError, errors.InvalidConfigurationError, errors.PolicyViolationError,
+)  # fmt: skip
 BOOTSTRAP_TIMEOUT_MS = 6_000  # a person waits for this sentence
 
 
@@ -87,8 +95,8 @@ def broker_errors(settings: Settings) -> Iterator[None]:
         raise BrokerUnavailableError(
             f"Kafka at {servers}: no broker answers ({error}); start it or correct MEKIKI_KAFKA__BOOTSTRAP_SERVERS"
         ) from error
-    except KafkaConfigurationError as error:
-        raise ConfigurationError(f"Kafka settings: {error}; correct MEKIKI_KAFKA__*") from error
+    except _PERMANENT as error:
+        raise ConfigurationError(f"Kafka at {servers}: {error}; correct MEKIKI_KAFKA__* or the broker's rules") from error
     except KafkaError as error:
         raise BrokerUnavailableError(f"Kafka at {servers}: {error}; trying again may help") from error
 
