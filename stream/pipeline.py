@@ -35,6 +35,7 @@ from stream.events import ImageDeleted, ImagePosted, TagsApplied, TagsRemoved
 from stream.example import CONTENT_TYPE, TYPE, SourcedExample, encode_example
 from stream.index import IndexRecord, StoredOffset, VectorIndex
 from stream.join import Join
+from stream.known import KnownImages
 from stream.pictures import DatarefReader, PictureStore, checked_sha256
 from stream.produce import LogWriter
 from stream.retry import StoppedError, until_available
@@ -108,6 +109,7 @@ class IngestPipeline:
         ingest = parts.settings.ingest
         self._brake = Brake(ingest.brake_share, ingest.brake_records)
         self._join = Join(parts.settings.kafka.join_grace_ms)
+        self._known = KnownImages(parts.index)
         self._pending: deque[Record] = deque()
         self._pending_bytes = 0
         self._paused = False
@@ -164,15 +166,24 @@ class IngestPipeline:
             log.warning("%s", error)
             self._stopping.wait(POLL_S)
             return
-        now_ms = time.monotonic() * 1000
+        now_ms = time.time() * 1000  # compared with the producers' timestamps
         if accept:
             self._join.add(records, now_ms)
-            released = self._join.release(now_ms, lambda p: self._parts.reader.caught_up("images", p))
+            released = self._release(now_ms)
             self._pending.extend(released)
             self._pending_bytes += sum(record.size_bytes for record in released)
         self._hand_on()
         while not self._applied.empty():
             self._parts.reader.mirror(self._applied.get())
+
+    def _release(self, now_ms: float) -> list[Record]:
+        reader, known = self._parts.reader, self._known
+        known.look_up(_image_id(tag) for tag in self._join.waiting())
+        released = self._join.release(now_ms, lambda p: reader.caught_up("images", p), lambda t: _image_id(t) in known)
+        for record in released:
+            if record.topic == "images":
+                known.add(_image_id(record))
+        return released
 
     def _balance(self) -> None:
         limit = self._parts.settings.ingest.queue_bytes
@@ -384,6 +395,10 @@ class IngestPipeline:
 
     def _retry(self, attempt: Callable[[], T], what: str) -> T:
         return until_available(attempt, self._aborting, what=what)
+
+
+def _image_id(record: Record) -> str:
+    return (record.key or b"").decode(errors="replace")
 
 
 def _check_topic(event: object, topic: str) -> None:

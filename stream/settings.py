@@ -42,7 +42,7 @@ class KafkaSettings(_Section):
     replication_factor: int = Field(1, ge=1)
     session_timeout_ms: int = Field(10_000, ge=1_000)
     request_timeout_ms: int = Field(30_000, ge=1_000)
-    join_grace_ms: int = Field(250, ge=0, description="how long a tag waits for its image to arrive")
+    join_grace_ms: int = Field(2_000, ge=0, description="how long a tag waits for an image nobody posted yet")
     max_record_bytes: int = Field(1_000_000, ge=10_000)
 
 
