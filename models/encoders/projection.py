@@ -153,9 +153,13 @@ def _part_scales(centred: Floats) -> Floats:
 
 def _principal_axes(scaled: Floats, dimension: int) -> tuple[Floats, Floats]:
     """Right singular vectors [2608, D] and singular values [D]; the largest number of each vector is positive."""
-    size = scaled.shape[1]
-    squares, axes = scipy.linalg.eigh(scaled.T @ scaled, subset_by_index=[size - dimension, size - 1])
+    few = len(scaled) < scaled.shape[1]  # then the singular vectors of the other side are the smaller problem
+    gram = scaled @ scaled.T if few else scaled.T @ scaled
+    squares, axes = scipy.linalg.eigh(gram, subset_by_index=[len(gram) - dimension, len(gram) - 1])
     squares, axes = squares[::-1], axes[:, ::-1]  # the strongest first
+    if few:
+        axes = scaled.T @ axes
+        axes /= np.linalg.norm(axes, axis=0)
     largest = axes[np.abs(axes).argmax(axis=0), np.arange(dimension)]
     return axes * np.sign(largest), np.sqrt(np.maximum(squares, squares[0] * RANK_TOLERANCE))
 
