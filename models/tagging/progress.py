@@ -15,7 +15,8 @@ from models.tagging.arrays import Bool, Float32, Float64, Int64
 from models.tagging.calibrate import sigmoid
 
 BINS = 24  # of log-odds; half a unit wide, from a probability of 0.0006 up to 0.99
-EDGES: Float64 = np.linspace(-7.0, 4.5, BINS)[1:]
+LOWEST = np.float32(-7.0)  # log-odds below which all is one bin
+PER_UNIT = np.float32(2.0)  # bins in one unit of log-odds
 PSEUDO_POSITIVES = 5.0  # how many positives of the average tag a tag's threshold starts with
 POSITIVE, ALL, MASS = 0, 1, 2  # planes of a histogram: true pairs, pairs, sum of probabilities
 
@@ -77,15 +78,16 @@ class Progress:
         self.lrap += len(truth) * label_ranking_average_precision(truth, log_odds)
         self.p_at_5 += len(truth) * precision_at(truth, log_odds, 5)
         probabilities = sigmoid(log_odds)
-        bins = np.searchsorted(EDGES, log_odds)
-        flat = (rows[None, :] * BINS + bins).reshape(-1)
-        size = len(self._tags) * BINS
-        for plane, weights in (
-            (POSITIVE, truth.astype(np.float64)),
-            (ALL, np.ones(truth.shape)),
-            (MASS, probabilities),
-        ):
-            self._tags[:, plane] += np.bincount(flat, weights.reshape(-1), size).reshape(-1, BINS)
+        lowest = np.stack([truth.sum(axis=0), np.full(len(rows), len(truth)), probabilities.sum(axis=0)], axis=1)
+        images, columns = np.nonzero((log_odds > LOWEST) | truth)  # the rest, nearly all, is of the lowest bin
+        bins = np.clip((log_odds[images, columns] - LOWEST) * PER_UNIT + 1, 0, BINS - 1).astype(np.int64)
+        above = np.zeros((len(rows), 3, BINS))
+        chances = probabilities[images, columns]
+        for plane, weights in ((POSITIVE, truth[images, columns]), (ALL, np.ones(len(bins))), (MASS, chances)):
+            flat = np.bincount(columns * BINS + bins, weights, len(rows) * BINS)
+            above[:, plane] = flat.reshape(-1, BINS)
+        above[:, :, 0] += lowest - above.sum(axis=2)
+        self._tags[rows] += above
 
     def quality(self, rows: Int64) -> Quality:
         """The running figures over the tags `rows`; NaN before the first judged image."""
@@ -118,6 +120,6 @@ def thresholds(histograms: Float64) -> Float32:
     hits = np.cumsum(smooth[:, POSITIVE, ::-1], axis=1)[:, ::-1]
     seen = np.cumsum(smooth[:, ALL, ::-1], axis=1)[:, ::-1]
     f1 = 2 * hits / np.maximum(seen + hits[:, :1], 1e-9)
-    lower = np.concatenate([[-np.inf], EDGES])
+    lower = np.concatenate([[-np.inf], float(LOWEST) + np.arange(BINS - 1) / float(PER_UNIT)])
     best: Float32 = (1 / (1 + np.exp(-lower[np.argmax(f1, axis=1)]))).astype(np.float32)
     return best
