@@ -6,7 +6,7 @@ for ids and tags nobody knows, InfrastructureError while a neighbour is away.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -15,7 +15,7 @@ import numpy as np
 from models.encoders.base import Encoder
 from models.errors import InfrastructureError, NotFoundError, PoisonError
 from models.quantise import dequantise, quantise
-from models.ranking.ranknet import PublishedRanker
+from models.ranking.published import PublishedRanker
 from models.tagging.names import normalise_tag
 from models.tagging.snapshot import Snapshot
 from search.schemas import Collapse, Rank
@@ -24,6 +24,8 @@ from stream.decode import Decoded
 from stream.index import Hit, Vector, VectorIndex
 
 RERANKED = 100  # candidates that evidence or taste may reorder; vectors of 100 cost 20 ms over the network
+RESCORED = 40  # candidates of a tag query that get all evidence: a small solve each, some 0.3 ms
+MOST_CANDIDATES = 2_000  # asked of the index for one page, however many of them collapse
 NEAR_BITS = 6  # of 64 perceptual-hash bits that may differ between near duplicates
 
 Crop = tuple[float, float, float, float]  # left, top, width, height as shares of the picture
@@ -103,9 +105,8 @@ class Searcher:
         """The most similar images, the one with id `without` left out."""
         taste = options.rank == "taste"
         wanted = max(options.limit, RERANKED) if taste else options.limit
-        hits = self._index.search(vector, wanted + _spare(wanted), tags=options.tags, with_vectors=taste)
-        found = collapse([hit for hit in hits if hit.image_id != without], options.collapse)
-        return self._ordered(found[:wanted], options, tagger_version=None)
+        found = self._candidates(vector, wanted, options, taste, lambda hits: [h for h in hits if h.image_id != without])
+        return self._ordered(found, options, tagger_version=None)
 
     def by_tag(self, tag: str, options: Options) -> Answer:
         """The images a tag fits best: its weight vector finds them, all evidence orders the best of them.
@@ -115,15 +116,30 @@ class Searcher:
         """
         snapshot = self.tagger()
         name = normalise_tag(tag)
-        wanted = max(options.limit, RERANKED)
-        weights = snapshot.weights(name)
-        hits = self._index.search(weights, wanted + _spare(wanted), tags=options.tags, with_vectors=True)
-        if hits:
+        wanted = max(options.limit, RERANKED if options.rank == "taste" else RESCORED)
+
+        def judged(hits: list[Hit]) -> list[Hit]:
+            if not hits:
+                return []
             scores = snapshot.score(name, np.stack([hit.vector for hit in hits if hit.vector is not None]))
-            hits = [replace(hit, score=float(score)) for hit, score in zip(hits, scores, strict=True)]
-            hits.sort(key=lambda hit: -hit.score)
-        found = collapse(hits, options.collapse)[:wanted]
+            rescored = [replace(hit, score=float(score)) for hit, score in zip(hits, scores, strict=True)]
+            return sorted(rescored, key=lambda hit: -hit.score)
+
+        found = self._candidates(snapshot.weights(name), wanted, options, True, judged)
         return self._ordered(found, options, tagger_version=snapshot.version)
+
+    def _candidates(
+        self, vector: Vector, wanted: int, options: Options, with_vectors: bool, prepare: Callable[[list[Hit]], list[Hit]]
+    ) -> list[Found]:
+        """The first `wanted` of the index after `prepare` and collapsing; asks for more where many collapse."""
+        tags = [normalise_tag(tag) for tag in options.tags]  # as the index holds them
+        asked = wanted + wanted // 2 + 10
+        while True:
+            hits = self._index.search(vector, asked, tags=tags, with_vectors=with_vectors)
+            found = collapse(prepare(hits), options.collapse)
+            if len(found) >= wanted or len(hits) < asked or asked >= MOST_CANDIDATES:
+                return found[:wanted]
+            asked = min(asked * 4, MOST_CANDIDATES)
 
     def tags_of(self, vector: Vector, limit: int, min_images: int) -> list[tuple[str, float]]:
         """The most probable tags of a vector [D] with their probabilities, best first."""
@@ -176,10 +192,6 @@ class Searcher:
                 item.rank_score = float(score)
             found = sorted(found, key=lambda item: -(item.rank_score or 0.0))
         return Answer(found[: options.limit], ranker.version, tagger_version)
-
-
-def _spare(wanted: int) -> int:
-    return wanted // 2 + 10  # room for duplicates that collapse
 
 
 def collapse(hits: Sequence[Hit], mode: Collapse) -> list[Found]:

@@ -1,0 +1,164 @@
+"""Who serves what: files first, then the announcement; followers keep serving when one cannot be loaded."""
+
+import hashlib
+import threading
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from models.errors import StorageUnavailableError
+from stream.events import ModelPublished
+from stream.index import StoredOffset
+from stream.produce import LogWriter
+from stream.published import KEEP_FILES, ModelFollower, ModelPublisher, model_folder
+from stream.settings import load_settings
+from stream.topics import create_topics
+from tests.fakes import FakeWriter
+
+WAIT_S = 20.0  # the longest a test waits for a thread; a failure, not a pause
+
+
+def writes(text):
+    return lambda path: path.write_text(text)
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return load_settings({}, data_dir=tmp_path)
+
+
+@pytest.fixture
+def writer():
+    return FakeWriter()
+
+
+@pytest.fixture
+def publisher(settings, writer):
+    return ModelPublisher(settings, "tagger", writer)
+
+
+def path_of(uri):
+    return Path(urlsplit(uri).path)
+
+
+def test_announces_a_file_that_is_there_with_its_hash_and_offsets(publisher, writer):
+    publisher.publish(3, writes("weights"), [StoredOffset("examples", 0, 9, "t", 0)])
+    (event,) = writer.events
+    assert path_of(event.uri).read_text() == "weights"
+    assert event.sha256 == hashlib.sha256(b"weights").hexdigest()
+    assert (event.model, event.version, event.offsets, event.base_uri) == ("tagger", 3, {"examples/0": 9}, None)
+    assert writer.acknowledged == 1
+
+
+def test_a_delta_names_the_full_file_it_applies_to(publisher, writer):
+    publisher.publish(1, writes("full"), [])
+    publisher.publish(2, writes("delta"), [], delta=True)
+    publisher.publish(3, writes("delta"), [], delta=True)
+    full, *deltas = writer.events
+    assert [(d.base_version, d.base_uri) for d in deltas] == [(1, full.uri)] * 2
+
+
+def test_keeps_the_last_files_and_always_the_base(publisher, writer, settings):
+    publisher.publish(1, writes("full"), [])
+    for version in range(2, 20):
+        publisher.publish(version, writes("delta"), [], delta=True)
+    kept = {path.name[:12] for path in model_folder(settings, "tagger").iterdir()}
+    assert kept == {f"{v:012d}" for v in [1, *range(20 - KEEP_FILES, 20)]}
+    assert path_of(writer.events[-1].base_uri).exists()
+
+
+def test_a_file_that_cannot_be_written_is_not_announced(publisher, writer):
+    def fail(path):
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(StorageUnavailableError, match="No space left"):
+        publisher.publish(1, fail, [])
+    assert writer.events == []
+
+
+def test_a_folder_that_cannot_be_made_is_infrastructure(tmp_path, writer):
+    (tmp_path / "models").write_text("")
+    with pytest.raises(StorageUnavailableError):
+        ModelPublisher(load_settings({}, data_dir=tmp_path), "ranker", writer)
+
+
+# ---- following ----------------------------------------------------------------------------------------------------
+
+
+class Follower:
+    """Follows until closed; keeps what it took, refuses versions named in `refuses`."""
+
+    def __init__(self, settings, refuses=()):
+        self.taken, self._refuses, self._news = [], dict(refuses), threading.Condition()
+        self._follower = ModelFollower(settings, self._take)
+        self._follower.start()
+        self.caught_up = self._follower.caught_up
+
+    def _take(self, event):
+        if event.version in self._refuses:
+            raise self._refuses[event.version]
+        with self._news:
+            self.taken.append((event.model, event.version))
+            self._news.notify_all()
+
+    def wait_for(self, *wanted):
+        with self._news:
+            assert self._news.wait_for(lambda: set(wanted) <= set(self.taken), WAIT_S), self.taken
+
+    def close(self):
+        self._follower.stop()
+        self._follower.join(WAIT_S)
+        assert not self._follower.is_alive()
+
+
+@pytest.fixture
+def log(broker_settings):
+    create_topics(broker_settings)
+    writer = LogWriter(broker_settings, "test")
+    yield writer
+    writer.close()
+
+
+def announced(model, version):
+    return ModelPublished(model=model, version=version, uri="file:///m", sha256="0" * 64)
+
+
+def test_a_late_follower_takes_the_newest_of_each_model(broker_settings, log):
+    for version in (1, 2, 3):
+        log.send_event(announced("tagger", version))
+    log.send_event(announced("ranker", 8))
+    log.flush()
+    follower = Follower(broker_settings)
+    try:
+        follower.wait_for(("tagger", 3), ("ranker", 8))
+        assert follower.caught_up.wait(WAIT_S)
+        log.send_event(announced("ranker", 9))
+        log.flush()
+        follower.wait_for(("ranker", 9))
+    finally:
+        follower.close()
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError("gone"), StorageUnavailableError("hash"), ValueError("format")])
+def test_a_version_that_cannot_be_loaded_hides_no_other(broker_settings, log, error):
+    log.send_event(announced("tagger", 5))
+    log.send("models", b"tagger", b"nonsense", [])
+    log.send_event(announced("ranker", 8))
+    log.flush()
+    follower = Follower(broker_settings, {5: error})
+    try:
+        follower.wait_for(("ranker", 8))
+        log.send_event(announced("tagger", 6))
+        log.flush()
+        follower.wait_for(("tagger", 6))
+    finally:
+        follower.close()
+
+
+def test_a_log_without_announcements_is_caught_up(broker_settings, log):
+    follower = Follower(broker_settings)
+    try:
+        assert follower.caught_up.wait(WAIT_S)
+    finally:
+        follower.close()
