@@ -44,9 +44,11 @@ def up(
         out.print(f"mekiki is up: search API {service.api_url} (docs at {service.api_url}/docs)")
         out.print(f"Kafka {service.settings.kafka.bootstrap_servers}, data in {service.settings.data_path}")
         out.print("Ctrl-C drains, checkpoints and stops.")
+        out.file.flush()
         while not stopping.wait(CHECK_INTERVAL_S):
             service.check()
         out.print("stopping: draining the log, then checkpointing ...")
+        out.file.flush()
     out.print("stopped; a second `mekiki up` on the same data directory goes on from here.")
 
 

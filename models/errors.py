@@ -17,6 +17,7 @@
     │   │   └── CheckpointError
     │   └── DeadLetterBrakeError
     └── UsageError             a person asked for something that cannot be -> exit code 2
+        └── NotFoundError      a person named an image or tag that is not there
 
 The fate stands on the class, so callers ask the error instead of knowing the list. Messages follow
 "<what> <value>: expected <rule>; <remedy>".
@@ -139,3 +140,7 @@ class UsageError(MekikiError):
 
     fate = Fate.USAGE
     exit_code = EXIT_USAGE
+
+
+class NotFoundError(UsageError):
+    """A person named an image or tag that is not there."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from models.errors import StorageUnavailableError
-from models.ranking.ranknet import PublishedRanker
+from models.ranking.published import PublishedRanker
 from models.tagging.snapshot import Snapshot
 from stream import metrics
 from stream.events import ModelPublished

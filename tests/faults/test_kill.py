@@ -1,6 +1,7 @@
 """Workers killed with SIGKILL in mid-stream, more than once: every image once, the sums as if nothing had happened."""
 
 import random
+import time
 
 import cv2
 import numpy as np
@@ -54,8 +55,9 @@ def run(cluster, kills):
     """Post everything, let workers work, kill `kills` times; what the index and the sums are in the end."""
     made, alive = events()
     writer = LogWriter(cluster.settings, "test")
+    first_ms = int(time.time() * 1000) - 60_000  # older ones would fall to the broker's retention
     for number, event in enumerate(made):
-        writer.send_event(event, event_id=f"e{number}", timestamp_ms=1_700_000_000_000 + number)
+        writer.send_event(event, event_id=f"e{number}", timestamp_ms=first_ms + number)
     writer.flush()
     writer.close()
     cluster.start("index", "ingest", "tags")

@@ -72,7 +72,7 @@ def test_generations_end_before_versions_lose_their_order():
 def test_versions_grow_over_restarts_of_the_embedded_broker(reads, partitions):
     """Each life of the broker gives a new topic id; some records are read, their offsets stored."""
     state: dict[int, StoredOffset] = {}
-    newest = {p: 0 for p in range(partitions)}
+    newest = dict.fromkeys(range(partitions), 0)
     for life, count in enumerate(reads):
         chosen = starts(topic(f"t{life}", partitions), state.values(), new_log_allowed=True)
         for partition in range(partitions):
