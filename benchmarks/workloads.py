@@ -1,6 +1,6 @@
 """Seeded workloads; no network, no files.
 
-`tag stream`: unit vectors of 512 numbers around one centre per tag, 10 tags an image, half of them drawn evenly and half
+`TagStream`: unit vectors of 512 numbers around one centre per tag, 10 tags an image, half of them drawn evenly and half
 by a power law, as people's tags are.
 """
 
