@@ -2,7 +2,7 @@
 
 Split by picture; tags with five training pictures or more; the projection is fitted on the training side; nothing of
 the test side is used before the end. The offline peer sees the same vectors as often as it likes; its l2 and epochs are
-chosen on a validation split by picture, separately for LRAP and mAP, and it is then refitted on the whole training side.
+chosen on a validation split by picture, for LRAP and mAP each, and it is then refitted on the whole training side.
 """
 
 from __future__ import annotations
