@@ -38,9 +38,18 @@ def real_kafka(folder: Path) -> Iterator[str]:
     if named:
         yield named
         return
-    process = subprocess.Popen([str(KAFKA_SCRIPT), "--dir", str(folder)], stdout=subprocess.PIPE, text=True)
+    process, line = None, ""
+    for attempt in range(3):  # a random cluster id that begins with a dash is refused by Kafka's own tool
+        process = subprocess.Popen(
+            [str(KAFKA_SCRIPT), "--dir", str(folder / f"kafka{attempt}")], stdout=subprocess.PIPE, text=True
+        )
+        line = process.stdout.readline()
+        if line:
+            break
+        process.wait()
+        process.stdout.close()
     try:
-        yield json.loads(process.stdout.readline())["bootstrap"]
+        yield json.loads(line)["bootstrap"]
     finally:
         process.terminate()
         process.wait(30)
