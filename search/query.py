@@ -34,9 +34,9 @@ Crop = tuple[float, float, float, float]  # left, top, width, height as shares o
 class Decoder(Protocol):
     """What searching needs of stream.decode.DecodePool."""
 
-    def decode_many(self, contents: list[bytes], crops: Sequence[Crop | None] | None = None) -> list[
-        Decoded | PoisonError
-    ]:
+    def decode_many(
+        self, contents: list[bytes], crops: Sequence[Crop | None] | None = None
+    ) -> list[Decoded | PoisonError]:
         """Pictures to pixels."""
 
 
@@ -105,7 +105,9 @@ class Searcher:
         """The most similar images, the one with id `without` left out."""
         taste = options.rank == "taste"
         wanted = max(options.limit, RERANKED) if taste else options.limit
-        found = self._candidates(vector, wanted, options, taste, lambda hits: [h for h in hits if h.image_id != without])
+        found = self._candidates(
+            vector, wanted, options, taste, lambda hits: [h for h in hits if h.image_id != without]
+        )
         return self._ordered(found, options, tagger_version=None)
 
     def by_tag(self, tag: str, options: Options) -> Answer:
@@ -129,7 +131,12 @@ class Searcher:
         return self._ordered(found, options, tagger_version=snapshot.version)
 
     def _candidates(
-        self, vector: Vector, wanted: int, options: Options, with_vectors: bool, prepare: Callable[[list[Hit]], list[Hit]]
+        self,
+        vector: Vector,
+        wanted: int,
+        options: Options,
+        with_vectors: bool,
+        prepare: Callable[[list[Hit]], list[Hit]],
     ) -> list[Found]:
         """The first `wanted` of the index after `prepare` and collapsing; asks for more where many collapse."""
         tags = [normalise_tag(tag) for tag in options.tags]  # as the index holds them

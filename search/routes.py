@@ -113,9 +113,7 @@ async def search_by_image(
 
 
 @router.get("/v1/search/id/{image_id:path}", tags=["search"])
-def search_by_id(
-    running: Running, image_id: str, asked: Asked, part: Part, session_id: Session = None
-) -> schemas.Page:
+def search_by_id(running: Running, image_id: str, asked: Asked, part: Part, session_id: Session = None) -> schemas.Page:
     """Images like one that is in the index, or like a crop of it."""
     started_s = time.perf_counter()
     if part is None:
@@ -149,9 +147,7 @@ async def predict_image(
 
 
 @router.get("/v1/predict/id/{image_id:path}", tags=["tags"])
-def predict_id(
-    running: Running, image_id: str, limit: TagLimit = 20, min_images: MinImages = 1
-) -> schemas.Prediction:
+def predict_id(running: Running, image_id: str, limit: TagLimit = 20, min_images: MinImages = 1) -> schemas.Prediction:
     """Tags for an image of the index."""
     return prediction(running, running.searcher.vector_of(image_id), (limit, min_images), time.perf_counter())
 
@@ -249,9 +245,7 @@ def prometheus() -> Response:
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-def page(
-    running: Service, answer: Answer, started_s: float, query: str, session_id: str | None
-) -> schemas.Page:
+def page(running: Service, answer: Answer, started_s: float, query: str, session_id: str | None) -> schemas.Page:
     """An answer as the API gives it; with a session id its impression goes to the log."""
     impression_id = None
     if session_id and answer.results:

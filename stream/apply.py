@@ -165,6 +165,4 @@ def _tag(state: IndexRecord, event: TagsApplied | TagsRemoved, record: Record, i
     if state.vector is None:
         raise TypeError("a tag needs the state with its vector")
     vector = quantise(state.vector[None])[0]
-    return Applied(
-        _advanced(state, record, changes), Example(state.image_id, vector, added, removed, complete, False)
-    )
+    return Applied(_advanced(state, record, changes), Example(state.image_id, vector, added, removed, complete, False))

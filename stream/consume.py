@@ -82,7 +82,7 @@ def starts(
             )
         if generation + renewed > MAX_GENERATION:
             raise ConfigurationError(
-                f"topic {topic.name}: {MAX_GENERATION + 1} new logs since the state began, expected fewer; start with an "
+                f"topic {topic.name}: {MAX_GENERATION + 1} new logs since the state began; start with an "
                 "empty data directory and post the pictures again"
             )
         for partition in range(topic.partitions):

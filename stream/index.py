@@ -101,9 +101,7 @@ class VectorIndex(Protocol):
     def fetch(self, image_ids: Sequence[str], *, with_vectors: bool = False) -> dict[str, IndexRecord]:
         """The records of these images, tombstones included; unknown ids are missing from the answer."""
 
-    def search(
-        self, vector: Vector, limit: int, *, tags: Sequence[str] = (), with_vectors: bool = False
-    ) -> list[Hit]:
+    def search(self, vector: Vector, limit: int, *, tags: Sequence[str] = (), with_vectors: bool = False) -> list[Hit]:
         """Nearest images by inner product, best first; only those that carry all of `tags`."""
 
     def scroll(self, cursor: str | None, limit: int, *, with_vectors: bool = False) -> tuple[list[Hit], str | None]:

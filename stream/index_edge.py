@@ -16,8 +16,19 @@ import numpy as np
 
 from models.errors import ConfigurationError, IndexUnavailableError, StorageUnavailableError
 from stream.index import (
-    META_POINT_ID, VECTOR_NAME, Hit, IndexRecord, Point, StoredOffset, Vector,
-    check_encoder, check_vector, point_id, to_offset, to_points, to_record,
+    META_POINT_ID,
+    VECTOR_NAME,
+    Hit,
+    IndexRecord,
+    Point,
+    StoredOffset,
+    Vector,
+    check_encoder,
+    check_vector,
+    point_id,
+    to_offset,
+    to_points,
+    to_record,
 )  # fmt: skip
 
 try:
@@ -66,9 +77,7 @@ class EdgeIndex:
         records = [to_record(r.payload, _vector(r.vector)) for r in found]
         return {record.image_id: record for record in records}
 
-    def search(
-        self, vector: Vector, limit: int, *, tags: Sequence[str] = (), with_vectors: bool = False
-    ) -> list[Hit]:
+    def search(self, vector: Vector, limit: int, *, tags: Sequence[str] = (), with_vectors: bool = False) -> list[Hit]:
         """See VectorIndex.search."""
         check_vector(vector, self._dimension)
         request = edge.QueryRequest(
@@ -149,7 +158,9 @@ def _load(folder: Path, dimension: int) -> Any:
             shard.update(edge.UpdateOperation.create_field_index(name, edge.PayloadSchemaType.Keyword))
         return shard
     except OSError as error:
-        raise StorageUnavailableError(f"index folder {folder}: {error.strerror}; free space or choose another") from error
+        raise StorageUnavailableError(
+            f"index folder {folder}: {error.strerror}; free space or choose another"
+        ) from error
     except Exception as error:
         text = str(error)
         if "lock" in text.lower() or "WouldBlock" in text:

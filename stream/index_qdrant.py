@@ -18,8 +18,19 @@ from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
 from models.errors import ConfigurationError, IndexUnavailableError
 from stream.index import (
-    META_POINT_ID, VECTOR_NAME, Hit, IndexRecord, Point, StoredOffset, Vector,
-    check_encoder, check_vector, point_id, to_offset, to_points, to_record,
+    META_POINT_ID,
+    VECTOR_NAME,
+    Hit,
+    IndexRecord,
+    Point,
+    StoredOffset,
+    Vector,
+    check_encoder,
+    check_vector,
+    point_id,
+    to_offset,
+    to_points,
+    to_record,
 )  # fmt: skip
 
 T = TypeVar("T")
@@ -104,9 +115,7 @@ class QdrantIndex:
         records = [to_record(r.payload or {}, _vector(r.vector)) for r in found]
         return {record.image_id: record for record in records}
 
-    def search(
-        self, vector: Vector, limit: int, *, tags: Sequence[str] = (), with_vectors: bool = False
-    ) -> list[Hit]:
+    def search(self, vector: Vector, limit: int, *, tags: Sequence[str] = (), with_vectors: bool = False) -> list[Hit]:
         """See VectorIndex.search."""
         check_vector(vector, self._dimension)
         found = self._call(lambda: self._client.query_points(

@@ -74,9 +74,7 @@ class RemoteIndex:
         rows = zip(header["records"], vectors, strict=True)
         return {r[0]: IndexRecord(r[0], r[1], r[2], r[3], v, r[4]) for r, v in rows}
 
-    def search(
-        self, vector: Vector, limit: int, *, tags: Sequence[str] = (), with_vectors: bool = False
-    ) -> list[Hit]:
+    def search(self, vector: Vector, limit: int, *, tags: Sequence[str] = (), with_vectors: bool = False) -> list[Hit]:
         """See VectorIndex.search."""
         asked = {"limit": limit, "tags": list(tags), "with_vectors": with_vectors}
         header, vectors = self._ask("search", asked, [vector])

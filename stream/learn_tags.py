@@ -70,7 +70,9 @@ def open_tagger(settings: Settings) -> OpenTagger:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageUnavailableError(f"state folder {folder}: {error.strerror}; free space or choose another") from error
+        raise StorageUnavailableError(
+            f"state folder {folder}: {error.strerror}; free space or choose another"
+        ) from error
     store = TaggerStore(folder / "tagger.sqlite", Tagger(classifier=settings.tagging.classifier))
     tagger, document = store.open()
     return OpenTagger(store, tagger, document)

@@ -18,7 +18,6 @@ import fsspec
 
 from models.errors import PolicyError, StorageUnavailableError
 
-
 # What is wrong with the path itself, and will be tomorrow; anything else is the disk's fault.
 _PATH_ERRORS = {
     errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL,

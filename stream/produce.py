@@ -77,7 +77,9 @@ class LogWriter:
         except BrokerUnavailableError as error:
             if isinstance(error.__cause__, MessageSizeTooLargeError):
                 limit = self._settings.kafka.max_record_bytes
-                raise PolicyError(f"record of {len(value or b'')} bytes: expected at most {limit}; send a dataref") from None
+                raise PolicyError(
+                    f"record of {len(value or b'')} bytes: expected at most {limit}; send a dataref"
+                ) from None
             raise
         self._pending.append(sent)
 

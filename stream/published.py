@@ -125,7 +125,12 @@ class ModelFollower(threading.Thread):
     def _take(self, event: ModelPublished) -> None:
         try:
             self._on_published(event)
-        except (OSError, ValueError, KeyError, MekikiError) as error:  # the file is gone already: a newer one is announced
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            MekikiError,
+        ) as error:  # the file is gone already: a newer one is announced
             log.info("model %s version %s not loaded: %s", event.model, event.version, error)
 
     def stop(self) -> None:

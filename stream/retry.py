@@ -37,7 +37,7 @@ def until_available(attempt: Callable[[], T], stopping: threading.Event, *, what
         except InfrastructureError as error:
             if stopping.is_set():
                 raise StoppedError(what) from error
-            pause_s = random.uniform(wait_s / 2, wait_s)  # noqa: S311 - jitter, not a secret
+            pause_s = random.uniform(wait_s / 2, wait_s)
             log.warning("%s waits %.1f s: %s", what, pause_s, error)
             stopping.wait(pause_s)
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)

@@ -31,7 +31,9 @@ class KafkaSettings(_Section):
     """Where the log is and how to talk to it."""
 
     bootstrap_servers: str | None = Field(
-        None, pattern=r"^[^,\s]+:[0-9]+(,[^,\s]+:[0-9]+)*$", description="host:port[,host:port]; none: the embedded broker"
+        None,
+        pattern=r"^[^,\s]+:[0-9]+(,[^,\s]+:[0-9]+)*$",
+        description="host:port[,host:port]; none: the embedded broker",
     )
     security_protocol: str = Field("PLAINTEXT", pattern="^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$")
     sasl_mechanism: str | None = None

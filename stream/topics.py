@@ -96,7 +96,9 @@ def broker_errors(settings: Settings) -> Iterator[None]:
             f"Kafka at {servers}: no broker answers ({error}); start it or correct MEKIKI_KAFKA__BOOTSTRAP_SERVERS"
         ) from error
     except _PERMANENT as error:
-        raise ConfigurationError(f"Kafka at {servers}: {error}; correct MEKIKI_KAFKA__* or the broker's rules") from error
+        raise ConfigurationError(
+            f"Kafka at {servers}: {error}; correct MEKIKI_KAFKA__* or the broker's rules"
+        ) from error
     except KafkaError as error:
         raise BrokerUnavailableError(f"Kafka at {servers}: {error}; trying again may help") from error
 
