@@ -49,13 +49,13 @@ def demo(
     seed: Annotated[int, typer.Option(help="Of the order of events and of the clicks.")] = SEED,
 ) -> None:
     """Stream the OpenMoji pictures with tags and simulated clicks through the whole service, and measure it."""
-    from stream.workers import configure_logging
+    from stream.workers import configure_process
 
     kept = nullcontext(str(data_dir)) if data_dir is not None else tempfile.TemporaryDirectory(prefix="mekiki-demo-")
     with kept as folder, progress() as bar:
         settings = load_settings(data_dir=Path(folder))
         settings = settings.model_copy(update={"serve": settings.serve.model_copy(update={"port": 0})})
-        configure_logging(settings)
+        configure_process(settings)
         report, plan = _run(settings, bar, pictures, seed, sheet)
     if json_file is not None:
         write_json(json_file, report)

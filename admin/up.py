@@ -26,12 +26,12 @@ def up(
 ) -> None:
     """Start broker, index, workers and search API here; Ctrl-C drains, checkpoints and stops."""
     from admin.embedded import EmbeddedService
-    from stream.workers import configure_logging
+    from stream.workers import configure_process
 
     settings = load_settings() if data_dir is None else load_settings(data_dir=data_dir)
     if port is not None:
         settings = settings.model_copy(update={"serve": settings.serve.model_copy(update={"port": port})})
-    configure_logging(settings)
+    configure_process(settings)
     _check_port(settings.serve.host, settings.serve.port)
     stopping = threading.Event()
 

@@ -19,10 +19,10 @@ def register(app: typer.Typer) -> None:
 
 
 def _settings() -> Settings:
-    from stream.workers import configure_logging
+    from stream.workers import configure_process
 
     settings = load_settings()
-    configure_logging(settings)
+    configure_process(settings)
     return settings
 
 
