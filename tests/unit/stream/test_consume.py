@@ -35,7 +35,7 @@ def test_a_partition_that_was_added_begins_at_its_beginning():
 
 
 def test_a_topic_made_again_stops_the_process_with_a_sentence():
-    with pytest.raises(OffsetLostError, match="was made again.*t2.*t1.*restore the old topic") as caught:
+    with pytest.raises(OffsetLostError, match=r"was made again.*t2.*t1.*restore the old topic") as caught:
         starts(topic("t2"), [stored(7)], new_log_allowed=False)
     assert caught.value.exit_code == 78
 

@@ -85,6 +85,6 @@ def test_the_brake_holds_exactly_when_the_last_full_window_is_too_dead(outcomes,
 
 def test_the_brake_says_what_to_do():
     brake = Brake(0.5, 10)
-    with pytest.raises(DeadLetterBrakeError, match="10 of the last 10 records.*mekiki dlq list"):
+    with pytest.raises(DeadLetterBrakeError, match=r"10 of the last 10 records.*mekiki dlq list"):
         for _ in range(10):
             brake.count(True)

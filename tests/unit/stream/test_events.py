@@ -4,8 +4,17 @@ import pytest
 from pydantic import ValidationError
 
 from stream.events import (
-    EVENTS, MAX_SHOWN, MAX_TAGS_PER_EVENT, Clicked, Event, ImagePosted, Impression, PairClicked, TagsApplied, TagsRemoved,
-)  # fmt: skip
+    EVENTS,
+    MAX_SHOWN,
+    MAX_TAGS_PER_EVENT,
+    Clicked,
+    Event,
+    ImagePosted,
+    Impression,
+    PairClicked,
+    TagsApplied,
+    TagsRemoved,
+)
 from tests.strategies import EXAMPLES
 
 

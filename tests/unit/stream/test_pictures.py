@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -63,8 +64,7 @@ def test_keeps_gives_and_forgets(store):
 def test_a_torn_file_is_written_again(tmp_path):
     store = PictureStore(str(tmp_path))
     store.put(CONTENT, SHA256)
-    with open(store.path(SHA256), "wb") as torn:
-        torn.write(CONTENT[:3])
+    Path(store.path(SHA256)).write_bytes(CONTENT[:3])
     store.put(CONTENT, SHA256)
     assert store.get(SHA256) == CONTENT
 

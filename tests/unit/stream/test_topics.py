@@ -50,7 +50,7 @@ def test_creates_what_is_missing_once(broker_settings):
 
 
 def test_a_topic_that_is_not_there_is_named_with_the_remedy(broker_settings):
-    with pytest.raises(ConfigurationError, match="tags.v1: does not exist; run `mekiki topics create`"):
+    with pytest.raises(ConfigurationError, match=r"tags.v1: does not exist; run `mekiki topics create`"):
         describe_topics(broker_settings, ("tags",))
 
 
