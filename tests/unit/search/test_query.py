@@ -171,8 +171,9 @@ def hit(number, sha256, phash):
     return Hit(f"h{number}", 1 - number / 100, {"sha256": sha256, "phash": f"{phash:016x}"})
 
 
+PHASHES = st.sampled_from([0, 0b111, (1 << NEAR_BITS) - 1, (1 << NEAR_BITS + 1) - 1, 2**63])
 HITS = st.lists(
-    st.tuples(st.sampled_from("abcd"), st.sampled_from([0, 0b111, (1 << NEAR_BITS) - 1, (1 << NEAR_BITS + 1) - 1, 2**63])),
+    st.tuples(st.sampled_from("abcd"), PHASHES),
     max_size=10,
 ).map(lambda rows: [hit(n, sha256, phash) for n, (sha256, phash) in enumerate(rows)])  # fmt: skip
 
