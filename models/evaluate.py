@@ -61,7 +61,7 @@ def _lrap_of_one(truth: Truth, scores: Scores) -> float:
 def precision_at(truth: Truth, scores: Scores, k: int) -> float:
     """P@k: share of true tags among the k best of an image, averaged over images; ties in any order."""
     k = min(k, scores.shape[1])
-    best = np.argpartition(-scores, k - 1, axis=1)[:, :k] if k else np.empty((len(scores), 0), np.int64)
+    best = np.argpartition(scores, -k, axis=1)[:, -k:] if k else np.empty((len(scores), 0), np.int64)
     return float(np.take_along_axis(truth, best, axis=1).mean())
 
 

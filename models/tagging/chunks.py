@@ -121,6 +121,10 @@ class CopyOnWrite:
         """The present version; later writes copy the chunks they touch."""
         self._own = [False] * len(self._buffers)
         self._frozen = max(self._frozen, self._length)
+        return self.view()
+
+    def view(self) -> Chunks:
+        """The present rows without a copy, to be used before the next write."""
         parts = list(self._buffers)
         if self._length % CHUNK:
             parts[-1] = parts[-1][: self._length % CHUNK]

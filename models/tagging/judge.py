@@ -54,8 +54,9 @@ class Judge:
         table = self.calibrators.array(len(self.ledger.sums.counts))[evidence.rows].astype(np.float32)
         raw = log_odds(table, evidence.priors, evidence.ridge.copy(), evidence.kriging)
         self.progress.grow(len(self.ledger.sums.counts))
-        self.progress.judge(evidence.rows, evidence.truth, raw)
-        self._learn(evidence, raw, np.random.default_rng([20, seed]))
+        chances = sigmoid(raw)
+        self.progress.judge(evidence.rows, evidence.truth, raw, chances)
+        self._learn(evidence, chances, np.random.default_rng([20, seed]))
 
     def evidence(self, image_ids: Sequence[str]) -> Evidence | None:
         """Evidence for those of the images that are labelled; None when nothing else was learned yet."""
@@ -103,7 +104,7 @@ class Judge:
         return scores
 
     def _kriging(self, states: Sequence[ImageState], vectors: Int16, priors: Float32) -> Float32:
-        reference = self.ledger.reference.freeze()
+        reference = self.ledger.reference.present()
         queries = vectors.astype(np.float32)
         without = self.ledger.reference.slots([state.hash for state in states])
         slots = nearest(reference, queries, self._k, without)
@@ -111,13 +112,13 @@ class Judge:
             return np.tile(priors, (len(states), 1))
         weights = kriging_weights(unit(reference.vectors.take(slots)), unit(queries))
         evidence = np.outer(1 - weights.sum(axis=1), priors).astype(np.float32)
-        owner, rows = reference.tags_of(slots.reshape(-1))
+        owner, rows = self.ledger.reference.tags_of(slots.reshape(-1))
         np.add.at(evidence, (owner // slots.shape[1], rows), weights.reshape(-1)[owner])
         return evidence
 
-    def _learn(self, evidence: Evidence, raw: Float32, random: np.random.Generator) -> None:
-        drawn_with = np.minimum(NEGATIVES * sigmoid(raw), 1.0)
-        shown = evidence.truth | (random.random(raw.shape, np.float32) < drawn_with)
+    def _learn(self, evidence: Evidence, chances: Float32, random: np.random.Generator) -> None:
+        drawn_with = np.minimum(NEGATIVES * chances, 1.0)
+        shown = evidence.truth | (random.random(chances.shape, np.float32) < drawn_with)
         for image, column in zip(*np.nonzero(shown), strict=True):
             truth = bool(evidence.truth[image, column])
             features = features_of(

@@ -7,6 +7,7 @@ memory and the reference set follow. How examples are cut into runs changes noth
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ from models.tagging.images import ImageMemory, ImageState
 from models.tagging.reference import ReferenceSet, image_hash
 from models.tagging.sums import Sums
 from models.tagging.vocabulary import Vocabulary
+
+_POOL = ThreadPoolExecutor(1, thread_name_prefix="tag-sums")
 
 
 class Share(NamedTuple):
@@ -127,9 +130,9 @@ class Ledger:
         if example.complete is not None:
             state.complete = example.complete
         if example.added or example.removed:
-            rows = set(state.tags)
-            for text in example.added:
-                rows.add(self.vocabulary.row(text, position))
+            known = self.vocabulary.known(example.added)
+            rows = {self.vocabulary.row(text, position) for text in example.added} if known is None else known
+            rows.update(state.tags)
             for text in example.removed:
                 row = self.vocabulary.find(text)
                 if row is not None:
@@ -190,21 +193,26 @@ class Ledger:
         changes = _Changes()
         was_full = len(self.reference) >= self.reference.capacity
         leaving = []
+        reference, limit = self.reference, self.reference.limit
         for state, old in touched:
             new = self.share(state)
             changes.between(old, new)
+            if state.hash >= limit and state.hash not in reference:
+                continue  # nearly all, once the set is full
             if new is None:
-                if old is not None and state.hash in self.reference:
+                if old is not None and state.hash in reference:
                     leaving.append(state.hash)
-            elif state.hash in self.reference and old is not None and old.vector == new.vector:
-                self.reference.retag(state.hash, new.tags)
-            elif state.hash in self.reference or state.hash < self.reference.limit:
-                self.reference.put(state.hash, state.codes, new.tags)
-        self._sum(changes)
+            elif state.hash in reference and old is not None and old.vector == new.vector:
+                reference.retag(state.hash, new.tags)
+            else:
+                reference.put(state.hash, state.codes, new.tags)
+                limit = reference.limit
+        summing = _POOL.submit(self._sum, changes)  # BLAS and SQLite both leave the interpreter free
         empty = [state.vector is None and not state.tags and not state.complete for state, _ in touched]
         self.memory.write(state for (state, _), gone in zip(touched, empty, strict=True) if not gone)
         gone_keys = [state.key for (state, _), gone in zip(touched, empty, strict=True) if gone]
         self.memory.delete(key for key in gone_keys if key is not None)
+        summing.result()
         self._leave(leaving, was_full)
 
     def _sum(self, changes: _Changes) -> None:

@@ -12,7 +12,6 @@ import numpy as np
 
 from models.evaluate import label_ranking_average_precision, precision_at
 from models.tagging.arrays import Bool, Float32, Float64, Int64
-from models.tagging.calibrate import sigmoid
 
 BINS = 24  # of log-odds; half a unit wide, from a probability of 0.0006 up to 0.99
 LOWEST = np.float32(-7.0)  # log-odds below which all is one bin
@@ -72,12 +71,11 @@ class Progress:
         """Put back what `tags` gave."""
         self._tags = histograms
 
-    def judge(self, rows: Int64, truth: Bool, log_odds: Float32) -> None:
+    def judge(self, rows: Int64, truth: Bool, log_odds: Float32, probabilities: Float32) -> None:
         """Book predictions [B, K] of the known tags `rows` [K]."""
         self.images += len(truth)
         self.lrap += len(truth) * label_ranking_average_precision(truth, log_odds)
         self.p_at_5 += len(truth) * precision_at(truth, log_odds, 5)
-        probabilities = sigmoid(log_odds)
         lowest = np.stack([truth.sum(axis=0), np.full(len(rows), len(truth)), probabilities.sum(axis=0)], axis=1)
         images, columns = np.nonzero((log_odds > LOWEST) | truth)  # the rest, nearly all, is of the lowest bin
         bins = np.clip((log_odds[images, columns] - LOWEST) * PER_UNIT + 1, 0, BINS - 1).astype(np.int64)

@@ -146,6 +146,17 @@ class ReferenceSet:
             self._vectors.write(slots, np.stack(list(self._waiting.values())).astype(np.float32))
             self._waiting.clear()
 
+    def present(self) -> Reference:
+        """The set as it is now, without tags, to be used before it changes: nothing is copied."""
+        self._flush()
+        return Reference(self._vectors.view(), Chunks.of(np.array(self._hash, np.int64)), ())
+
+    def tags_of(self, slots: Int64) -> tuple[Int64, Int32]:
+        """Tag rows of slots [S]: (position in `slots` [P], tag row [P])."""
+        tags = [self._tags[slot] for slot in slots.tolist()]
+        owner = np.repeat(np.arange(len(tags)), [len(of_slot) for of_slot in tags])
+        return owner, np.array([row for of_slot in tags for row in of_slot], np.int32)
+
     def freeze(self) -> Reference:
         """The present version; chunks that did not change are those of the version before."""
         self._flush()

@@ -27,9 +27,15 @@ class Vocabulary:
         Raises:
             PolicyError: see `normalise_tag`.
         """
-        for text in texts:
-            if text not in self._as_written:
-                normalise_tag(text)
+        for text in set(texts).difference(self._as_written):
+            normalise_tag(text)
+
+    def known(self, texts: Iterable[str]) -> set[int] | None:
+        """Rows of tags all of which were met as written before; None when one was not."""
+        try:
+            return set(map(self._as_written.__getitem__, texts))
+        except KeyError:
+            return None
 
     def find(self, text: str) -> int | None:
         """Row of a tag as written, if it has one."""
