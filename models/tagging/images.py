@@ -51,6 +51,18 @@ class ImageMemory:
         marks = ",".join("?" * _BATCH)
         self._select = f"SELECT {_COLUMNS} FROM images WHERE hash IN ({marks})"
 
+    def __getstate__(self) -> dict[str, bytes]:
+        """A copy in memory, for river's `copy.deepcopy`; a file is not copied."""
+        name = self._database.execute("PRAGMA database_list").fetchone()[2]
+        if name:
+            raise TypeError(f"learner with its state in {name}: expected one in memory; copy the file instead")
+        return {"database": self._database.serialize()}
+
+    def __setstate__(self, state: dict[str, bytes]) -> None:
+        database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        database.deserialize(state["database"])
+        self.__init__(database)  # type: ignore[misc]
+
     def fetch(self, wanted: Sequence[tuple[int, str]]) -> dict[str, ImageState]:
         """States of the (hash, id) pairs that are known."""
         ids = {image_id for _, image_id in wanted}

@@ -6,6 +6,7 @@ Serving may solve whenever it likes: nothing here flows back into what is learne
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
@@ -136,6 +137,10 @@ class Publisher:
             fresh.write(newer, self._weights.freeze().take(newer))
         self._weights = fresh
         return True
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For `copy.deepcopy`: without the thread, whose solve the copy starts again."""
+        return {**self.__dict__, "_thread": None, "_running": None}
 
     def close(self) -> None:
         """Stop the background thread, if there is one."""

@@ -1,8 +1,8 @@
 """Which examples the calibrators and the running evaluation look at: a function of the position in the log alone.
 
 The log is cut into blocks; of each block the first examples are the sample. Early on the sample is everything, later
-one in 256: evidence for one example costs as much as the sums of a hundred. The sample of a block is judged as soon as its
-last example is there, with evidence from which all of the sample was taken out.
+one in 256: evidence for one example costs as much as the sums of a hundred. The sample of a block is judged as soon as
+its last example is there, with evidence from which all of the sample was taken out.
 """
 
 from __future__ import annotations
