@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from models.errors import ConfigurationError
 from stream.settings import Settings, as_environment, known_variables, load_settings, masked
@@ -139,3 +140,38 @@ def test_secrets_are_masked():
     assert "hunter2" not in repr(settings)
     assert masked(settings)["MEKIKI_QDRANT__API_KEY"] == "********"
     assert as_environment(settings)["MEKIKI_KAFKA__SASL_PASSWORD"] == "hunter2"
+
+
+# ---- the table of docs/operations.md ------------------------------------------------------------------------------
+
+OPERATIONS = Path(__file__).resolve().parents[3] / "docs" / "operations.md"
+
+
+def rows(prefix, model):
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield f"| | | **{(field.annotation.__doc__ or '').strip()}** |"
+            yield from rows(f"{prefix}{name}__".upper(), field.annotation)
+        else:
+            default = field.get_default(call_default_factory=True)
+            shown = "" if default is None else f"`{str(default).lower() if isinstance(default, bool) else default}`"
+            yield f"| `{(prefix + name).upper()}` | {shown} | {field.description or ''} |"
+
+
+def test_the_table_in_the_docs_is_the_settings():
+    table = "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows("MEKIKI_", Settings)])
+    assert table in OPERATIONS.read_text(), f"put this into docs/operations.md:\n{table}"
+
+
+def test_the_docs_list_every_metric():
+    from prometheus_client import REGISTRY
+
+    from stream import metrics
+
+    ours = {name for name in REGISTRY._names_to_collectors if name.startswith("mekiki_")}
+    documented = OPERATIONS.read_text()
+    assert ours
+    for metric in vars(metrics).values():
+        if hasattr(metric, "_documentation"):
+            assert f"`{metric._name}" in documented
+            assert metric._documentation in documented
