@@ -56,7 +56,9 @@ def post(
     settings = client_settings(data_dir)
     files = list(_expand(paths))
     if not files:
-        raise UsageError(f"{' '.join(paths)}: no pictures found; expected files ending in {', '.join(sorted(SUFFIXES))}")
+        raise UsageError(
+            f"{' '.join(paths)}: no pictures found; expected files ending in {', '.join(sorted(SUFFIXES))}"
+        )
     if image_id is not None and len(files) != 1:
         raise UsageError(f"--id {image_id}: expected one picture, found {len(files)}; leave it out")
     labels = _read_labels(tags_from) if tags_from is not None else {}
@@ -65,9 +67,9 @@ def post(
     try:
         with progress() as bar:
             task = bar.add_task("posting", total=len(files), note="")
-            for number, file in enumerate(files, start=1):
+            for number, (file, default_id) in enumerate(files, start=1):
                 label = labels.get(file.name) or labels.get(str(file)) or _Labels()
-                wanted = image_id or label.image_id or _default_id(file)
+                wanted = image_id or label.image_id or default_id
                 tags = (*(tag or ()), *label.tags)
                 writer.send_event(_posted(settings, file, wanted, tags, label.complete))
                 if number % FLUSH_EVERY == 0 or number == len(files):
@@ -79,23 +81,25 @@ def post(
     out.print(f"posted {len(files)} pictures, {rate:.0f}/s" + (f"; id {wanted}" if len(files) == 1 else ""))
 
 
-def _expand(paths: list[str]) -> Iterator[Path]:
+def _expand(paths: list[str]) -> Iterator[tuple[Path, str]]:
+    """Pictures and their ids: folder and path inside it, so that two folders do not overwrite each other."""
     for text in paths:
         path = Path(text)
         if path.is_dir():
-            yield from sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+            yield from ((p, f"{path.resolve().name}/{p.relative_to(path).as_posix()}".lstrip("/")) for p in inside)
         elif path.is_file():
-            yield path
+            yield path, _default_id(path)
         else:
             anchor = Path(path.anchor) if path.anchor else Path()
             found = sorted(p for p in anchor.glob(str(path.relative_to(anchor))) if p.is_file())
             if not found:
                 raise UsageError(f"{text}: no such file, folder or glob; check the path")
-            yield from found
+            yield from ((p, _default_id(p)) for p in found)
 
 
 def _default_id(file: Path) -> str:
-    return file.as_posix().lstrip("./") if not file.is_absolute() else file.name
+    return file.name if file.is_absolute() or ".." in file.parts else file.as_posix()
 
 
 def _read_labels(path: Path) -> dict[str, _Labels]:
