@@ -1,6 +1,7 @@
 """Settings: what the environment says, checked; nothing unknown is passed over in silence."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -175,3 +176,28 @@ def test_the_docs_list_every_metric():
         if hasattr(metric, "_documentation"):
             assert f"`{metric._name}" in documented
             assert metric._documentation in documented
+
+
+ROOT = OPERATIONS.parents[1]
+WRITTEN = [
+    path
+    for folder in ("docs", "deploy", ".")
+    for path in ((ROOT / folder).glob("*.md") if folder == "." else (ROOT / folder).rglob("*"))
+    if path.is_file() and path.suffix in (".md", ".yaml", ".gpu", "")
+]
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_variable_named_in_docs_and_deployment_is_known(path):
+    named = set(re.findall(r"MEKIKI_[A-Z0-9_]*[A-Z0-9]", path.read_text()))
+    ours = {name for name in named if not name.startswith("MEKIKI_TEST")}
+    assert ours <= known_variables() | {"MEKIKI_KAFKA"}
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in WRITTEN if p.suffix == ".md"], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_every_link_inside_the_docs_leads_somewhere(path):
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text()):
+        if target != "docs/demo.png":  # drawn by `make demo`
+            assert (path.parent / target).exists(), target
