@@ -43,6 +43,8 @@ def encode(new: Snapshot, old: Snapshot) -> bytes:
         after, before = getattr(new.columns, field.name), getattr(old.columns, field.name)
         _put(tensors, field.name, _changed(after, before), after)
     _put_chunks(tensors, "ridge", new.ridge, old.ridge)
+    if new.metric is not old.metric and not np.array_equal(new.metric, old.metric):
+        tensors["metric"] = new.metric
     _put_reference(tensors, new.reference, old.reference)
     return safetensors.save(tensors, {"mekiki": json.dumps(facts, ensure_ascii=False)})
 
@@ -112,6 +114,7 @@ def decode(data: bytes, old: Snapshot | None) -> Snapshot:
         columns=Columns(**columns),
         ridge=base.ridge.replaced(tensors["ridge.rows"], tensors["ridge.values"], count),
         reference=_reference(tensors, base.reference, facts["slots"]),
+        metric=tensors.get("metric", base.metric),
         implied=tuple((int(tag), int(into)) for tag, into in facts["implied"]),
         aliases=tuple((str(name), int(row)) for name, row in facts["aliases"]),
         neighbours=facts["neighbours"],

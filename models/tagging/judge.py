@@ -17,6 +17,7 @@ from models.tagging.arrays import Bool, Float32, Float64, Int16, Int64
 from models.tagging.calibrate import Calibrators, features_of, log_odds, prior_of, sigmoid
 from models.tagging.images import ImageState
 from models.tagging.ledger import Ledger
+from models.tagging.metric import FIRST_AT, GROWTH, fit_metric, no_metric, stretch
 from models.tagging.neighbours import kriging_weights, nearest
 from models.tagging.progress import Progress
 from models.tagging.reference import image_hash, unit
@@ -45,6 +46,8 @@ class Judge:
         self.progress = progress
         self._ridge_lambda = ridge_lambda
         self._k = k
+        self.metric = no_metric(ledger.dimension)
+        self.metric_at = 0  # examples learned when it was fitted
 
     def judge(self, image_ids: Sequence[str], seed: int) -> None:
         """Predict, book, learn; `seed` names the log position, from which the drawn negatives follow."""
@@ -57,6 +60,11 @@ class Judge:
         chances = sigmoid(raw)
         self.progress.judge(evidence.rows, evidence.truth, raw, chances)
         self._learn(evidence, chances, np.random.default_rng([20, seed]))
+
+    def refit(self, learned: int) -> None:
+        """Fit the metric anew when enough was learned since; for what comes after."""
+        if learned >= max(FIRST_AT, GROWTH * self.metric_at) and self.ledger.sums.images:
+            self.metric, self.metric_at = fit_metric(self.ledger.sums, self._ridge_lambda), learned
 
     def evidence(self, image_ids: Sequence[str]) -> Evidence | None:
         """Evidence for those of the images that are labelled; None when nothing else was learned yet."""
@@ -110,7 +118,8 @@ class Judge:
         slots = nearest(reference, queries, self._k, without)
         if not slots.shape[1]:
             return np.tile(priors, (len(states), 1))
-        weights = kriging_weights(unit(reference.vectors.take(slots)), unit(queries))
+        near = stretch(unit(reference.vectors.take(slots)), self.metric)
+        weights = kriging_weights(near, stretch(unit(queries), self.metric))
         evidence = np.outer(1 - weights.sum(axis=1), priors).astype(np.float32)
         owner, rows = self.ledger.reference.tags_of(slots.reshape(-1))
         np.add.at(evidence, (owner // slots.shape[1], rows), weights.reshape(-1)[owner])

@@ -49,7 +49,7 @@ class Publisher:
         self._thread: ThreadPoolExecutor | None = None
         self._running: Future[tuple[Factor, Int64, Float32]] | None = None
 
-    def snapshot(self, learned: int, wait: bool) -> Snapshot:
+    def snapshot(self, learned: int, metric: Float32, wait: bool) -> Snapshot:
         """The version after `learned` records; `wait` solves everything first instead of in the background."""
         collected = self._collect(wait)
         solved = self._solve(wait)
@@ -76,6 +76,7 @@ class Publisher:
             columns=columns,
             ridge=self._weights.freeze(),
             reference=ledger.reference.freeze(),
+            metric=metric,
             implied=self._surgeon.implied(),
             aliases=tuple(
                 (name, ledger.effective(row))

@@ -18,6 +18,7 @@ from models.tagging import delta as wire
 from models.tagging.arrays import Bool, Float32, Int64
 from models.tagging.calibrate import log_odds, prior_of, sigmoid
 from models.tagging.chunks import Chunks
+from models.tagging.metric import no_metric, stretch
 from models.tagging.names import normalise_tag
 from models.tagging.neighbours import NEIGHBOURS, kriging_weights, nearest, top
 from models.tagging.reference import Reference, unit
@@ -77,6 +78,7 @@ class Snapshot:
         columns: numbers per tag.
         ridge: ridge weights, float32 [T, D].
         reference: labelled images that neighbours are looked up among.
+        metric: learned directions by which kriging compares images, float32 [D, rank].
         implied: pairs of rows (tag, what it implies).
         aliases: other spellings and former names, to rows.
         neighbours: how many neighbours give evidence.
@@ -88,6 +90,7 @@ class Snapshot:
     columns: Columns
     ridge: Chunks
     reference: Reference
+    metric: Float32
     implied: tuple[tuple[int, int], ...] = ()
     aliases: tuple[tuple[str, int], ...] = ()
     neighbours: int = NEIGHBOURS
@@ -97,7 +100,7 @@ class Snapshot:
         """A version that knows nothing."""
         nothing = Chunks.of(np.empty((0, dimension), np.float32))
         reference = Reference(nothing, Chunks.of(np.empty(0, np.int64)), ())
-        return cls(version, 0, (), Columns.empty(), nothing, reference, neighbours=neighbours)
+        return cls(version, 0, (), Columns.empty(), nothing, reference, no_metric(dimension), neighbours=neighbours)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -170,7 +173,8 @@ class Snapshot:
     def _kriging(self, queries: Float32, slots: Int64) -> Float32:
         if not slots.shape[1]:
             return np.tile(self.priors, (len(queries), 1))
-        weights = kriging_weights(unit(self.reference.vectors.take(slots)), queries)
+        near = stretch(unit(self.reference.vectors.take(slots)), self.metric)
+        weights = kriging_weights(near, stretch(queries, self.metric))
         evidence: Float32 = (1 - weights.sum(axis=1))[:, None] * self.priors
         owner, rows = self.reference.tags_of(slots.reshape(-1))
         np.add.at(evidence, (owner // slots.shape[1], rows), weights.reshape(-1)[owner])

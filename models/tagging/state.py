@@ -22,12 +22,13 @@ SETTINGS = ("dimension", "ridge_lambda", "neighbours", "reference_size", "classi
 def dump(tagger: Tagger) -> tuple[dict[str, Any], dict[str, Array]]:
     """Everything but C and the images."""
     sums, words, of_all = tagger.ledger.sums, tagger.ledger.vocabulary, tagger.calibrators
-    facts = {
+    facts: dict[str, Any] = {
         "settings": {name: getattr(tagger, name) for name in SETTINGS},
         "learned": tagger.learned,
         "next_position": tagger.next_position,
         "pending": tagger.pending,
         "images": sums.images,
+        "metric_at": tagger.judge.metric_at,
         "names": words.names,
         "first_seen": words.first_seen,
         "detached": words.detached(),
@@ -36,8 +37,9 @@ def dump(tagger: Tagger) -> tuple[dict[str, Any], dict[str, Array]]:
         "judged": [tagger.progress.images, tagger.progress.lrap, tagger.progress.p_at_5],
     }
     own = sorted(of_all.own)
-    arrays = {
+    arrays: dict[str, Array] = {
         "gram": sums.gram,
+        "metric": tagger.judge.metric,
         "total": sums.total,
         "histograms": tagger.progress.tags,
         "shared": np.array(_model(of_all.shared)),
@@ -62,6 +64,7 @@ def load(tagger: Tagger, facts: dict[str, Any], arrays: dict[str, Array]) -> Non
             )
     sums, words, of_all = tagger.ledger.sums, tagger.ledger.vocabulary, tagger.calibrators
     tagger.learned, tagger.next_position = facts["learned"], facts["next_position"]
+    tagger.judge.metric, tagger.judge.metric_at = arrays["metric"], facts["metric_at"]
     tagger.pending = list(facts["pending"])
     for name, position in zip(facts["names"], facts["first_seen"], strict=True):
         words.add(name, position)

@@ -76,7 +76,7 @@ class Tagger(MultiLabelClassifier):
         self.surgeon = Surgeon(self.ledger)
         self.calibrators = Calibrators(classifier_of(self.classifier))
         self.progress = Progress()
-        self._judge = Judge(
+        self.judge = Judge(
             self.ledger, self.calibrators, self.progress, ridge_lambda=self.ridge_lambda, k=self.neighbours
         )
         start = Snapshot.empty(self.dimension, self.neighbours, version=generation * GENERATION)
@@ -128,7 +128,8 @@ class Tagger(MultiLabelClassifier):
         if left:
             self.pending.extend(example.image_id for example in examples)
             if left == len(records):
-                self._judge.judge(self.pending, self.learned)
+                self.judge.judge(self.pending, self.learned)
+                self.judge.refit(self.learned)
                 self.pending = []
 
     def _operate(self, surgery: Surgery, position: int) -> None:
@@ -152,7 +153,7 @@ class Tagger(MultiLabelClassifier):
 
         `wait` solves everything first, where otherwise a thread does it later.
         """
-        return self._publisher.snapshot(self.learned, wait)
+        return self._publisher.snapshot(self.learned, self.judge.metric, wait)
 
     def quality(self) -> Quality:
         """Running prequential figures."""

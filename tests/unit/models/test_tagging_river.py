@@ -1,7 +1,7 @@
 """The tagger is a river estimator: river's own checks, on a small dataset with the form of river's Music.
 
-river's Music is fetched from the network, so a synthetic one with its form (72 features, 6 labels) stands in. Every check that river
-yields for a multi-label classifier applies.
+river's Music is fetched from the network, so a synthetic one with its form (72 features, 6 labels) stands in.
+Every check that river yields for a multi-label classifier applies.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from models.quantise import SCALE, dequantise, quantise
 from models.tagging.calibrate import features_of
 from models.tagging.chunks import CHUNK, Chunks
 from models.tagging.examples import Example, Surgery
+from models.tagging.metric import stretch
 from models.tagging.neighbours import kriging_weights, nearest
 from models.tagging.snapshot import Snapshot
 from models.tagging.tagger import Tagger
@@ -67,7 +68,9 @@ def test_serving_equals_river() -> None:
     points = queries()
     chances = snapshot.probabilities(points)
     slots = snapshot.find_neighbours(points)
-    weights = kriging_weights(snapshot.reference.vectors.take(slots) / np.float32(SCALE), points)
+    assert snapshot.metric.shape == (DIMENSION, DIMENSION)
+    near = snapshot.reference.vectors.take(slots) / np.float32(SCALE)
+    weights = kriging_weights(stretch(near, snapshot.metric), stretch(points, snapshot.metric))
     for index in range(len(points)):
         for row in range(len(snapshot)):
             prior = float(snapshot.priors[row])
