@@ -16,7 +16,7 @@ from models.errors import NotFoundError
 from models.quantise import SCALE
 from models.tagging import delta as wire
 from models.tagging.arrays import Bool, Float32, Int64
-from models.tagging.calibrate import log_odds, prior_of, sigmoid
+from models.tagging.calibrate import NUMBERS, log_odds, prior_of, sigmoid
 from models.tagging.chunks import Chunks
 from models.tagging.metric import no_metric, stretch
 from models.tagging.names import normalise_tag
@@ -50,7 +50,7 @@ class TagRow:
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """Numbers per tag, each [T] but for `table` [T, 5]."""
+    """Numbers per tag, each [T] but for `table` [T, 4]."""
 
     counts: Int64
     first_seen: Int64
@@ -64,7 +64,7 @@ class Columns:
     def empty(cls) -> Columns:
         """Of no tag."""
         whole, real = np.empty(0, np.int64), np.empty(0, np.float32)
-        return cls(whole, whole, np.empty((0, 5), np.float32), real, real, whole, np.empty(0, np.bool_))
+        return cls(whole, whole, np.empty((0, NUMBERS), np.float32), real, real, whole, np.empty(0, np.bool_))
 
 
 @dataclass(frozen=True, eq=False)

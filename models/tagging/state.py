@@ -10,7 +10,7 @@ import numpy as np
 
 from models.errors import CheckpointError
 from models.tagging.arrays import Float64
-from models.tagging.calibrate import default_classifier, own_classifier, set_weights, weights_of
+from models.tagging.calibrate import NUMBERS, default_classifier, own_classifier, set_weights, weights_of
 from models.tagging.chunks import Array
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def dump(tagger: Tagger) -> tuple[dict[str, Any], dict[str, Array]]:
         "histograms": tagger.progress.tags,
         "shared": np.array(_model(of_all.shared)),
         "own_rows": np.array(own, np.int64),
-        "own": np.array([_model(of_all.own[row]) for row in own]).reshape(-1, 6),
+        "own": np.array([_model(of_all.own[row]) for row in own]).reshape(-1, NUMBERS + 1),
         "positives": np.array(sorted(of_all.positives.items()), np.int64).reshape(-1, 2),
     }
     return facts, arrays
@@ -90,8 +90,8 @@ def _model(model: Any) -> list[float]:
 
 def _restored(values: Float64) -> Any:
     model = default_classifier()
-    set_weights(model, values[:5])
-    model.optimizer.n_iterations = int(values[5])
+    set_weights(model, values[:-1])
+    model.optimizer.n_iterations = int(values[-1])
     return model
 
 
