@@ -81,36 +81,50 @@ class Calibrators:
         self.shared = shared
         self.own: dict[int, LogisticRegression] = {}
         self.positives: dict[int, int] = {}
+        self._table: Float64 = np.empty((0, NUMBERS))  # of the tags' own ones; NaN where there is none
+        self._stale: set[int] = set()  # rows of the table to be read anew
 
     def learn(self, row: int, features: dict[str, float], truth: bool, weight: float) -> None:
         """Show one judged pair of image and tag to the tag's classifier and to the shared one."""
         own = self.own.get(row)
         if own is not None:
             own.learn_one(features, truth, w=weight)
+            self._stale.add(row)
         elif truth:
             self.positives[row] = seen = self.positives.get(row, 0) + 1
             if seen >= OWN_AFTER:
-                self.own[row] = own_classifier(self.shared)
+                self.adopt(row, own_classifier(self.shared))
         self.shared.learn_one(features, truth, w=weight)
+
+    def adopt(self, row: int, model: LogisticRegression) -> None:
+        """Give a tag a classifier of its own."""
+        self.own[row] = model
+        self._stale.add(row)
+        if row >= len(self._table):
+            self.array(row + 1)
 
     def copy(self, source: int, target: int) -> None:
         """Let a tag start with what another learned."""
         if source in self.positives:
             self.positives[target] = self.positives[source]
         if source in self.own:
-            self.own[target] = copy.deepcopy(self.own[source])
+            self.adopt(target, copy.deepcopy(self.own[source]))
 
     def drop(self, row: int) -> None:
         """Forget what a tag learned."""
-        self.own.pop(row, None)
+        if self.own.pop(row, None) is not None:
+            self._stale.add(row)
         self.positives.pop(row, None)
 
     def array(self, rows: int) -> Float64:
         """Weights and intercepts [T, 4] of tags 0 .. rows - 1."""
-        table = np.tile(np.array(weights_of(self.shared)), (rows, 1))
-        for row, model in self.own.items():
-            table[row] = weights_of(model)
-        return table
+        if rows > len(self._table):
+            self._table = np.concatenate([self._table, np.full((rows - len(self._table), NUMBERS), np.nan)])
+        for row in self._stale:
+            self._table[row] = weights_of(self.own[row]) if row in self.own else np.nan
+        self._stale.clear()
+        table = self._table[:rows]
+        return np.where(np.isnan(table[:, :1]), np.array(weights_of(self.shared)), table)
 
 
 def log_odds(table: Float32, priors: Float32, ridge: Float32, kriging: Float32) -> Float32:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from models.errors import EncoderMismatchError
-from models.tagging.arrays import Int16
+from models.tagging.arrays import Bool, Int16
 from models.tagging.examples import Example
 from models.tagging.images import ImageMemory, ImageState
 from models.tagging.reference import ReferenceSet, image_hash
@@ -109,6 +109,20 @@ class Ledger:
         """Quantised vectors [B, D] of images that have one."""
         joined = b"".join(state.vector or b"" for state in states)
         return np.frombuffer(joined, np.int16).reshape(-1, self.dimension)
+
+    def merged(self) -> list[int]:
+        """Rows that count for another tag."""
+        return [row for row, at in enumerate(self._mapping or ()) if at not in (row, -1)]
+
+    def hidden(self) -> Bool:
+        """Which rows do not count for themselves [T]."""
+        rows = np.arange(self.sums.rows)
+        if self._mapping is None:
+            return np.zeros(len(rows), np.bool_)
+        mapping = rows.copy()
+        mapping[: len(self._mapping)] = self._mapping
+        result: Bool = mapping != rows
+        return result
 
     def _check(self, examples: Sequence[Example]) -> None:
         self.vocabulary.check(chain.from_iterable(example.added for example in examples))

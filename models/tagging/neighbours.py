@@ -11,11 +11,12 @@ from __future__ import annotations
 import numpy as np
 
 from models.tagging.arrays import Float32, Int64
-from models.tagging.reference import Reference
+from models.tagging.reference import Reference, signs
 
 NEIGHBOURS = 100  # with the learned metric 50 cost 0.001 to 0.005 of LRAP and of average precision on OpenMoji
 BANDWIDTH = 2.0  # g; flat from 1 to 3
 NOISE = 0.6  # λ of the kriging system; with 0.3 average precision is 0.003 less
+_CANDIDATES = 8  # for each neighbour wanted, when signs choose
 _GROUP = 32  # columns whose maximum stands for them while the k-th largest is bounded
 CG_STEPS = 12  # relative error 1e-5: the spectrum is one large eigenvalue and a short tail above the noise
 _TINY = np.float32(1e-30)
@@ -45,6 +46,24 @@ def nearest(reference: Reference, queries: Float32, k: int, without: Int64 | Non
     found = np.empty((len(queries), k), np.int64)
     for row, (values, floor) in enumerate(zip(likeness, floors, strict=True)):
         candidates = np.flatnonzero(values >= floor)
+        exact = reference.vectors.take(candidates).astype(np.float64) @ queries[row].astype(np.float64)
+        found[row] = candidates[np.lexsort((reference.hashes.take(candidates), -exact))[:k]]
+    return found
+
+
+def nearest_by_bits(reference: Reference, queries: Float32, k: int) -> Int64:
+    """Like `nearest`, for one query or a few: signs choose the candidates, exact inner products order them.
+
+    A matrix of 50,000 x 512 floats takes 8 ms to read; its signs are 3 MB. Embeddings end with a rotation that makes
+    signs a good code: on OpenMoji the forty nearest by 512 signs hold 0.97 of the ten nearest; here it is 8 for 1.
+    """
+    k = min(k, len(reference))
+    wanted = min(_CANDIDATES * k, len(reference))
+    found = np.empty((len(queries), k), np.int64)
+    codes = signs(queries)
+    for row, code in enumerate(codes):
+        apart = np.bitwise_count(reference.bits ^ code).sum(axis=1, dtype=np.int16)
+        candidates = np.argpartition(apart, wanted - 1)[:wanted] if wanted < len(apart) else np.arange(len(apart))
         exact = reference.vectors.take(candidates).astype(np.float64) @ queries[row].astype(np.float64)
         found[row] = candidates[np.lexsort((reference.hashes.take(candidates), -exact))[:k]]
     return found

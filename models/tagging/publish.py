@@ -47,6 +47,8 @@ class Publisher:
         self._solved: Int64 = np.empty(0, np.int64)  # counts at which each row was solved
         self._factor: Factor | None = None
         self._thread: ThreadPoolExecutor | None = None
+        self._judged_at = -1  # images judged when the ranks below were computed
+        self._ranks: tuple[Float32, Float32] = (np.empty(0, np.float32), np.empty(0, np.float32))
         self._running: Future[tuple[Factor, Int64, Float32]] | None = None
 
     def snapshot(self, learned: int, metric: Float32, wait: bool) -> Snapshot:
@@ -58,16 +60,15 @@ class Publisher:
         self._learned = learned
         ledger, counts = self._ledger, self._ledger.sums.counts.copy()
         words = ledger.vocabulary.names
-        histograms = np.zeros((len(counts), *self._progress.tags.shape[1:]))
-        histograms[: len(self._progress.tags)] = self._progress.tags
+        limits, quality = self._judged(len(counts))
         columns = Columns(
             counts=counts,
             first_seen=np.array(ledger.vocabulary.first_seen, np.int64),
             table=self._calibrators.array(len(counts)).astype(np.float32),
-            thresholds=thresholds(histograms),
-            quality=average_precisions(histograms).astype(np.float32),
+            thresholds=limits,
+            quality=quality,
             drift=np.zeros(len(counts), np.int64),
-            hidden=np.array([ledger.effective(row) != row for row in range(len(counts))], np.bool_),
+            hidden=ledger.hidden(),
         )
         self._last = Snapshot(
             version=self._last.version + 1,
@@ -86,6 +87,22 @@ class Publisher:
             neighbours=self._last.neighbours,
         )
         return self._last
+
+    def _judged(self, rows: int) -> tuple[Float32, Float32]:
+        """Thresholds and average precision of each tag; computed anew only after a sample was judged."""
+        booked = self._progress.tags
+        if self._judged_at != self._progress.images or rows < len(self._ranks[0]):
+            self._judged_at = self._progress.images
+            self._ranks = thresholds(booked), average_precisions(booked).astype(np.float32)
+        new = rows - len(self._ranks[0])
+        if new > 0:  # tags not judged yet: the threshold of the average tag
+            whole = booked.sum(axis=0, keepdims=True)
+            average = thresholds(np.concatenate([whole, np.zeros_like(whole)]))[1:]
+            self._ranks = (
+                np.concatenate([self._ranks[0], np.repeat(average, new)]),
+                np.concatenate([self._ranks[1], np.full(new, np.nan, np.float32)]),
+            )
+        return self._ranks[0][:rows], self._ranks[1][:rows]
 
     def _solve(self, wait: bool) -> bool:
         sums = self._ledger.sums

@@ -14,11 +14,22 @@ from functools import cached_property
 import numpy as np
 
 from models.quantise import SCALE
-from models.tagging.arrays import Float32, Int16, Int32, Int64
-from models.tagging.chunks import CHUNK, Chunks, CopyOnWrite
+from models.tagging.arrays import Float32, Int16, Int32, Int64, UInt64
+from models.tagging.chunks import CHUNK, Array, Chunks, CopyOnWrite
 
 REFERENCE_SIZE = 50_000  # 51 MB as int16; see docs: evidence grows slowly beyond
 Tags = tuple[int, ...]
+
+
+_packed: dict[int, tuple[Array, UInt64]] = {}  # signs of the chunks of the version served last
+
+
+def signs(vectors: Float32) -> UInt64:
+    """Signs of vectors [N, D] as 64-bit words [N, D / 64], the last one filled up."""
+    words = -(-vectors.shape[1] // 64)
+    packed = np.zeros((len(vectors), 8 * words), np.uint8)
+    packed[:, : -(-vectors.shape[1] // 8)] = np.packbits(vectors > 0, axis=1)
+    return packed.view(np.uint64)
 
 
 def image_hash(image_id: str) -> int:
@@ -52,6 +63,20 @@ class Reference:
             ends.append(indptr[1:].astype(np.int64) + done)
             done += int(indptr[-1])
         return np.concatenate(ends), np.concatenate([np.empty(0, np.int32), *(rows for _, rows in self.tags)])
+
+    @cached_property
+    def bits(self) -> UInt64:
+        """Signs of the vectors, [N, D / 64] rounded up; chunks seen in an earlier version are not packed again."""
+        parts = []
+        for part in self.vectors.parts:
+            packed = _packed.get(id(part))
+            if packed is None or packed[0] is not part:
+                packed = part, signs(part)
+            parts.append(packed)
+        _packed.clear()
+        _packed.update({id(part): (part, bits) for part, bits in parts})
+        empty = signs(self.vectors.empty)
+        return np.concatenate([empty, *(bits for _, bits in parts)])
 
     def tags_of(self, slots: Int64) -> tuple[Int64, Int32]:
         """Tag rows of slots [S]: (position in `slots` [P], tag row [P])."""

@@ -20,10 +20,12 @@ from models.tagging.calibrate import NUMBERS, log_odds, prior_of, sigmoid
 from models.tagging.chunks import Chunks
 from models.tagging.metric import no_metric, stretch
 from models.tagging.names import normalise_tag
-from models.tagging.neighbours import NEIGHBOURS, kriging_weights, nearest, top
+from models.tagging.neighbours import NEIGHBOURS, kriging_weights, nearest, nearest_by_bits, top
 from models.tagging.reference import Reference, unit
 
 BATCH = 64  # images predicted at a time: 8 MB of scores at 30,000 tags, which stays in the cache
+FEW = 4  # queries for which choosing neighbours by signs is faster than a matrix product ...
+LARGE = 4096  # ... among more labelled images than this
 FLOOR = np.float32(-30.0)  # log-odds of a tag that is not served
 
 
@@ -149,6 +151,8 @@ class Snapshot:
 
     def find_neighbours(self, vectors: Float32) -> Int64:
         """Slots [B, k] in the reference set of the labelled images most alike to unit vectors [B, D]."""
+        if len(vectors) <= FEW and len(self.reference) > LARGE:
+            return nearest_by_bits(self.reference, _codes(vectors), self.neighbours)
         return nearest(self.reference, _codes(vectors), self.neighbours)
 
     def log_odds(self, vectors: Float32, neighbours: Int64 | None = None) -> Float32:
@@ -161,7 +165,7 @@ class Snapshot:
         if not self.names:
             return np.empty((len(vectors), 0), np.float32)
         codes = _codes(vectors)
-        slots = nearest(self.reference, codes, self.neighbours) if neighbours is None else neighbours
+        slots = self.find_neighbours(vectors) if neighbours is None else neighbours
         ridge = self.ridge.times(unit(codes))
         kriging = self._kriging(unit(codes), slots)
         raw = log_odds(self.columns.table, self.priors, ridge, kriging)
@@ -208,7 +212,7 @@ class Snapshot:
         rows = [self.row(tag)]
         rows += [source for source, into in self.implied if into == rows[0]]
         codes = _codes(vectors)
-        slots = nearest(self.reference, codes, self.neighbours)
+        slots = self.find_neighbours(vectors)
         ridge = unit(codes) @ self.ridge.take(np.array(rows)).T
         kriging = self._kriging(unit(codes), slots)[:, rows]
         raw = log_odds(self.columns.table[rows], self.priors[rows], ridge, kriging)

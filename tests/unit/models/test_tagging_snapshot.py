@@ -13,7 +13,7 @@ from models.tagging.calibrate import features_of
 from models.tagging.chunks import CHUNK, Chunks
 from models.tagging.examples import Example, Surgery
 from models.tagging.metric import stretch
-from models.tagging.neighbours import kriging_weights, nearest
+from models.tagging.neighbours import kriging_weights, nearest, nearest_by_bits
 from models.tagging.snapshot import Snapshot
 from models.tagging.tagger import Tagger
 
@@ -192,3 +192,12 @@ def test_chunks_take_and_replace_like_an_array() -> None:
     assert np.array_equal(chunks.whole(), array)
     assert new.parts[1] is chunks.parts[1]
     assert np.array_equal(new.times(array[:2]), array[:2] @ new.whole().T)
+
+
+def test_signs_find_nearly_all_of_the_nearest() -> None:
+    reference = learner(3000).snapshot(wait=True).reference
+    codes = np.rint(queries() * SCALE).astype(np.float32)
+    exact, quick = nearest(reference, codes, 50), nearest_by_bits(reference, codes, 50)
+    shared = [len(set(a) & set(b)) for a, b in zip(exact.tolist(), quick.tolist(), strict=True)]
+    assert np.mean(shared) > 38  # of 50, by no more than 16 signs
+    assert np.array_equal(nearest_by_bits(reference, codes, 3000), nearest(reference, codes, 3000))
