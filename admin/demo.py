@@ -26,12 +26,13 @@ from stream.produce import LogWriter
 from stream.settings import Settings, load_settings
 
 SEED = 20240229
-IN_FLIGHT = 96  # pictures posted ahead of the index: three batches, so the pipeline is full and nobody waits long
+IN_FLIGHT = 128  # pictures posted ahead of the index: the pipeline is full, and nobody waits long
 TRICKLE = 40
 TRAINING_PAIRS = 3_000
 HELD_OUT_PAIRS = 1_000
 SEARCHES = 200
 BENCH_IMAGES = 256
+BENCH_BATCH = 32
 
 Report = dict[str, Any]
 
@@ -64,9 +65,7 @@ def demo(
     show(out, report, plan, sheet)
 
 
-def _run(
-    settings: Settings, bar: Progress, pictures: int | None, seed: int, sheet: Path | None
-) -> tuple[Report, Plan]:
+def _run(settings: Settings, bar: Progress, pictures: int | None, seed: int, sheet: Path | None) -> tuple[Report, Plan]:
     from admin import demo_events
     from stream.workers import build_encoder
 
@@ -97,7 +96,14 @@ class _Run:
     """One demo in progress."""
 
     def __init__(
-        self, service: EmbeddedService, api: Api, writer: LogWriter, plan: Plan, bar: Progress, encoder: Encoder, seed: int
+        self,
+        service: EmbeddedService,
+        api: Api,
+        writer: LogWriter,
+        plan: Plan,
+        bar: Progress,
+        encoder: Encoder,
+        seed: int,
     ) -> None:
         self.service, self.api, self.writer = service, api, writer
         self.plan, self.bar, self.encoder, self.seed = plan, bar, encoder, seed
@@ -116,7 +122,7 @@ def _measure(run: _Run) -> Report:
     from admin import demo_measure as measure
 
     pixels = np.stack([item.pixels for item in list(run.plan.posted.values())[:BENCH_IMAGES]])
-    batch = run.service.settings.encoder.batch_size
+    batch = BENCH_BATCH
     bare = [measure.encoder_rate(run.encoder, pixels, batch)]
     streamed = _stream(run)
     bare.append(measure.encoder_rate(run.encoder, pixels, batch))
@@ -161,7 +167,9 @@ def _stream(run: _Run) -> dict[str, Any]:
     task = run.bar.add_task("streaming", total=images, note="")
     indexed_ids: set[str] = set()
     posted_ids: list[str] = []
-    late = measure.LateTags(Api(run.service.settings), LogWriter(run.service.settings, "mekiki/demo"), plan, indexed_ids)
+    late = measure.LateTags(
+        Api(run.service.settings), LogWriter(run.service.settings, "mekiki/demo"), plan, indexed_ids
+    )
     planted = _plant(writer)
     started_s = time.perf_counter()
     seen = 0
@@ -178,9 +186,9 @@ def _stream(run: _Run) -> dict[str, Any]:
             posted_ids.append(event.image_id)
             if len(posted_ids) - seen >= IN_FLIGHT:
                 writer.flush()
-                want = len(posted_ids) - IN_FLIGHT + IN_FLIGHT // 4
-                measure.wait_until(lambda w=want: look() >= w, "indexing", 300, poll_s=0.1)  # type: ignore[misc]
-                seen = run.indexed()
+                want = len(posted_ids) - IN_FLIGHT + IN_FLIGHT // 5
+                measure.wait_until(lambda w=want: look() >= w, "indexing", 300, poll_s=0.15)  # type: ignore[misc]
+                seen = want
             if len(posted_ids) == images // 2:
                 late.start()
     writer.flush()

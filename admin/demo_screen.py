@@ -26,7 +26,11 @@ def show(console: Console, report: dict[str, Any], plan: Plan, sheet: Path | Non
     new, ranker, heldout = report["new_tag"], report["ranker"], report["heldout"]
     late, first_hit = report["post_to_searchable_ms"], new["events_to_first_hit"]["p50"]
     rows = [
-        ("pictures posted, indexed", f"{report['images_posted']}, {report['images_indexed']}", "through Kafka into Qdrant"),
+        (
+            "pictures posted, indexed",
+            f"{report['images_posted']}, {report['images_indexed']}",
+            "through Kafka into Qdrant",
+        ),
         (
             "dead letters",
             f"{report['dead_letters']}",
@@ -37,7 +41,11 @@ def show(console: Console, report: dict[str, Any], plan: Plan, sheet: Path | Non
             f"{report['images_per_second']} of {report['encoder_images_per_second']}",
             f"streaming, of what the bare encoder does here ({report['ingest_over_encoder']:.0%}, {report['device']})",
         ),
-        ("post to searchable", f"{late['p50']:.0f} ms, {late['p95']:.0f} ms", "median and 95th percentile, one at a time"),
+        (
+            "post to searchable",
+            f"{late['p50']:.0f} ms, {late['p95']:.0f} ms",
+            "median and 95th percentile, one at a time",
+        ),
         ("tags known", f"{report['tags_known']}", "English keywords and Japanese names, learned from the stream"),
         (
             "held-out pictures",
@@ -59,7 +67,11 @@ def show(console: Console, report: dict[str, Any], plan: Plan, sheet: Path | Non
             f"{ranker['pair_accuracy_before']:.2f} to {ranker['pair_accuracy_after']:.2f}",
             f"pairs of unseen pictures ordered as a simulated person with a hidden taste would, after {ranker['pairs']} clicks",
         ),
-        ("similar-image search", f"{report['search_ms']['p50']:.0f} ms, {report['search_ms']['p95']:.0f} ms", "p50 and p95 over HTTP"),
+        (
+            "similar-image search",
+            f"{report['search_ms']['p50']:.0f} ms, {report['search_ms']['p95']:.0f} ms",
+            "p50 and p95 over HTTP",
+        ),
     ]
     for row in rows:
         table.add_row(*row)
@@ -116,7 +128,10 @@ def _predicted(api: Api, plan: Plan) -> Row:
 def _taste(api: Api, plan: Plan) -> Row:
     ranked = api.post("/v1/rank", json_body={"image_ids": plan.held_out[:400]})["ranked"][:COLUMNS]
     cells = [
-        Cell(plan.posted[row["image_id"]].content, (f"{row['score']:.2f}", ", ".join(plan.posted[row["image_id"]].tags[:2])))
+        Cell(
+            plan.posted[row["image_id"]].content,
+            (f"{row['score']:.2f}", ", ".join(plan.posted[row["image_id"]].tags[:2])),
+        )
         for row in ranked
     ]
     return Row("unseen pictures, by taste", None, cells)

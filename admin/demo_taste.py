@@ -41,7 +41,11 @@ def taste_of(tags: Sequence[str], pixels: Pixels) -> float:
     warm = ((hue < 25) | (hue > 165)) & (saturation > 0.4)
     inked = saturation > 0.1
     share = float(warm.sum() / max(1, inked.sum()))
-    return KEYWORD_WEIGHT * keywords + WARM_WEIGHT * share + COLOUR_WEIGHT * float(saturation[inked].mean() if inked.any() else 0)
+    return (
+        KEYWORD_WEIGHT * keywords
+        + WARM_WEIGHT * share
+        + COLOUR_WEIGHT * float(saturation[inked].mean() if inked.any() else 0)
+    )
 
 
 def click_pairs(tastes: dict[str, float], count: int, *, seed: int, random_share: float = RANDOM_SHARE) -> list[Pair]:

@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 READY_DEADLINE_S = 60.0
 DRAIN_DEADLINE_S = 60.0
 RESTART_PAUSE_S = 0.5
+STABLE_S = 30.0  # a child that lived so long is not in a crash loop
+DEATHS = 4  # in a row, each within STABLE_S, before the service gives up
 NO_RESTART = (EXIT_CONFIGURATION, EXIT_BRAKE)
 SESSION_TIMEOUT_MS = 2_000  # the embedded broker lets a group join take half of it
 
@@ -71,6 +73,7 @@ class EmbeddedService:
             "serve": settings.serve.model_copy(update={"port": port, "url": f"http://{settings.serve.host}:{port}"}),
         })  # fmt: skip
         self._children: dict[str, _Child] = {}
+        self._deaths: dict[str, int] = {}
         self._stopping = False
 
     @property
@@ -89,7 +92,9 @@ class EmbeddedService:
                 "with --data-dir"
             ) from None
         except OSError as error:
-            raise StorageUnavailableError(f"data directory {self._data_path}: {error.strerror}; choose another") from error
+            raise StorageUnavailableError(
+                f"data directory {self._data_path}: {error.strerror}; choose another"
+            ) from error
         return lock
 
     def start(self) -> None:
@@ -145,7 +150,8 @@ class EmbeddedService:
             code = child.process.poll()
             if code is None or self._stopping:
                 continue
-            if code in NO_RESTART or (code != 0 and code > 0 and time.monotonic() - child.started_s < 1.0):
+            self._deaths[name] = self._deaths.get(name, 0) + 1 if time.monotonic() - child.started_s < STABLE_S else 1
+            if code in NO_RESTART or self._deaths[name] >= DEATHS:
                 raise _ended(name, code, child.log_path)
             log.warning("%s ended with code %s; starting it again", name, code)
             if restart_after_s:

@@ -89,7 +89,9 @@ def _row(row: Row, columns: int) -> Canvas:
         _paste(canvas, cell.content, left, above)
         wrapped = [cell.lines[0], *_wrap(" ".join(cell.lines[1:]), 19)[:2]]
         for line_number, line in enumerate(wrapped):
-            _write(canvas, line, (left, above + PICTURE_PX + 14 + 14 * line_number), 0.36, FAINT if line_number else INK)
+            _write(
+                canvas, line, (left, above + PICTURE_PX + 14 + 14 * line_number), 0.36, FAINT if line_number else INK
+            )
     cv2.line(canvas, (CELL_PX + PAD_PX, PAD_PX), (CELL_PX + PAD_PX, height - PAD_PX), (225, 225, 225), 1)
     canvas[-1:] = 225
     return canvas

@@ -45,9 +45,7 @@ def status(
 def lags(settings: Settings) -> dict[str, dict[str, float]]:
     """Per topic: unread records, and the age of the oldest of them in seconds."""
     described = describe_topics(settings, tuple(READERS))
-    return {
-        short: _lag(settings, topic.name, topic.partitions, READERS[short]) for short, topic in described.items()
-    }
+    return {short: _lag(settings, topic.name, topic.partitions, READERS[short]) for short, topic in described.items()}
 
 
 def _lag(settings: Settings, name: str, partitions: int, reader: str) -> dict[str, float]:

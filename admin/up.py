@@ -22,7 +22,9 @@ def register(app: typer.Typer) -> None:
 
 def up(
     data_dir: Annotated[Path | None, typer.Option(help="Where index, pictures and learned state stay.")] = None,
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port of the search API; 0 takes a free one.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port of the search API; 0 takes a free one.")
+    ] = None,
 ) -> None:
     """Start broker, index, workers and search API here; Ctrl-C drains, checkpoints and stops."""
     from admin.embedded import EmbeddedService

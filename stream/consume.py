@@ -24,6 +24,7 @@ from stream.topics import TopicDescription, broker_errors, client_options, descr
 log = logging.getLogger(__name__)
 
 COMMIT_TIMEOUT_MS = 2_000  # of the last commit before a worker ends
+FETCH_WAIT_MS = 100  # the embedded broker answers an empty fetch only after it, whatever arrives meanwhile
 FETCH_BYTES = 8 * 2**20  # of one partition at once; a record has at most 1 MB
 
 
@@ -108,6 +109,7 @@ class LogReader:
         stored: Callable[[], Iterable[StoredOffset]],
         *,
         group_wide: bool = False,
+        fetch_wait_ms: int = FETCH_WAIT_MS,
         on_revoked: Callable[[set[int]], None] | None = None,
     ) -> None:
         self._settings = settings
@@ -118,7 +120,7 @@ class LogReader:
         self._starts: dict[tuple[str, int], Start] = {}
         self._failure: MekikiError | None = None
         with broker_errors(settings):
-            self._consumer = KafkaConsumer(**self._options(group))
+            self._consumer = KafkaConsumer(**self._options(group), fetch_max_wait_ms=fetch_wait_ms)
             self._choose()
             if group_wide:
                 self._consumer.subscribe([d.name for d in self._described.values()], listener=_Listener(self))
@@ -138,7 +140,6 @@ class LogReader:
             "max_poll_interval_ms": 300_000,
             "max_partition_fetch_bytes": FETCH_BYTES,
             "max_poll_records": 2_000,
-            "fetch_max_wait_ms": 100,
             "request_timeout_ms": max(self._settings.kafka.request_timeout_ms, session_ms + 5_000),
         }
 
@@ -235,13 +236,16 @@ class LogReader:
         start = self._starts[topic, partition]
         return StoredOffset(topic, partition, offset, start.topic_id, start.generation)
 
-    def pause(self) -> None:
-        """Return no records from `poll` until `resume`."""
-        self._consumer.pause(*self._consumer.assignment())
+    def pause(self, topic: str) -> None:
+        """Return no records of this topic from `poll` until `resume`."""
+        self._consumer.pause(*self._assigned(topic))
 
-    def resume(self) -> None:
+    def resume(self, topic: str) -> None:
         """Undo `pause`."""
-        self._consumer.resume(*self._consumer.assignment())
+        self._consumer.resume(*self._assigned(topic))
+
+    def _assigned(self, topic: str) -> list[TopicPartition]:
+        return [at for at in self._consumer.assignment() if self._short[at.topic] == topic]
 
     def mirror(self, offsets: Iterable[StoredOffset], *, wait: bool = False) -> None:
         """Commit to Kafka what is durable already, for lag tools; a failure is only logged."""

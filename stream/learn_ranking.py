@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 KEEP_IMPRESSIONS = 10_000  # a click comes within minutes of its page
 KEEP_IDENTITIES = 10_000  # a producer's retry comes within seconds
-POLL_S = 0.1
+POLL_S = 0.5  # a poll returns as soon as there are records
 
 
 @dataclass(frozen=True)

@@ -31,11 +31,11 @@ from stream.settings import Settings
 
 log = logging.getLogger(__name__)
 
-POLL_S = 0.05
+POLL_S = 0.05  # longest wait of one poll while something is to be published
+IDLE_POLL_S = 0.5  # and while nothing is; a poll returns as soon as there are records
 DELTA_SHARE = 0.25  # a delta larger than this share of the full snapshot is published as a full one
 REFRESH_S = 1.0  # after the last example, once more: a solve in the background may have ended since
-BUSY_RECORDS = 500  # of one poll; fewer, and the learner keeps up with the log
-BUSY_PUBLISH_S = 1.0  # while learning runs at full speed, snapshots come once a second
+PUBLISH_SHARE = 0.1  # of the worker's time, at most: a large state is published less often
 
 
 class OpenTagger:
@@ -100,6 +100,7 @@ class TagsWorker:
         self._base_bytes = 0
         self._since_checkpoint = 0
         self._unpublished = 0
+        self._publish_s = 0.0
         self._refresh_at_s: float | None = 0.0  # when to publish next although nothing new was learned
 
     def stop(self) -> None:
@@ -113,14 +114,14 @@ class TagsWorker:
         self._publish()
         while not self._stopping.is_set() or (drain and not reader.caught_up("examples", 0)):
             try:
-                records = until_available(lambda: reader.poll(POLL_S), self._stopping, what="examples")
+                wait_s = POLL_S if self._unpublished or self._refresh_at_s is not None else IDLE_POLL_S
+                records = until_available(lambda w=wait_s: reader.poll(w), self._stopping, what="examples")
             except StoppedError:
                 break
             self._learn(records)
             now_s = time.monotonic()
-            busy = len(records) >= BUSY_RECORDS
             refresh = self._refresh_at_s is not None and now_s >= self._refresh_at_s
-            pause_s = BUSY_PUBLISH_S if busy else settings.publish_interval_ms / 1000
+            pause_s = max(settings.publish_interval_ms / 1000, self._publish_s / PUBLISH_SHARE)
             if (self._unpublished and now_s - published_s >= pause_s) or refresh:
                 self._refresh_at_s = None if refresh and not self._unpublished else now_s + REFRESH_S
                 self._publish()
@@ -174,6 +175,7 @@ class TagsWorker:
         return sourced.example
 
     def _publish(self) -> None:
+        started_s = time.perf_counter()
         snapshot = self._state.tagger.snapshot()
         self._unpublished = 0
         offsets, publisher = self._state.offsets, self._parts.publisher
@@ -191,6 +193,7 @@ class TagsWorker:
         until_available(
             lambda: publisher.publish(snapshot.version, attempt, offsets, delta=is_delta), self._stopping, what="models"
         )
+        self._publish_s = time.perf_counter() - started_s
         metrics.TAGS_KNOWN.set(len(snapshot))
         log.debug("tagger version %s, %s tags, delta %s", snapshot.version, len(snapshot), is_delta)
 

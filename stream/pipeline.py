@@ -44,7 +44,9 @@ from stream.settings import Settings
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-POLL_S = 0.05  # longest wait of one poll; bounds the latency of a held tag
+POLL_S = 0.05  # longest wait of one poll while something is under way
+IDLE_POLL_S = 0.5  # and while nothing is; a poll returns as soon as there are records
+BATCH_IMAGES = {"cpu": 16, "cuda": 128}  # the CPU works picture by picture: small batches overlap better
 QUEUE_BATCHES = 2  # between two steps; enough to overlap, little to redo after a crash
 MAX_BATCH_RECORDS = 512  # tags are light: a batch may carry many beside its images
 
@@ -109,10 +111,12 @@ class IngestPipeline:
         ingest = parts.settings.ingest
         self._brake = Brake(ingest.brake_share, ingest.brake_records)
         self._join = Join(parts.settings.kafka.join_grace_ms)
+        self._room = threading.Event()
         self._known = KnownImages(parts.index)
+        self._busy_s = {"decode": 0.0, "embed": 0.0, "apply": 0.0}
         self._pending: deque[Record] = deque()
         self._pending_bytes = 0
-        self._paused = False
+        self._paused: set[str] = set()
 
     def stop(self) -> None:
         """Ask `run` to finish; safe in a signal handler."""
@@ -140,6 +144,7 @@ class IngestPipeline:
             self._finish(threads)
         finally:
             self._aborting.set()
+        log.info("busy seconds by step: %s", {name: round(busy_s, 2) for name, busy_s in self._busy_s.items()})
         if self._failure is not None:
             raise self._failure
 
@@ -159,9 +164,14 @@ class IngestPipeline:
         """One poll, then hand on what is due."""
         self._balance()
         busy = self._to_decode.full()
-        idle_wait_s = 0.005 if self._pending and not busy else POLL_S
+        wait_s = POLL_S if self._pending or len(self._join) or self._in_flight else IDLE_POLL_S
+        if self._pending:
+            wait_s = 0.0  # more is at hand than the steps can take: look whether there is more, and wait for room
+        if busy:
+            self._room.clear()
+            self._room.wait(POLL_S)
         try:
-            records = self._parts.reader.poll(idle_wait_s)
+            records = self._parts.reader.poll(wait_s)
         except BrokerUnavailableError as error:
             log.warning("%s", error)
             self._stopping.wait(POLL_S)
@@ -186,15 +196,17 @@ class IngestPipeline:
         return released
 
     def _balance(self) -> None:
-        limit = self._parts.settings.ingest.queue_bytes
-        held = self._pending_bytes + 200 * len(self._join)
+        """Pause what is read faster than it is used; never the images that held tags wait for."""
+        limit, reader = self._parts.settings.ingest.queue_bytes, self._parts.reader
         metrics.QUEUED_BYTES.set(self._pending_bytes)
-        if held > limit:
-            self._paused = True
-            self._parts.reader.pause()  # every turn: a rebalance may have brought partitions that are not paused
-        elif self._paused and held < limit / 2:
-            self._paused = False
-            self._parts.reader.resume()
+        waiting_bytes = 200 * len(self._join)  # tags only: images never wait in the join
+        for topic, held_bytes in (("images", self._pending_bytes), ("tags", self._pending_bytes + waiting_bytes)):
+            if held_bytes > limit:
+                self._paused.add(topic)
+                reader.pause(topic)  # every turn: a rebalance may have brought partitions that are not paused
+            elif topic in self._paused and held_bytes < limit / 2:
+                self._paused.discard(topic)
+                reader.resume(topic)
 
     def _hand_on(self) -> None:
         while self._pending and not self._to_decode.full():
@@ -207,7 +219,7 @@ class IngestPipeline:
         items: list[Item] = []
         images = size = 0
         last: dict[tuple[str, int], int] = {}
-        most = self._parts.settings.encoder.batch_size
+        most = self._parts.settings.encoder.batch_size or BATCH_IMAGES.get(self._parts.encoder.device, 16)
         while self._pending and len(items) < MAX_BATCH_RECORDS and images < most:
             record = self._pending.popleft()
             size += record.size_bytes
@@ -251,10 +263,13 @@ class IngestPipeline:
                     batch = source.get(timeout=0.2)
                 except queue.Empty:
                     continue
+                self._room.set()
                 if batch is not None:
                     started_s = time.perf_counter()
                     work(batch)
-                    metrics.STAGE_SECONDS.labels(name).inc(time.perf_counter() - started_s)
+                    busy_s = time.perf_counter() - started_s
+                    self._busy_s[name] += busy_s
+                    metrics.STAGE_SECONDS.labels(name).inc(busy_s)
                 if target is not None:
                     target.put(batch)
                 elif batch is not None:

@@ -23,6 +23,7 @@ from stream.settings import Settings
 
 log = logging.getLogger(__name__)
 
+POLL_S = 0.5  # a poll returns as soon as there are records
 KEEP_FILES = 4  # older ones go; a follower is at most one announcement behind
 
 
@@ -91,7 +92,7 @@ class ModelFollower(threading.Thread):
 
     def __init__(self, settings: Settings, on_published: Callable[[ModelPublished], None]) -> None:
         super().__init__(name="models", daemon=True)
-        self._reader = LogReader(settings, ("models",), "followers", lambda: ())
+        self._reader = LogReader(settings, ("models",), "followers", lambda: (), fetch_wait_ms=200)
         self._on_published = on_published
         self._stopping = threading.Event()
         self.caught_up = threading.Event()
@@ -107,7 +108,7 @@ class ModelFollower(threading.Thread):
         self._reader.close()
 
     def _turn(self) -> None:
-        records = self._reader.poll(0.1)
+        records = self._reader.poll(POLL_S)
         newest: dict[str, ModelPublished] = {}
         for record in records:
             try:

@@ -65,7 +65,7 @@ class EncoderSettings(_Section):
     backend: Literal["auto", "onnx", "torch"] = "auto"
     projection: Path | None = Field(None, description="a projection refitted on your own pictures")
     threads: int | None = Field(None, ge=1)
-    batch_size: int = Field(32, ge=1, le=1024)
+    batch_size: int | None = Field(None, ge=1, le=1024, description="empty: 16 on a CPU, 128 on a GPU")
 
 
 class IngestSettings(_Section):
@@ -124,7 +124,9 @@ class Settings(BaseSettings):
     pictures_url: str | None = Field(None, description="fsspec URL for inline pictures; empty means the data directory")
     embedded: bool = Field(False, description="broker and index live and die with this data directory's service")
     index_socket: str | None = Field(None, description="address of the process that owns Qdrant Edge")
-    blas_threads: int = Field(1, ge=1, description="of each process; idle ones spin, which costs neighbours their cores")
+    blas_threads: int = Field(
+        1, ge=1, description="of each process; idle ones spin, which costs neighbours their cores"
+    )
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     metrics_port: int | None = Field(None, ge=0, le=65535, description="where a worker shows Prometheus metrics")
     kafka: KafkaSettings = Field(default_factory=KafkaSettings)

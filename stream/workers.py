@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +31,8 @@ from stream.pipeline import Ingest, IngestPipeline
 from stream.produce import LogWriter
 from stream.published import ModelPublisher
 from stream.settings import PARENT_PIPE, Settings
+
+SWITCH_INTERVAL_S = 0.0005  # an encoder thread comes back from native code ten times as often as Python's 5 ms allow
 
 
 def configure_process(settings: Settings) -> None:
@@ -126,6 +129,7 @@ def _show_metrics(settings: Settings) -> None:
 
 def run_ingest(settings: Settings) -> None:
     """`mekiki work ingest`."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     index = open_index(settings)
     encoder = build_encoder(settings)
     index.open(encoder.version, encoder.dimension)
@@ -184,7 +188,9 @@ def run_ranking(settings: Settings) -> None:
     index = open_index(settings)
     encoder = build_encoder(settings)
     index.open(encoder.version, encoder.dimension)
-    reader = LogReader(settings, ("clicks",), "ranking", lambda: state.offsets if state is not None else ())
+    reader = LogReader(
+        settings, ("clicks",), "ranking", lambda: state.offsets if state is not None else (), fetch_wait_ms=500
+    )
     writer = LogWriter(settings, "mekiki/ranking")
     publisher = ModelPublisher(settings, "ranker", writer)
     parts = RankingParts(reader, writer, index, checkpoint, publisher, settings)
