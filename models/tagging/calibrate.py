@@ -129,11 +129,19 @@ class Calibrators:
 
 def log_odds(table: Float32, priors: Float32, ridge: Float32, kriging: Float32) -> Float32:
     """Raw scores [B, T] of evidence [B, T] under calibrators [T, 4] and priors [T]; overwrites `ridge`."""
-    ridge *= table[:, 0]
-    slope = table[:, 1] + table[:, 2] / (np.float32(ROOT_SCALE) * np.sqrt(priors))
-    ridge += kriging * slope
-    ridge += table[:, 3]
+    slope = kriging_slope(table, priors)
+    for row, of_image in zip(ridge, kriging, strict=True):  # row by row: 30,000 numbers stay in the cache
+        row *= table[:, 0]
+        row += of_image * slope
+        row += table[:, 3]
     return ridge
+
+
+def kriging_slope(table: Float32, priors: Float32) -> Float32:
+    """What one unit of kriging evidence adds to the log-odds of each tag [T]."""
+    root: Float32 = np.float32(ROOT_SCALE) * np.sqrt(priors)
+    slope: Float32 = table[:, 1] + table[:, 2] / root
+    return slope
 
 
 def sigmoid(raw: Float32) -> Float32:

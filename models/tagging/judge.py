@@ -17,10 +17,10 @@ from models.tagging.arrays import Bool, Float32, Float64, Int16, Int64
 from models.tagging.calibrate import Calibrators, features_of, log_odds, prior_of, sigmoid
 from models.tagging.images import ImageState
 from models.tagging.ledger import Ledger
-from models.tagging.metric import FIRST_AT, GROWTH, fit_metric, no_metric, stretch
+from models.tagging.metric import FIRST_AT, GROWTH, fit_metric, no_metric
 from models.tagging.neighbours import kriging_weights, nearest
 from models.tagging.progress import Progress
-from models.tagging.reference import image_hash, unit
+from models.tagging.reference import image_hash
 
 NEGATIVES = 2.0  # negatives shown to the calibrators for each expected positive, drawn where the prediction is high
 ROWS = 4096  # rows of C turned to float32 at a time
@@ -118,8 +118,7 @@ class Judge:
         slots = nearest(reference, queries, self._k, without)
         if not slots.shape[1]:
             return np.tile(priors, (len(states), 1))
-        near = stretch(unit(reference.vectors.take(slots)), self.metric)
-        weights = kriging_weights(near, stretch(unit(queries), self.metric))
+        weights = kriging_weights(reference.vectors.take(slots), queries, self.metric)
         evidence = np.outer(1 - weights.sum(axis=1), priors).astype(np.float32)
         owner, rows = self.ledger.reference.tags_of(slots.reshape(-1))
         np.add.at(evidence, (owner // slots.shape[1], rows), weights.reshape(-1)[owner])

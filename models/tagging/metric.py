@@ -48,12 +48,3 @@ def fit_metric(sums: Sums, ridge_lambda: float) -> Float32:
     scale = np.sqrt(strengths[-rank:] / total * sums.dimension)
     found: Float32 = (directions[:, -rank:] * scale).astype(np.float32)
     return found
-
-
-def stretch(vectors: Float32, metric: Float32) -> Float32:
-    """Unit vectors [..., D] beside their projections, length 1 again: [..., D + rank]."""
-    if not metric.shape[1]:
-        return vectors
-    both = np.concatenate([vectors, vectors @ metric], axis=-1)
-    both /= np.sqrt(np.einsum("...d,...d->...", both, both))[..., None]
-    return both

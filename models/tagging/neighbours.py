@@ -82,15 +82,26 @@ def _floor_of_top(values: Float32, k: int) -> Float32:
 
 
 def kriging_weights(
-    neighbours: Float32, queries: Float32, bandwidth: float = BANDWIDTH, noise: float = NOISE
+    neighbours: Float32, queries: Float32, metric: Float32, *, bandwidth: float = BANDWIDTH, noise: float = NOISE
 ) -> Float32:
-    """Weights [B, k] of the neighbours [B, k, D] of queries [B, D]; unit vectors.
+    """Weights [B, k] of the neighbours [B, k, D] of queries [B, D], whatever their lengths.
 
-    Conjugate gradients on all systems at once: they are well conditioned, and LAPACK's threads get into each other's
-    way on systems this small.
+    Vectors are compared by the cosine of `(x, x @ metric)`; a metric [D, 0] compares them as they are. Conjugate
+    gradients on all systems at once: they are well conditioned, and LAPACK's threads get into each other's way on
+    systems this small.
     """
     kernel = np.matmul(neighbours, neighbours.transpose(0, 2, 1))
     towards = np.matmul(neighbours, queries[:, :, None])[:, :, 0]
+    own = np.einsum("bd,bd->b", queries, queries)
+    if metric.shape[1]:
+        projected, asked = neighbours @ metric, queries @ metric
+        kernel += np.matmul(projected, projected.transpose(0, 2, 1))
+        towards += np.matmul(projected, asked[:, :, None])[:, :, 0]
+        own += np.einsum("bd,bd->b", asked, asked)
+    inverse = 1 / np.sqrt(np.einsum("bii->bi", kernel))
+    kernel *= inverse[:, :, None]
+    kernel *= inverse[:, None, :]
+    towards *= inverse / np.sqrt(own)[:, None]
     for likeness in (kernel, towards):
         likeness -= 1
         likeness *= np.float32(bandwidth)

@@ -12,9 +12,10 @@ from models.quantise import SCALE, dequantise, quantise
 from models.tagging.calibrate import features_of
 from models.tagging.chunks import CHUNK, Chunks
 from models.tagging.examples import Example, Surgery
-from models.tagging.metric import stretch
+from models.tagging.metric import fit_metric, no_metric
 from models.tagging.neighbours import kriging_weights, nearest, nearest_by_bits
 from models.tagging.snapshot import Snapshot
+from models.tagging.solve import factorise, solve_rows
 from models.tagging.tagger import Tagger
 
 DIMENSION = 16
@@ -69,8 +70,7 @@ def test_serving_equals_river() -> None:
     chances = snapshot.probabilities(points)
     slots = snapshot.find_neighbours(points)
     assert snapshot.metric.shape == (DIMENSION, DIMENSION)
-    near = snapshot.reference.vectors.take(slots) / np.float32(SCALE)
-    weights = kriging_weights(stretch(near, snapshot.metric), stretch(points, snapshot.metric))
+    weights = kriging_weights(snapshot.reference.vectors.take(slots), points, snapshot.metric)
     for index in range(len(points)):
         for row in range(len(snapshot)):
             prior = float(snapshot.priors[row])
@@ -169,17 +169,33 @@ def test_neighbours_are_the_nearest_whatever_the_slots() -> None:
     assert np.array_equal(found, np.argsort(-exact, axis=1, kind="stable")[:, :8])
 
 
-def test_kriging_equals_the_solved_system() -> None:
+@pytest.mark.parametrize("rank", [0, 5])
+def test_kriging_equals_the_solved_system(rank: int) -> None:
     random = np.random.default_rng(0)
     near = random.standard_normal((3, 50, 32)) + 2 * random.standard_normal((3, 1, 32))
-    near /= np.linalg.norm(near, axis=2, keepdims=True)
     point = near[:, 0] + 0.1 * random.standard_normal((3, 32))
-    point /= np.linalg.norm(point, axis=1, keepdims=True)
+    metric = random.standard_normal((32, rank))
+    weights = kriging_weights(
+        near.astype(np.float32), point.astype(np.float32), metric.astype(np.float32), bandwidth=2.0, noise=0.3
+    )
     for row in range(3):
-        kernel = np.exp(2.0 * (near[row] @ near[row].T - 1)) + 0.3 * np.eye(50)
-        expected = np.linalg.solve(kernel, np.exp(2.0 * (near[row] @ point[row] - 1)))
-        found = kriging_weights(near.astype(np.float32), point.astype(np.float32), 2.0, 0.3)[row]
-        assert np.allclose(found, expected, atol=1e-4)
+        both = np.hstack([near[row], near[row] @ metric])
+        both /= np.linalg.norm(both, axis=1, keepdims=True)
+        asked = np.concatenate([point[row], point[row] @ metric])
+        asked /= np.linalg.norm(asked)
+        kernel = np.exp(2.0 * (both @ both.T - 1)) + 0.3 * np.eye(50)
+        expected = np.linalg.solve(kernel, np.exp(2.0 * (both @ asked - 1)))
+        assert np.allclose(weights[row], expected, atol=1e-4)
+
+
+def test_the_metric_equals_its_definition() -> None:
+    tagger = learner()
+    sums = tagger.ledger.sums
+    weights = solve_rows(factorise(sums.gram, sums.total, sums.images), sums.tags, sums.counts).astype(np.float64)
+    scatter = (weights / sums.counts[:, None]).T @ weights
+    metric = fit_metric(sums, 3.0).astype(np.float64)
+    assert np.allclose(metric @ metric.T, scatter / np.trace(scatter) * DIMENSION, atol=1e-4)
+    assert no_metric(DIMENSION).shape == (DIMENSION, 0)
 
 
 def test_chunks_take_and_replace_like_an_array() -> None:
