@@ -26,7 +26,7 @@ from models.tagging.examples import Example
 from models.tagging.snapshot import Snapshot
 from models.tagging.tagger import Tagger
 
-TEST_SHARE = 0.25
+TEST_SHARE = 1 / 3
 LEAST_PICTURES = 5
 L2 = (1e-5, 3e-5, 1e-4, 3e-4)
 EPOCHS = (25, 50, 100, 200)
