@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import ConfigurationError, OffsetLostError
-from stream.consume import Record, Start, starts
+from stream.consume import LogReader, Record, Start, starts
 from stream.index import MAX_GENERATION, OFFSET_BITS, StoredOffset, version_of
-from stream.topics import TopicDescription
+from stream.produce import LogWriter
+from stream.topics import TopicDescription, create_topics
 
 
 def topic(topic_id="t1", partitions=2, short="images"):
@@ -98,3 +99,35 @@ def test_a_record_weighs_its_value_and_some_overhead():
     record = Record("images", 0, 1, 2, 3, b"k", b"x" * 1_000, ())
     assert record.size_bytes == 1_200
     assert Record("images", 0, 1, 2, 3, b"k", None, ()).size_bytes == 200
+
+
+# ---- pausing, on the embedded broker ------------------------------------------------------------------------------
+
+
+def test_a_topic_that_was_paused_is_read_to_its_end_while_another_went_on(broker_settings):
+    create_topics(broker_settings)
+    writer = LogWriter(broker_settings, "test")
+    for number in range(6_000):
+        writer.send("tags", str(number).encode(), b"x" * 100, [], partition=0)
+    for number in range(50):
+        writer.send("images", str(number).encode(), b"x" * 10_000, [], partition=0)
+    writer.flush()
+    reader = LogReader(broker_settings, ("images", "tags"), "test", lambda: ())
+    offsets, phases = {"images": [], "tags": []}, []
+    try:
+        for _ in range(400):  # 50 ms each at most
+            for record in reader.poll(0.05):
+                offsets[record.topic].append(record.offset)
+            if len(offsets["tags"]) >= 2_000 and not phases:
+                reader.pause("tags")
+                phases.append("paused")
+            elif phases == ["paused"] and len(offsets["images"]) == 50 and reader.caught_up("images", 0):
+                reader.resume("tags")
+                phases.append("resumed")
+            if len(offsets["tags"]) == 6_000:
+                break
+    finally:
+        reader.close()
+        writer.close()
+    assert phases == ["paused", "resumed"]
+    assert offsets == {"images": list(range(50)), "tags": list(range(6_000))}
