@@ -251,7 +251,7 @@ class LogReader:
         3.0.12 does so only when no batch is in line, and takes one that is used up for one in line: a partition that
         was resumed while others went on would never be fetched again.
         """
-        fetcher = getattr(self._consumer, "_fetcher", None)
+        fetcher: Any = getattr(self._consumer, "_fetcher", None)
         if getattr(fetcher, "_paused_partition_records", None) and not fetcher._next_partition_records:
             fetcher._next_partition_records = None
 

@@ -7,6 +7,7 @@ unit (models/tagging/store.py); an example that an ingest worker sent twice is l
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import time
@@ -115,7 +116,7 @@ class TagsWorker:
         while not self._stopping.is_set() or (drain and not reader.caught_up("examples", 0)):
             try:
                 wait_s = POLL_S if self._unpublished or self._refresh_at_s is not None else IDLE_POLL_S
-                records = until_available(lambda w=wait_s: reader.poll(w), self._stopping, what="examples")
+                records = until_available(functools.partial(reader.poll, wait_s), self._stopping, what="examples")
             except StoppedError:
                 break
             self._learn(records)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from prometheus_client import start_http_server
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.encoders import load_encoder
 from models.encoders.base import Encoder
