@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 from river.base import MultiLabelClassifier
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from models.errors import UsageError
 from models.quantise import quantise
@@ -34,6 +36,16 @@ from models.tagging.surgery import Surgeon
 GENERATION = 1_000_000  # versions of snapshots that a process may use up before it is started again
 NEW_NAMES = ("merge", "rename", "alias")  # operations that let one tag go on under another name
 MAX_RUN = 8192  # examples booked at once: 8 MB of vectors
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """Learning keeps BLAS to one thread: its bits then do not depend on the number of cores.
+
+    Its many small products also do not wait for each other's threads; on a busy machine that took four times the work
+    itself. A second core is busy anyway, with the sums beside the image memory.
+    """
+    return ThreadpoolController()
 
 
 class Tagger(MultiLabelClassifier):
@@ -100,13 +112,16 @@ class Tagger(MultiLabelClassifier):
         """
         offsets = range(position, position + len(examples)) if isinstance(position, int) else position
         first = next((i for i, offset in enumerate(offsets) if offset >= self.next_position), len(examples))
-        done = first
+        with _blas().limit(limits=1, user_api="blas"):
+            self._learn_from(examples, offsets, first)
+        return len(examples) - first
+
+    def _learn_from(self, examples: Sequence[Example | Surgery], offsets: Sequence[int], done: int) -> None:
         while done < len(examples):
             run = self._run(examples, done)
             self._learn_run(examples[done : done + run], offsets[done])
             done += run
             self.next_position = offsets[done - 1] + 1
-        return len(examples) - first
 
     def _run(self, examples: Sequence[Example | Surgery], start: int) -> int:
         """How many records from `start` on can be booked together."""
