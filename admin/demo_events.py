@@ -23,6 +23,7 @@ HELD_OUT_SHARE = 0.2
 LATE_TAGS = 10
 LATE_TAG_PICTURES = (8, 40)  # a late tag is on this many training pictures: rare enough to be news, enough to judge
 TAG_DELAY = (1, 40)  # events between a picture and its tags
+TAG_EVENTS = (1, 1, 1, 2)  # most people tag a picture in one go
 SIZE_PX = 224
 
 
@@ -104,14 +105,14 @@ def _late_tags(
 def _interleave(
     order: Sequence[str], held_out: set[str], late: set[str], posted: dict[str, Posted], chance: random.Random
 ) -> list[Event]:
-    """Pictures in order; each one's tags some events later, in one to three events."""
+    """Pictures in order; each one's tags some events later, in one or two events."""
     due: dict[int, list[Event]] = {}
     for number, image_id in enumerate(order):
         tags = [tag for tag in posted[image_id].tags if tag not in late]
         if image_id in held_out or not tags:
             continue
         chance.shuffle(tags)
-        parts = chance.randint(1, min(3, len(tags)))
+        parts = min(len(tags), chance.choice(TAG_EVENTS))
         for part in range(parts):
             at = number + chance.randint(*TAG_DELAY)
             event = TagsApplied(image_id=image_id, tags=tuple(tags[part::parts]), by=f"person {chance.randint(1, 50)}")

@@ -65,7 +65,7 @@ def show(console: Console, report: dict[str, Any], plan: Plan, sheet: Path | Non
         (
             "order by taste",
             f"{ranker['pair_accuracy_before']:.2f} to {ranker['pair_accuracy_after']:.2f}",
-            f"pairs of unseen pictures ordered as a simulated person with a hidden taste would, after {ranker['pairs']} clicks",
+            f"pairs of unseen pictures in the order of a simulated person's hidden taste, {ranker['pairs']} clicks",
         ),
         (
             "similar-image search",

@@ -23,7 +23,12 @@ import httpx
 
 from admin.connect import SERVICE_FILE, ServiceFile
 from models.errors import (
-    EXIT_BRAKE, EXIT_CONFIGURATION, BrokerUnavailableError, ConfigurationError, FatalError, StorageUnavailableError,
+    EXIT_BRAKE,
+    EXIT_CONFIGURATION,
+    BrokerUnavailableError,
+    ConfigurationError,
+    FatalError,
+    StorageUnavailableError,
 )  # fmt: skip
 from stream.broker import EmbeddedBroker, free_port, process_wait
 from stream.settings import PARENT_PIPE, Settings, as_environment

@@ -111,6 +111,7 @@ class DecodePool:
             queue.LifoQueue()
         )  # None: a seat whose child has to be started
         self._children: set[DecodeChild] = set()
+        self._workers = workers
         self._is_closed = False
         try:
             children = [self._start() for _ in range(workers)]  # all at once, then wait
@@ -137,8 +138,8 @@ class DecodePool:
         if self._is_closed:
             raise ConfigurationError("decode pool: expected to be open; make a new one")
         parts = [crop or WHOLE for crop in crops] if crops is not None else [WHOLE] * len(contents)
-        if len(contents) == 1:
-            return [self._decode(contents[0], parts[0])]
+        if len(contents) == 1 or self._workers == 1:
+            return [self._decode(content, part) for content, part in zip(contents, parts, strict=True)]
         return list(self._threads.map(self._decode, contents, parts))
 
     def pids(self) -> list[int]:

