@@ -25,12 +25,14 @@ from admin.connect import SERVICE_FILE, ServiceFile
 from models.errors import (
     EXIT_BRAKE,
     EXIT_CONFIGURATION,
+    EXIT_TEMPORARY,
     BrokerUnavailableError,
     ConfigurationError,
     FatalError,
     StorageUnavailableError,
 )  # fmt: skip
 from stream.broker import EmbeddedBroker, free_port, process_wait
+from stream.disk import START_BYTES, WRITE_BYTES, check_room
 from stream.settings import PARENT_PIPE, Settings, as_environment
 from stream.topics import create_topics
 
@@ -66,6 +68,7 @@ class EmbeddedService:
     def __init__(self, settings: Settings) -> None:
         self._data_path = settings.data_path.absolute()
         self._lock = self._lock_folder()
+        check_room(self._data_path, START_BYTES)
         self._logs = self._data_path / "logs"
         self._logs.mkdir(exist_ok=True)
         self._broker = EmbeddedBroker(self._logs / "broker.log")
@@ -158,6 +161,7 @@ class EmbeddedService:
             self._deaths[name] = self._deaths.get(name, 0) + 1 if time.monotonic() - child.started_s < STABLE_S else 1
             if code in NO_RESTART or self._deaths[name] >= DEATHS:
                 raise _ended(name, code, child.log_path)
+            check_room(self._data_path, WRITE_BYTES)
             log.warning("%s ended with code %s; starting it again", name, code)
             if restart_after_s:
                 time.sleep(restart_after_s)
@@ -206,5 +210,5 @@ def _ended(name: str, code: int, log_path: Path) -> FatalError:
     lines = log_path.read_text(errors="replace").strip().splitlines()[-20:]
     said = next((line for line in reversed(lines) if line.startswith("mekiki:")), lines[-1] if lines else "")
     error = FatalError(f"{name} ended with code {code}: {said.removeprefix('mekiki: ')} (log: {log_path})")
-    error.exit_code = code  # type: ignore[misc]  # the child's own verdict
+    error.exit_code = code if code > 0 else EXIT_TEMPORARY  # type: ignore[misc]  # the child's own verdict
     return error

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from models.errors import ConfigurationError, IndexUnavailableError, StorageUnavailableError
+from stream.disk import WRITE_BYTES, check_room
 from stream.index import (
     META_POINT_ID,
     VECTOR_NAME,
@@ -68,6 +69,7 @@ class EdgeIndex:
         points = to_points(records, offsets, self._dimension)
         if not points:
             return
+        check_room(self._folder, WRITE_BYTES)
         made = [edge.Point(p.id, _vectors(p), p.payload) for p in points]
         self._update(edge.UpdateOperation.upsert_points(made, _condition(points)))
 
