@@ -20,6 +20,6 @@ def check_room(folder: Path, needed_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed_bytes:
         raise StorageUnavailableError(
-            f"disk of {folder}: {free // 1_000_000} MB of space left, expected at least {needed_bytes // 1_000_000} MB; "
+            f"disk of {folder}: {free // 1_000_000} MB of space, expected at least {needed_bytes // 1_000_000} MB; "
             "free some space or choose another data directory"
         )
