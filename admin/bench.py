@@ -1,4 +1,4 @@
-"""`mekiki bench encoder|ingest`: what this machine does, measured now, as a table or JSON."""
+"""`mekiki bench encoder|ingest|tagger`: what this machine does, measured now, as a table or JSON."""
 
 from __future__ import annotations
 
@@ -32,6 +32,25 @@ def ingest(
     from benchmarks.ingest import run
 
     _report(run(images), json_file)
+
+
+@app.command()
+def tagger(
+    json_file: JsonFile = None,
+    peers: Annotated[bool, typer.Option("--peers/--no-peers", help="Also measure what one could pick instead.")] = True,
+    tags: Annotated[int, typer.Option(min=100, help="Tags of the speed part.")] = 30_000,
+) -> None:
+    """The tag learner at scale: speed, quality, few-shot; peers need scikit-learn, xgboost and vowpalwabbit."""
+    from benchmarks.tagger import run
+
+    report = run(None, tags=tags, peers=peers)
+    if json_file is not None and str(json_file) == "-":
+        print_json(report)
+        return
+    if json_file is not None:
+        write_json(json_file, report)
+    for part, figures in report.items():
+        _report({f"{part} {name}": value for name, value in figures.items()}, None)
 
 
 def _report(figures: dict[str, Any], json_file: Path | None) -> None:

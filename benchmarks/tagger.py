@@ -162,10 +162,8 @@ def openmoji_features() -> tuple[np.ndarray, list[tuple[str, ...]]]:
 
     pictures, extractor, features = load_pictures(), load_extractor(), []
     for start in range(0, len(pictures), 64):
-        pixels = [
-            cv2.cvtColor(cv2.imdecode(np.frombuffer(rasterise(picture), np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-            for picture in pictures[start : start + 64]
-        ]
+        files = [np.frombuffer(rasterise(picture), np.uint8) for picture in pictures[start : start + 64]]
+        pixels = [np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR), np.uint8)[:, :, ::-1] for file in files]
         features.append(extractor.extract(np.stack(pixels)))
     return np.concatenate(features), [picture.tags for picture in pictures]
 

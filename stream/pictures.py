@@ -93,10 +93,32 @@ class PictureStore:
 class DatarefReader:
     """Fetches what a dataref names, within the allowed folders and hosts."""
 
-    def __init__(self, roots: Sequence[Path], hosts: Sequence[str], max_bytes: int) -> None:
+    def __init__(
+        self, roots: Sequence[Path], hosts: Sequence[str], max_bytes: int, *, uploads: Path | None = None
+    ) -> None:
+        """`uploads` is a folder of our own: allowed, and what is deleted from the index is deleted there."""
+        self._uploads = uploads.expanduser().resolve() if uploads is not None else None
         self._roots = [root.expanduser().resolve() for root in roots]
+        if self._uploads is not None:
+            self._roots.append(self._uploads)
         self._hosts = {host.lower() for host in hosts}
         self._max_bytes = max_bytes
+
+    def forget(self, dataref: str) -> None:
+        """Delete an uploaded file; what others keep elsewhere is theirs.
+
+        Raises:
+            StorageUnavailableError: the disk does not let us.
+        """
+        url = urlsplit(dataref)
+        if self._uploads is None or url.scheme != "file":
+            return
+        path = Path(unquote(url.path)).resolve()
+        if path.is_relative_to(self._uploads):
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise _storage_error(f"upload {path.name}", error) from error
 
     def read(self, dataref: str) -> bytes:
         """The bytes behind a `file:` or `http(s):` URL.

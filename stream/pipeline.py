@@ -325,18 +325,22 @@ class IngestPipeline:
         if not items:
             return
         pixels = np.stack([item.decoded.pixels for item in items if item.decoded is not None])
-        vectors: npt.NDArray[np.int16] = quantise(self._parts.encoder.embed(pixels))
+        vectors = self._parts.encoder.embed(pixels)
         for item, vector in zip(items, vectors, strict=True):
             if item.decoded is not None and item.content is not None:
-                item.image = EmbeddedImage(vector, self._facts(item, item.decoded, item.content))
+                try:
+                    codes: npt.NDArray[np.int16] = quantise(vector[None])[0]
+                    item.image = EmbeddedImage(codes, self._facts(item, item.decoded, item.content))
+                except PoisonError as error:  # a picture that makes the network overflow is the picture's fault
+                    item.poison = error
                 item.decoded = None  # pixels are the heaviest part of a batch
-        batch.images = len(items)
+        batch.images = sum(item.image is not None for item in items)
 
     def _facts(self, item: Item, decoded: Decoded, content: bytes) -> dict[str, object]:
         event = item.envelope.event if item.envelope is not None else None
         dataref = event.dataref if isinstance(event, ImagePosted) else None
         sha256 = decoded.sha256
-        uri = dataref or self._retry(lambda: self._parts.pictures.put(content, sha256), "pictures")
+        uri = dataref or self._parts.pictures.uri(sha256)
         return {
             "sha256": sha256,
             "phash": f"{decoded.phash:016x}",
@@ -403,7 +407,8 @@ class IngestPipeline:
         if applied is None:
             return None
         if applied.record.deleted and state is not None and not state.deleted:
-            self._remove_picture(state)
+            self._remove_picture(state, changed)
+        self._keep_picture(item)
         states[image_id] = changed[image_id] = applied.record
         if applied.example is not None:
             record, version = item.record, self._parts.encoder.version
@@ -411,11 +416,22 @@ class IngestPipeline:
             examples.append((record, encode_example(sourced)))
         return None
 
-    def _remove_picture(self, state: IndexRecord) -> None:
+    def _keep_picture(self, item: Item) -> None:
+        """Inline bytes are put down here, in the order of the log: a deletion before must not take them along."""
+        content = item.content
+        if item.image is None or content is None or getattr(item.envelope and item.envelope.event, "dataref", None):
+            return
+        sha256: str = item.image.facts["sha256"]
+        self._retry(lambda: self._parts.pictures.put(content, sha256), "pictures")
+
+    def _remove_picture(self, state: IndexRecord, changed: dict[str, IndexRecord]) -> None:
+        """Take the bytes away unless another image, in the index or in this batch, has the same."""
         sha256 = state.payload["sha256"]
-        sharing = self._retry(lambda: self._parts.index.find_sha256(sha256, 2), "index")
-        if all(hit.image_id == state.image_id for hit in sharing):
+        sharing = {hit.image_id for hit in self._retry(lambda: self._parts.index.find_sha256(sha256, 2), "index")}
+        sharing |= {i for i, record in changed.items() if record.payload.get("sha256") == sha256}
+        if sharing <= {state.image_id}:
             self._retry(lambda: self._parts.pictures.remove(sha256), "pictures")
+            self._retry(lambda: self._parts.datarefs.forget(state.payload["uri"]), "pictures")
 
     def _send(self, examples: list[tuple[Record, bytes]], dead: list[tuple[Record, PoisonError]]) -> None:
         writer = self._parts.writer

@@ -113,8 +113,10 @@ def build_pictures(settings: Settings) -> PictureStore:
 
 def build_datarefs(settings: Settings) -> DatarefReader:
     """What datarefs may name; the upload folder of the embedded service is always allowed."""
-    roots = [*settings.ingest.dataref_roots, uploads_folder(settings)]
-    return DatarefReader(roots, settings.ingest.dataref_hosts, settings.ingest.max_image_bytes)
+    ingest = settings.ingest
+    return DatarefReader(
+        ingest.dataref_roots, ingest.dataref_hosts, ingest.max_image_bytes, uploads=uploads_folder(settings)
+    )
 
 
 def uploads_folder(settings: Settings) -> Path:

@@ -4,8 +4,10 @@ The server part runs wherever MEKIKI_TEST_QDRANT_URL names one, in a collection 
 """
 
 import os
+import socket
 import threading
 import uuid
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -50,11 +52,23 @@ def local(tmp_path):
     index.close()
 
 
+def listens(host, port):
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex((host, port)) == 0
+
+
 def _server(prefer_grpc):
     if QDRANT_URL is None:
         pytest.skip("MEKIKI_TEST_QDRANT_URL names no Qdrant server")
     collection = f"mekiki_test_{uuid.uuid4().hex}"
-    index = QdrantIndex(QDRANT_URL, collection=collection, prefer_grpc=prefer_grpc)
+    url = urlsplit(QDRANT_URL)
+    grpc_port = int(os.environ.get("MEKIKI_TEST_QDRANT_GRPC_PORT") or (url.port or 6333) + 1)
+    if prefer_grpc and not listens(url.hostname, grpc_port):
+        pytest.skip(
+            f"the Qdrant server answers no gRPC on port {grpc_port}; MEKIKI_TEST_QDRANT_GRPC_PORT names another"
+        )
+    index = QdrantIndex(QDRANT_URL, collection=collection, prefer_grpc=prefer_grpc, grpc_port=grpc_port)
     try:
         index.open("enc-1", D)
         yield index

@@ -10,7 +10,10 @@ import subprocess
 import cv2
 import numpy as np
 import pytest
+from kafka import KafkaProducer
 
+from stream.codec import encode
+from stream.events import ImageDeleted
 from tests.cluster import wait_for
 from tests.e2e.conftest import Service, drawing, run_cli
 
@@ -102,6 +105,14 @@ def test_a_large_picture_goes_by_dataref(service, tmp_path):
     service.cli("post", str(large), "--id", "large")
     wait_for(lambda: service.has("large"), "the large picture")
     assert service.get("/v1/images/large/bytes").content == large.read_bytes()
+    uploads = list((service.data_dir / "uploads").iterdir())
+    assert len(uploads) == 1
+    producer = KafkaProducer(bootstrap_servers=service.bootstrap)
+    key, value, headers = encode(ImageDeleted(image_id="large"), source="test")
+    producer.send("mekiki.images.v1", value, key=key, headers=headers).get(10)
+    producer.close(timeout=5)
+    wait_for(lambda: not service.has("large"), "the deletion")
+    assert not uploads[0].exists()
 
 
 def test_tag_and_untag(service, pictures):

@@ -192,3 +192,24 @@ def test_a_header_that_promises_more_than_follows_is_refused(pool: DecodePool) -
 def test_a_file_over_the_limit_is_refused_by_its_size() -> None:
     with DecodePool(1, Limits(max_bytes=1_000)) as pool:
         assert reasons(pool, bytes(1_001)) == ["too_large"]
+
+
+def test_a_crop_is_the_part_it_names():
+    """Left half red, right half blue: each half alone is of one colour."""
+    picture = np.zeros((100, 200, 3), np.uint8)
+    picture[:, :100] = (0, 0, 255)  # OpenCV's order: blue, green, red
+    picture[:, 100:] = (255, 0, 0)
+    data = cv2.imencode(".png", picture)[1].tobytes()
+    with DecodePool(1) as pool:
+        left, right, whole = pool.decode_many([data] * 3, [(0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 0.5, 1.0), None])
+    assert (left.pixels == (255, 0, 0)).all()
+    assert (right.pixels == (0, 0, 255)).all()
+    assert (whole.pixels[:, :100] == (255, 0, 0)).all()
+    assert (left.width_px, left.height_px) == (200, 100)
+
+
+def test_a_crop_of_a_pixel_is_still_a_picture():
+    data = cv2.imencode(".png", np.full((3, 3, 3), 7, np.uint8))[1].tobytes()
+    with DecodePool(1) as pool:
+        (tiny,) = pool.decode_many([data], [(0.99, 0.99, 0.01, 0.01)])
+    assert (tiny.pixels == 7).all()
