@@ -1,7 +1,6 @@
 """Contact sheets: a query and its results with score and tags, so that a person can judge at a glance.
 
-In: rows of pictures. Out: one PNG. Text in Latin script is drawn by OpenCV; other scripts are drawn by resvg where the
-`demo` extra is there.
+In: rows of pictures. Out: one PNG. OpenCV draws plain Latin letters only, so of a picture's tags those are shown.
 """
 
 from __future__ import annotations
@@ -52,8 +51,13 @@ def fetch_cells(api: Api, results: Sequence[dict[str, Any]]) -> list[Cell]:
     for result in results:
         content = api.content(f"/v1/images/{quote(result['image_id'], safe='')}/bytes")
         score = result["score"] if result["rank_score"] is None else result["rank_score"]
-        cells.append(Cell(content, (f"{score:.3f}", ", ".join(result["tags"][:3]) or "(no tags)")))
+        cells.append(Cell(content, (f"{score:.3f}", _words(result["tags"]))))
     return cells
+
+
+def _words(tags: Sequence[str]) -> str:
+    shown = [tag for tag in tags if tag.isascii()][:3]
+    return ", ".join(shown) if shown else f"({len(tags)} tags)" if tags else "(no tags)"
 
 
 def draw_sheet(rows: Sequence[Row], path: Path, *, columns: int = 8, heading: str = "") -> None:

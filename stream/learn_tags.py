@@ -210,4 +210,6 @@ class TagsWorker:
     def _save(self, *, last: bool = False) -> None:
         until_available(self._state.checkpoint, self._stopping, what="tagger state")
         self._parts.reader.mirror(self._state.offsets, wait=last)
+        for name, value in asdict(self._state.tagger.quality()).items():
+            metrics.TAG_QUALITY.labels(name).set(value)
         self._since_checkpoint = 0

@@ -1,6 +1,7 @@
 """The ingest worker: the only file that joins the steps.
 
-    poll+join ──► decode ──► embed ──► apply (examples, dead letters, index + offsets)
+    poll, join ──► decode ──► embed ──► write (examples, dead letters, pictures, index with offsets)
+                   └──── prepare ────┘
 
 Each arrow is a short queue between two threads, so decoding (child processes), embedding (device) and writing (index)
 overlap; batches stay in order. What may not be lost is never ahead of its offset: a batch's examples and dead letters
@@ -14,71 +15,33 @@ import logging
 import queue
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
-
-import numpy as np
-import numpy.typing as npt
+from dataclasses import dataclass
 
 from models.encoders.base import Encoder
-from models.errors import BrokerUnavailableError, PoisonError, SchemaError
-from models.quantise import quantise
+from models.errors import BrokerUnavailableError
 from stream import metrics
-from stream.apply import EmbeddedImage, apply_event
-from stream.codec import Envelope, decode
+from stream.batch import Batch, Item, image_id_of
 from stream.consume import LogReader, Record
-from stream.dead_letter import Brake, dead_letter_headers
-from stream.decode import Decoded
-from stream.events import ImageDeleted, ImagePosted, TagsApplied, TagsRemoved
-from stream.example import CONTENT_TYPE, TYPE, SourcedExample, encode_example
-from stream.index import IndexRecord, StoredOffset, VectorIndex
+from stream.dead_letter import Brake
+from stream.index import StoredOffset, VectorIndex
 from stream.join import Join
 from stream.known import KnownImages
-from stream.pictures import DatarefReader, PictureStore, checked_sha256
+from stream.pictures import DatarefReader, PictureStore
+from stream.prepare import Decoder, Prepare
 from stream.produce import LogWriter
-from stream.retry import StoppedError, until_available
+from stream.retry import StoppedError
 from stream.settings import Settings
+from stream.write import Write
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 POLL_S = 0.05  # longest wait of one poll while something is under way
 IDLE_POLL_S = 0.5  # and while nothing is; a poll returns as soon as there are records
-RECENT_RECORDS = 2_048  # remembered after they were written, 4 KB each
 BATCH_IMAGES = {"cpu": 32, "cuda": 128}  # the CPU works picture by picture: small batches overlap better
 QUEUE_BATCHES = 2  # between two steps; enough to overlap, little to redo after a crash
 MAX_BATCH_RECORDS = 512  # tags are light: a batch may carry many beside its images
-
-
-class Decoder(Protocol):
-    """What the pipeline needs of stream.decode.DecodePool."""
-
-    def decode_many(self, contents: list[bytes]) -> list[Decoded | PoisonError]:
-        """Pictures to pixels, one answer each, in order."""
-
-
-@dataclass
-class Item:
-    """One record on its way; each step fills in its part or sets `poison`."""
-
-    record: Record
-    envelope: Envelope | None = None
-    poison: PoisonError | None = None
-    content: bytes | None = None
-    decoded: Decoded | None = None
-    image: EmbeddedImage | None = None
-
-
-@dataclass
-class Batch:
-    """Records in the order they apply, and the offsets that hold once they have."""
-
-    items: list[Item]
-    offsets: list[StoredOffset]
-    size_bytes: int
-    images: int = field(default=0)
 
 
 @dataclass(frozen=True)
@@ -110,12 +73,19 @@ class IngestPipeline:
         self._in_flight = 0
         self._in_flight_lock = threading.Condition()
         ingest = parts.settings.ingest
-        self._brake = Brake(ingest.brake_share, ingest.brake_records)
+        self._prepare = Prepare(parts.decoder, parts.encoder, parts.datarefs, parts.pictures, self._aborting)
+        self._write = Write(
+            parts.index,
+            parts.writer,
+            parts.pictures,
+            parts.datarefs,
+            brake=Brake(ingest.brake_share, ingest.brake_records),
+            encoder_version=parts.encoder.version,
+            aborting=self._aborting,
+        )
         self._join = Join(parts.settings.kafka.join_grace_ms)
         self._room = threading.Event()  # the first step took a batch
         self._polled_s = 0.0
-        self._recent: OrderedDict[str, IndexRecord] = OrderedDict()
-        self._forget = threading.Event()  # partitions changed hands: what is remembered may be old
         self._known = KnownImages(parts.index)
         self._busy_s = {"decode": 0.0, "embed": 0.0, "apply": 0.0}
         self._pending: deque[Record] = deque()
@@ -135,9 +105,9 @@ class IngestPipeline:
         threads = [
             threading.Thread(target=self._stage, args=arguments, name=arguments[0], daemon=True)
             for arguments in (
-                ("decode", self._decode, self._to_decode, self._to_embed),
-                ("embed", self._embed, self._to_embed, self._to_apply),
-                ("apply", self._apply, self._to_apply, None),
+                ("decode", self._prepare.decode, self._to_decode, self._to_embed),
+                ("embed", self._prepare.embed, self._to_embed, self._to_apply),
+                ("apply", self._write.apply, self._to_apply, None),
             )
         ]
         for thread in threads:
@@ -160,7 +130,7 @@ class IngestPipeline:
     def drop_partitions(self, partitions: set[int]) -> None:
         """These partitions go to another worker: finish what is in flight, forget what is not."""
         self._join.drop(partitions)
-        self._forget.set()
+        self._write.forget()
         self._pending = deque(record for record in self._pending if record.partition not in partitions)
         self._pending_bytes = sum(record.size_bytes for record in self._pending)
         self.wait_idle(timeout_s=5.0)
@@ -194,11 +164,13 @@ class IngestPipeline:
 
     def _release(self, now_ms: float) -> list[Record]:
         reader, known = self._parts.reader, self._known
-        known.look_up(_image_id(tag) for tag in self._join.waiting())
-        released = self._join.release(now_ms, lambda p: reader.caught_up("images", p), lambda t: _image_id(t) in known)
+        known.look_up(image_id_of(tag) for tag in self._join.waiting())
+        released = self._join.release(
+            now_ms, lambda p: reader.caught_up("images", p), lambda t: image_id_of(t) in known
+        )
         for record in released:
             if record.topic == "images":
-                known.add(_image_id(record))
+                known.add(image_id_of(record))
         return released
 
     def _balance(self) -> None:
@@ -279,6 +251,7 @@ class IngestPipeline:
                 if target is not None:
                     target.put(batch)
                 elif batch is not None:
+                    self._applied.put(batch.offsets)
                     with self._in_flight_lock:
                         self._in_flight -= 1
                         self._in_flight_lock.notify_all()
@@ -289,180 +262,3 @@ class IngestPipeline:
         except BaseException as error:  # noqa: BLE001 - handed to the main thread, which raises it
             self._failure = error
             self._aborting.set()
-
-    # ---- decode -----------------------------------------------------------------------------------------------
-
-    def _decode(self, batch: Batch) -> None:
-        for item in batch.items:
-            self._read_event(item)
-        posted = [item for item in batch.items if item.content is not None]
-        answers = self._parts.decoder.decode_many([item.content or b"" for item in posted])
-        for item, answer in zip(posted, answers, strict=True):
-            if isinstance(answer, PoisonError):
-                item.poison = answer
-            else:
-                item.decoded = answer
-
-    def _read_event(self, item: Item) -> None:
-        record = item.record
-        try:
-            item.envelope = decode(record.key, record.value, record.headers)
-            event = item.envelope.event
-            _check_topic(event, record.topic)
-            if isinstance(event, ImagePosted):
-                content = event.content
-                if content is None:
-                    content = self._retry(lambda: self._parts.datarefs.read(event.dataref or ""), "dataref")
-                checked_sha256(content, event.sha256)
-                item.content = content
-        except PoisonError as error:
-            item.poison = error
-
-    # ---- embed ------------------------------------------------------------------------------------------------
-
-    def _embed(self, batch: Batch) -> None:
-        items = [item for item in batch.items if item.decoded is not None]
-        if not items:
-            return
-        pixels = np.stack([item.decoded.pixels for item in items if item.decoded is not None])
-        vectors = self._parts.encoder.embed(pixels)
-        for item, vector in zip(items, vectors, strict=True):
-            if item.decoded is not None and item.content is not None:
-                try:
-                    codes: npt.NDArray[np.int16] = quantise(vector[None])[0]
-                    item.image = EmbeddedImage(codes, self._facts(item, item.decoded, item.content))
-                except PoisonError as error:  # a picture that makes the network overflow is the picture's fault
-                    item.poison = error
-                item.decoded = None  # pixels are the heaviest part of a batch
-        batch.images = sum(item.image is not None for item in items)
-
-    def _facts(self, item: Item, decoded: Decoded, content: bytes) -> dict[str, object]:
-        event = item.envelope.event if item.envelope is not None else None
-        dataref = event.dataref if isinstance(event, ImagePosted) else None
-        sha256 = decoded.sha256
-        uri = dataref or self._parts.pictures.uri(sha256)
-        return {
-            "sha256": sha256,
-            "phash": f"{decoded.phash:016x}",
-            "uri": uri,
-            "format": decoded.format,
-            "width_px": decoded.width_px,
-            "height_px": decoded.height_px,
-            "bytes": len(content),
-            "encoder": self._parts.encoder.version,
-        }
-
-    # ---- apply ------------------------------------------------------------------------------------------------
-
-    def _apply(self, batch: Batch) -> None:
-        states = self._retry(lambda: self._states(batch), "index")
-        changed: dict[str, IndexRecord] = {}
-        examples: list[tuple[Record, bytes]] = []
-        dead: list[tuple[Record, PoisonError]] = []
-        for item in batch.items:
-            poison = item.poison or self._apply_item(item, states, changed, examples)
-            if poison is not None:
-                dead.append((item.record, poison))
-            metrics.RECORDS.labels(item.record.topic, "applied" if poison is None else poison.reason).inc()
-            self._brake.count(poison is not None)
-        self._retry(lambda: self._send(examples, dead), "examples")
-        self._retry(lambda: self._parts.index.write(list(changed.values()), batch.offsets), "index")
-        self._remember(changed)
-        metrics.IMAGES_INDEXED.inc(batch.images)
-        self._applied.put(batch.offsets)
-        log.debug("batch of %s records, %s images, %s dead", len(batch.items), batch.images, len(dead))
-
-    def _states(self, batch: Batch) -> dict[str, IndexRecord]:
-        if self._forget.is_set():
-            self._forget.clear()
-            self._recent.clear()
-        ids = {getattr(item.envelope.event, "image_id", "") for item in batch.items if item.envelope is not None}
-        states = {i: self._recent[i] for i in ids if i in self._recent}
-        unknown = sorted(ids - states.keys())
-        return states | (self._parts.index.fetch(unknown, with_vectors=True) if unknown else {})
-
-    def _remember(self, changed: dict[str, IndexRecord]) -> None:
-        """Keep what was just written: tags come soon after their image. Partitions have one owner at a time."""
-        for image_id, record in changed.items():
-            self._recent[image_id] = record
-            self._recent.move_to_end(image_id)
-        while len(self._recent) > RECENT_RECORDS:
-            self._recent.popitem(last=False)
-
-    def _apply_item(
-        self,
-        item: Item,
-        states: dict[str, IndexRecord],
-        changed: dict[str, IndexRecord],
-        examples: list[tuple[Record, bytes]],
-    ) -> PoisonError | None:
-        if item.envelope is None:
-            return None
-        image_id: str = getattr(item.envelope.event, "image_id", "")
-        state = states.get(image_id)
-        try:
-            applied = apply_event(state, item.envelope, item.record, item.image)
-        except PoisonError as error:
-            return error
-        if applied is None:
-            return None
-        if applied.record.deleted and state is not None and not state.deleted:
-            self._remove_picture(state, changed)
-        self._keep_picture(item)
-        states[image_id] = changed[image_id] = applied.record
-        if applied.example is not None:
-            record, version = item.record, self._parts.encoder.version
-            sourced = SourcedExample(applied.example, record.topic, record.partition, record.version, version)
-            examples.append((record, encode_example(sourced)))
-        return None
-
-    def _keep_picture(self, item: Item) -> None:
-        """Inline bytes are put down here, in the order of the log: a deletion before must not take them along."""
-        content = item.content
-        if item.image is None or content is None or getattr(item.envelope and item.envelope.event, "dataref", None):
-            return
-        sha256: str = item.image.facts["sha256"]
-        self._retry(lambda: self._parts.pictures.put(content, sha256), "pictures")
-
-    def _remove_picture(self, state: IndexRecord, changed: dict[str, IndexRecord]) -> None:
-        """Take the bytes away unless another image, in the index or in this batch, has the same."""
-        sha256 = state.payload["sha256"]
-        sharing = {hit.image_id for hit in self._retry(lambda: self._parts.index.find_sha256(sha256, 2), "index")}
-        sharing |= {i for i, record in changed.items() if record.payload.get("sha256") == sha256}
-        if sharing <= {state.image_id}:
-            self._retry(lambda: self._parts.pictures.remove(sha256), "pictures")
-            self._retry(lambda: self._parts.datarefs.forget(state.payload["uri"]), "pictures")
-
-    def _send(self, examples: list[tuple[Record, bytes]], dead: list[tuple[Record, PoisonError]]) -> None:
-        writer = self._parts.writer
-        for record, value in examples:
-            headers = _example_headers(record)
-            writer.send("examples", record.key, value, headers, timestamp_ms=record.timestamp_ms)
-        for record, poison in dead:
-            log.warning("dead letter from %s %s/%s: %s", record.topic, record.partition, record.offset, poison)
-            writer.send(f"{record.topic}.dlq", record.key, record.value, dead_letter_headers(record, poison))
-        if examples or dead:
-            writer.flush()
-
-    def _retry(self, attempt: Callable[[], T], what: str) -> T:
-        return until_available(attempt, self._aborting, what=what)
-
-
-def _image_id(record: Record) -> str:
-    return (record.key or b"").decode(errors="replace")
-
-
-def _check_topic(event: object, topic: str) -> None:
-    allowed = (ImagePosted, ImageDeleted) if topic == "images" else (TagsApplied, TagsRemoved)
-    if not isinstance(event, allowed):
-        raise SchemaError(f"{type(event).__name__} on topic {topic}: post it to its own topic", reason="wrong_topic")
-
-
-def _example_headers(record: Record) -> list[tuple[str, bytes]]:
-    return [
-        ("ce_specversion", b"1.0"),
-        ("ce_id", f"{record.topic}/{record.partition}/{record.version}".encode()),
-        ("ce_source", b"mekiki/ingest"),
-        ("ce_type", TYPE.encode()),
-        ("content-type", CONTENT_TYPE.encode()),
-    ]

@@ -63,6 +63,10 @@ CASES = {
     "an event on the wrong topic": (
         lambda: ("images", "bad-13", b'{"image_id": "bad-13", "tags": ["a"]}', headers(TAGGED)), "wrong_topic"
     ),
+    "a key that is not the image id": (
+        lambda: ("tags", "bad-15", b'{"image_id": "good", "tags": ["a"]}', headers(TAGGED)),
+        "wrong_key",
+    ),
     "no fields": (lambda: ("tags", "bad-14", b"{}", headers(TAGGED)), "bad_event"),
 }  # fmt: skip
 
