@@ -19,7 +19,7 @@ class Stage:
     sample: int
 
 
-STAGES = (Stage(0, 64, 64), Stage(768, 256, 64), Stage(4096, 512, 64), Stage(32_768, 16_384, 64))
+STAGES = (Stage(0, 64, 64), Stage(2048, 256, 64), Stage(4096, 512, 64), Stage(32_768, 16_384, 64))
 
 
 def stage_at(position: int, stages: tuple[Stage, ...] = STAGES) -> Stage:

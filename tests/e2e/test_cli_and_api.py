@@ -314,3 +314,23 @@ def test_a_missing_extra_is_named(tmp_path):
     done = run_cli("demo", PYTHONPATH=str(hidden))
     assert (done.returncode, "Traceback" in done.stderr) == (78, False), done.stderr
     assert "pip install 'mekiki[demo]'" in done.stderr
+
+
+def test_bench_encoder_measures_this_machine(tmp_path):
+    report = tmp_path / "encoder.json"
+    done = run_cli("bench", "encoder", "--images", "32", "--json", str(report))
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(report.read_text())
+    assert figures["id"] == "E1"
+    assert all(figures[f"images_per_second_{batch}"] > 0 for batch in (1, 8, 32, 64))
+
+
+@pytest.mark.timeout(240)
+def test_bench_ingest_measures_the_whole_way(tmp_path):
+    done = run_cli("bench", "ingest", "--images", "60", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert figures["images"] == 60
+    assert figures["ingest_over_encoder"] == pytest.approx(
+        figures["images_per_second"] / figures["encoder_images_per_second"], rel=0.02
+    )
