@@ -164,7 +164,7 @@ class EmbeddedService:
             check_room(self._data_path, WRITE_BYTES)
             log.warning("%s ended with code %s; starting it again", name, code)
             if restart_after_s:
-                time.sleep(restart_after_s)
+                time.sleep(restart_after_s)  # a worker that dies at once must not take a core with its starts
             self._spawn(name)
 
     def pid(self, name: str) -> int:
