@@ -133,20 +133,18 @@ class LateTags(threading.Thread):
         self._writer.flush()
 
     def _has_learned(self, tag: str, pictures: int) -> bool:
-        return self._count(tag) >= pictures
+        """A search by the tag answers, from so many pictures; the count is cheap and asked first."""
+        try:
+            if int(self._api.get(f"/v1/tags/{quote(tag, safe='')}")["count"]) < pictures:
+                return False
+            return bool(self._api.get("/v1/search/tag", tag=tag, limit=1)["results"])
+        except NotFoundError:
+            return False
 
     def _post(self, image_id: str, tag: str, *, flush: bool = True) -> None:
         self._writer.send_event(TagsApplied(image_id=image_id, tags=(tag,), by="a person with a new word"))
         if flush:
             self._writer.flush()
-
-    def _count(self, tag: str) -> int:
-        """Pictures behind the tag, once a search by it answers; 0 before."""
-        try:
-            page = self._api.get("/v1/search/tag", tag=tag, limit=1)
-            return int(self._api.get(f"/v1/tags/{quote(tag, safe='')}")["count"]) if page["results"] else 0
-        except NotFoundError:
-            return 0
 
     def _hit(self, tag: str, tagged: set[str]) -> bool:
         """Among the first results is a picture that has the tag in truth, but that nobody has tagged with it yet."""

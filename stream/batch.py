@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from models.errors import PoisonError
@@ -32,6 +33,7 @@ class Batch:
     offsets: list[StoredOffset]
     size_bytes: int
     images: int = field(default=0)
+    embedded: Future[None] | None = None  # done when its vectors are there
 
 
 def image_id_of(record: Record) -> str:

@@ -4,7 +4,10 @@
                    └──── prepare ────┘
 
 Each arrow is a short queue between two threads, so decoding (child processes), embedding (device) and writing (index)
-overlap; batches stay in order. What may not be lost is never ahead of its offset: a batch's examples and dead letters
+overlap; batches stay in order. Two batches are with the encoder at once: its threads take pictures of the next one
+while the last pictures of the one before are still under way.
+
+What may not be lost is never ahead of its offset: a batch's examples and dead letters
 are acknowledged first, then its images and its offsets reach the index in one write. A neighbour that is away stalls
 one step; the queues fill, polling goes on with the partitions paused, and the heartbeat lives.
 """
@@ -17,6 +20,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from models.encoders.base import Encoder
@@ -38,9 +42,12 @@ from stream.write import Write
 log = logging.getLogger(__name__)
 
 POLL_S = 0.05  # longest wait of one poll while something is under way
+BUSY_POLL_S = 0.1  # between two polls while the steps are busy
 IDLE_POLL_S = 0.5  # and while nothing is; a poll returns as soon as there are records
 BATCH_IMAGES = {"cpu": 32, "cuda": 128}  # the CPU works picture by picture: small batches overlap better
 QUEUE_BATCHES = 2  # between two steps; enough to overlap, little to redo after a crash
+EMBED_BATCHES = 2  # with the encoder at once
+BUSY_BATCHES = 3  # under way: what comes now waits for a full batch, which costs less for each of its images
 MAX_BATCH_RECORDS = 512  # tags are light: a batch may carry many beside its images
 
 
@@ -84,12 +91,15 @@ class IngestPipeline:
             aborting=self._aborting,
         )
         self._join = Join(parts.settings.kafka.join_grace_ms)
+        self._encoding = ThreadPoolExecutor(EMBED_BATCHES, thread_name_prefix="embed")
         self._room = threading.Event()  # the first step took a batch
         self._polled_s = 0.0
         self._known = KnownImages(parts.index)
-        self._busy_s = {"decode": 0.0, "embed": 0.0, "apply": 0.0}
+        self._busy_s = dict.fromkeys(("decode", "embed", "apply"), 0.0)
         self._pending: deque[Record] = deque()
         self._pending_bytes = 0
+        self._pending_images = 0
+        self._batch_images = parts.settings.encoder.batch_size or BATCH_IMAGES.get(parts.encoder.device, 32)
         self._paused: set[str] = set()
 
     def stop(self) -> None:
@@ -105,9 +115,9 @@ class IngestPipeline:
         threads = [
             threading.Thread(target=self._stage, args=arguments, name=arguments[0], daemon=True)
             for arguments in (
-                ("decode", self._prepare.decode, self._to_decode, self._to_embed),
-                ("embed", self._prepare.embed, self._to_embed, self._to_apply),
-                ("apply", self._write.apply, self._to_apply, None),
+                ("decode", self._timed("decode", self._prepare.decode), self._to_decode, self._to_embed),
+                ("start", self._start_embedding, self._to_embed, self._to_apply),
+                ("apply", self._apply, self._to_apply, None),
             )
         ]
         for thread in threads:
@@ -118,6 +128,7 @@ class IngestPipeline:
             self._finish(threads)
         finally:
             self._aborting.set()
+            self._encoding.shutdown(wait=False, cancel_futures=True)
         log.info("busy seconds by step: %s", {name: round(busy_s, 2) for name, busy_s in self._busy_s.items()})
         if self._failure is not None:
             raise self._failure
@@ -133,16 +144,17 @@ class IngestPipeline:
         self._write.forget()
         self._pending = deque(record for record in self._pending if record.partition not in partitions)
         self._pending_bytes = sum(record.size_bytes for record in self._pending)
+        self._pending_images = sum(record.topic == "images" for record in self._pending)
         self.wait_idle(timeout_s=5.0)
 
     def _turn(self, *, accept: bool) -> None:
         """One poll, then hand on what is due."""
         self._balance()
-        if self._pending and (self._to_decode.full() or time.monotonic() - self._polled_s < POLL_S):
+        if self._pending and time.monotonic() - self._polled_s < BUSY_POLL_S:
             self._room.wait(POLL_S)  # more is at hand than the steps can take: the next look at the log can wait
             self._room.clear()
             self._hand_on()
-            if time.monotonic() - self._polled_s < POLL_S:
+            if self._pending and time.monotonic() - self._polled_s < BUSY_POLL_S:
                 return
         wait_s = POLL_S if len(self._join) or self._in_flight else IDLE_POLL_S
         try:
@@ -158,6 +170,7 @@ class IngestPipeline:
             released = self._release(now_ms)
             self._pending.extend(released)
             self._pending_bytes += sum(record.size_bytes for record in released)
+            self._pending_images += sum(record.topic == "images" for record in released)
         self._hand_on()
         while not self._applied.empty():
             self._parts.reader.mirror(self._applied.get())
@@ -187,7 +200,10 @@ class IngestPipeline:
                 reader.resume(topic)
 
     def _hand_on(self) -> None:
+        """Full batches as soon as there is room, smaller ones only while the steps would soon be idle."""
         while self._pending and not self._to_decode.full():
+            if self._in_flight >= BUSY_BATCHES and self._pending_images < self._batch_images:
+                return
             batch = self._next_batch()
             with self._in_flight_lock:
                 self._in_flight += 1
@@ -197,14 +213,14 @@ class IngestPipeline:
         items: list[Item] = []
         images = size = 0
         last: dict[tuple[str, int], int] = {}
-        most = self._parts.settings.encoder.batch_size or BATCH_IMAGES.get(self._parts.encoder.device, 32)
-        while self._pending and len(items) < MAX_BATCH_RECORDS and images < most:
+        while self._pending and len(items) < MAX_BATCH_RECORDS and images < self._batch_images:
             record = self._pending.popleft()
             size += record.size_bytes
             images += record.topic == "images"
             items.append(Item(record))
             last[record.topic, record.partition] = record.offset + 1
         self._pending_bytes -= size
+        self._pending_images -= images
         offsets = [self._parts.reader.stored_offset(t, p, offset) for (t, p), offset in last.items()]
         return Batch(items, offsets, size)
 
@@ -228,6 +244,25 @@ class IngestPipeline:
             while not self._applied.empty():
                 self._parts.reader.mirror(self._applied.get(), wait=True)
 
+    def _start_embedding(self, batch: Batch) -> None:
+        batch.embedded = self._encoding.submit(self._timed("embed", self._prepare.embed), batch)
+
+    def _apply(self, batch: Batch) -> None:
+        if batch.embedded is not None:
+            batch.embedded.result()
+        self._timed("apply", self._write.apply)(batch)
+
+    def _timed(self, name: str, work: Callable[[Batch], None]) -> Callable[[Batch], None]:
+        def timed(batch: Batch) -> None:
+            started_s = time.perf_counter()
+            work(batch)
+            busy_s = time.perf_counter() - started_s
+            with self._in_flight_lock:
+                self._busy_s[name] += busy_s
+            metrics.STAGE_SECONDS.labels(name).inc(busy_s)
+
+        return timed
+
     def _stage(
         self,
         name: str,
@@ -243,11 +278,7 @@ class IngestPipeline:
                     continue
                 self._room.set()
                 if batch is not None:
-                    started_s = time.perf_counter()
                     work(batch)
-                    busy_s = time.perf_counter() - started_s
-                    self._busy_s[name] += busy_s
-                    metrics.STAGE_SECONDS.labels(name).inc(busy_s)
                 if target is not None:
                     target.put(batch)
                 elif batch is not None:
@@ -255,6 +286,7 @@ class IngestPipeline:
                     with self._in_flight_lock:
                         self._in_flight -= 1
                         self._in_flight_lock.notify_all()
+                    self._room.set()
                 if batch is None:
                     return
         except StoppedError:

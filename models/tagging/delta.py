@@ -44,7 +44,7 @@ def encode(new: Snapshot, old: Snapshot) -> bytes:
         _put(tensors, field.name, _changed(after, before), after)
     _put_chunks(tensors, "ridge", new.ridge, old.ridge)
     if new.metric is not old.metric and not np.array_equal(new.metric, old.metric):
-        tensors["metric"] = new.metric
+        tensors["metric"] = np.ascontiguousarray(new.metric)  # safetensors writes memory as it lies
     _put_reference(tensors, new.reference, old.reference)
     return safetensors.save(tensors, {"mekiki": json.dumps(facts, ensure_ascii=False)})
 

@@ -118,7 +118,12 @@ class Judge:
         slots = nearest(reference, queries, self._k, without)
         if not slots.shape[1]:
             return np.tile(priors, (len(states), 1))
-        weights = kriging_weights(reference.vectors.take(slots), queries, self.metric)
+        used, where = np.unique(slots, return_inverse=True)
+        by_hash = np.argsort(reference.hashes.take(used), kind="stable")  # slots are storage: no bit may depend on them
+        vectors_used = reference.vectors.take(used[by_hash])  # few, early on: each is multiplied once, not per query
+        where = np.argsort(by_hash, kind="stable")[where].reshape(slots.shape)
+        projected = (vectors_used @ self.metric)[where]
+        weights = kriging_weights(vectors_used[where], queries, self.metric, projected=projected)
         evidence = np.outer(1 - weights.sum(axis=1), priors).astype(np.float32)
         owner, rows = self.ledger.reference.tags_of(slots.reshape(-1))
         np.add.at(evidence, (owner // slots.shape[1], rows), weights.reshape(-1)[owner])

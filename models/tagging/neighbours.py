@@ -82,11 +82,18 @@ def _floor_of_top(values: Float32, k: int) -> Float32:
 
 
 def kriging_weights(
-    neighbours: Float32, queries: Float32, metric: Float32, *, bandwidth: float = BANDWIDTH, noise: float = NOISE
+    neighbours: Float32,
+    queries: Float32,
+    metric: Float32,
+    *,
+    projected: Float32 | None = None,
+    bandwidth: float = BANDWIDTH,
+    noise: float = NOISE,
 ) -> Float32:
     """Weights [B, k] of the neighbours [B, k, D] of queries [B, D], whatever their lengths.
 
-    Vectors are compared by the cosine of `(x, x @ metric)`; a metric [D, 0] compares them as they are. Conjugate
+    Vectors are compared by the cosine of `(x, x @ metric)`; a metric [D, 0] compares them as they are. Who has
+    `neighbours @ metric` already gives it as `projected`. Conjugate
     gradients on all systems at once: they are well conditioned, and LAPACK's threads get into each other's way on
     systems this small.
     """
@@ -94,7 +101,9 @@ def kriging_weights(
     towards = np.matmul(neighbours, queries[:, :, None])[:, :, 0]
     own = np.einsum("bd,bd->b", queries, queries)
     if metric.shape[1]:
-        projected, asked = neighbours @ metric, queries @ metric
+        asked = queries @ metric
+        if projected is None:
+            projected = neighbours @ metric
         kernel += np.matmul(projected, projected.transpose(0, 2, 1))
         towards += np.matmul(projected, asked[:, :, None])[:, :, 0]
         own += np.einsum("bd,bd->b", asked, asked)
@@ -111,7 +120,7 @@ def kriging_weights(
     direction = towards.copy()
     energy = (residual * residual).sum(axis=1)
     for _ in range(CG_STEPS):
-        image = np.einsum("bij,bj->bi", kernel, direction)
+        image = np.matmul(kernel, direction[:, :, None])[:, :, 0]
         image += np.float32(noise) * direction
         step = energy / np.maximum((direction * image).sum(axis=1), _TINY)
         weights += step[:, None] * direction

@@ -1,6 +1,6 @@
 """Which examples the calibrators and the running evaluation look at: a function of the position in the log alone.
 
-The log is cut into blocks; of each block the first examples are the sample. Early on the sample is everything, later
+The log is cut into blocks; of each block the first examples are the sample. At first the sample is everything, at last
 one in 256: evidence for one example costs as much as the sums of a hundred. The sample of a block is judged as soon as
 its last example is there, with evidence from which all of the sample was taken out.
 """
@@ -19,7 +19,13 @@ class Stage:
     sample: int
 
 
-STAGES = (Stage(0, 64, 64), Stage(2048, 256, 64), Stage(4096, 512, 64), Stage(32_768, 16_384, 64))
+STAGES = (
+    Stage(0, 64, 64),
+    Stage(256, 128, 64),
+    Stage(1024, 256, 64),
+    Stage(4096, 512, 64),
+    Stage(32_768, 16_384, 64),
+)
 
 
 def stage_at(position: int, stages: tuple[Stage, ...] = STAGES) -> Stage:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg.lapack import dpotrf, dpotri  # type: ignore[import-untyped]
 
+from models.errors import UsageError
 from models.quantise import SCALE
 from models.tagging.arrays import Float32, Float64, Int64
 
@@ -30,8 +32,12 @@ def factorise(gram: Float64, total: Float64, images: int, ridge_lambda: float = 
     """Invert `G + λI`; gram [D, D] and total [D] are integer sums over quantised vectors."""
     regular = gram / float(SCALE) ** 2
     regular[np.diag_indices_from(regular)] += ridge_lambda
-    inverse = np.linalg.inv(regular)
-    return Factor((inverse + inverse.T) / 2, total / SCALE, images)
+    lower, failed = dpotrf(regular, lower=1)
+    inverse, failed = dpotri(lower, lower=1) if not failed else (lower, failed)  # half the work of a general inverse
+    if failed:
+        raise UsageError(f"ridge_lambda {ridge_lambda}: expected a positive number; the images do not span the space")
+    inverse += np.tril(inverse, -1).T
+    return Factor(inverse, total / SCALE, images)
 
 
 def solve_rows(factor: Factor, sums: Int64, counts: Int64) -> Float32:

@@ -16,6 +16,7 @@ try:  # adds into C in place; the public product makes a dense copy of every tou
 except ImportError:  # pragma: no cover
     csr_matvecs = None
 
+WAITING = 1024  # images whose products are taken at once: a product of ten costs as much as one of a hundred
 MAX_BLOCK = 65_536  # images a float64 product may sum at once: 2^16 * 2^30 stays far below 2^53, so it is exact
 
 
@@ -25,12 +26,28 @@ class Sums:
     def __init__(self, dimension: int) -> None:
         self.dimension = dimension
         self.images = 0
-        self.gram: Int64 = np.zeros((dimension, dimension), np.int64)
+        self._gram: Int64 = np.zeros((dimension, dimension), np.int64)
+        self._waiting: tuple[list[Int16], list[Int16]] = ([], [])  # vectors to be counted into G, and out
         self.total: Int64 = np.zeros(dimension, np.int64)
         self.rows = 0
         self._tags: Int64 = np.zeros((64, dimension), np.int64)
         self._counts: Int64 = np.zeros(64, np.int64)
         self._dirty: Int64 = np.zeros(64, np.int64)
+
+    @property
+    def gram(self) -> Int64:
+        """G, [D, D]."""
+        for sign, waiting in zip((1, -1), self._waiting, strict=True):
+            if waiting:
+                self._multiply(np.concatenate(waiting), sign)
+                waiting.clear()
+        return self._gram
+
+    @gram.setter
+    def gram(self, values: Int64) -> None:
+        for waiting in self._waiting:
+            waiting.clear()
+        self._gram = values
 
     @property
     def tags(self) -> Int64:
@@ -55,12 +72,22 @@ class Sums:
 
     def add_images(self, vectors: Int16, sign: int) -> None:
         """Count labelled images [B, D] in (sign 1) or out (sign -1)."""
-        for start in range(0, len(vectors), MAX_BLOCK):
-            block = vectors[start : start + MAX_BLOCK]
-            exact = block.astype(np.float64)
-            self.gram += sign * (exact.T @ exact).astype(np.int64)
-            self.total += sign * block.sum(axis=0, dtype=np.int64)
+        self.total += sign * vectors.sum(axis=0, dtype=np.int64)
         self.images += sign * len(vectors)
+        waiting = self._waiting[sign < 0]
+        waiting.append(vectors)
+        if sum(len(part) for part in waiting) >= WAITING:
+            self._multiply(np.concatenate(waiting), sign)
+            waiting.clear()
+
+    def _multiply(self, vectors: Int16, sign: int) -> None:
+        for start in range(0, len(vectors), MAX_BLOCK):
+            exact = vectors[start : start + MAX_BLOCK].astype(np.float64)
+            product = (exact.T @ exact).astype(np.int64)
+            if sign > 0:
+                self._gram += product
+            else:
+                self._gram -= product
 
     def add_tags(self, vectors: Int16, tags: Int32, images: Int32, signs: Int64) -> None:
         """Count pairs (tag row, row of `vectors`, sign), each [P], into C and the counts."""
