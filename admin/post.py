@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import mimetypes
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +14,7 @@ import typer
 
 from admin.connect import client_settings
 from admin.console import out, progress
+from admin.labels import labels_of, read_labels
 from models.errors import UsageError
 from stream.events import Event, ImagePosted, PairClicked, TagsApplied, TagsRemoved
 from stream.produce import LogWriter
@@ -33,13 +32,6 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
     for command in (post, tag, click):
         app.command()(command)
-
-
-@dataclass(frozen=True)
-class _Labels:
-    image_id: str | None = None
-    tags: tuple[str, ...] = ()
-    complete: bool = False
 
 
 def post(
@@ -61,14 +53,14 @@ def post(
         )
     if image_id is not None and len(files) != 1:
         raise UsageError(f"--id {image_id}: expected one picture, found {len(files)}; leave it out")
-    labels = _read_labels(tags_from) if tags_from is not None else {}
+    labels = read_labels(tags_from) if tags_from is not None else {}
     writer = LogWriter(settings, SOURCE)
     started_s = time.perf_counter()
     try:
         with progress() as bar:
             task = bar.add_task("posting", total=len(files), note="")
             for number, (file, default_id) in enumerate(files, start=1):
-                label = labels.get(file.name) or labels.get(str(file)) or _Labels()
+                label = labels_of(labels, file)
                 wanted = image_id or label.image_id or default_id
                 tags = (*(tag or ()), *label.tags)
                 writer.send_event(_posted(settings, file, wanted, tags, label.complete))
@@ -100,22 +92,6 @@ def _expand(paths: list[str]) -> Iterator[tuple[Path, str]]:
 
 def _default_id(file: Path) -> str:
     return file.name if file.is_absolute() or ".." in file.parts else file.as_posix()
-
-
-def _read_labels(path: Path) -> dict[str, _Labels]:
-    labels: dict[str, _Labels] = {}
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
-        if line.strip():
-            try:
-                row: dict[str, Any] = json.loads(line)
-                labels[row["file"]] = _Labels(
-                    row.get("image_id"), tuple(str(t) for t in row["tags"]), row.get("complete", False)
-                )
-            except (ValueError, KeyError, TypeError) as error:
-                raise UsageError(
-                    f'{path} line {number}: expected {{"file": ..., "tags": [...]}} ({error}); correct the line'
-                ) from None
-    return labels
 
 
 def _posted(settings: Settings, file: Path, image_id: str, tags: tuple[str, ...], complete: bool) -> ImagePosted:
@@ -159,7 +135,7 @@ def tag(
         event = TagsRemoved(image_id=image_id, tags=tuple(tags), by=SOURCE)
     else:
         event = TagsApplied(image_id=image_id, tags=tuple(tags), by=SOURCE, complete=complete)
-    _send(client_settings(data_dir), event)
+    send(client_settings(data_dir), event)
     out.print(f"{'removed from' if remove else 'tagged'} {image_id}: {', '.join(tags)}", markup=False)
 
 
@@ -167,11 +143,12 @@ def click(preferred_id: str, over_id: str, data_dir: DataDir = None) -> None:
     """Say that of two pictures you prefer the first."""
     if preferred_id == over_id:
         raise UsageError(f"{preferred_id} twice: expected two pictures; name the other one")
-    _send(client_settings(data_dir), PairClicked(preferred=preferred_id, over=over_id, session_id="cli"))
+    send(client_settings(data_dir), PairClicked(preferred=preferred_id, over=over_id, session_id="cli"))
     out.print(f"preferred {preferred_id} over {over_id}", markup=False)
 
 
-def _send(settings: Settings, event: Event) -> None:
+def send(settings: Settings, event: Event) -> None:
+    """Put one event into the log; it is durable on return."""
     writer = LogWriter(settings, SOURCE)
     try:
         writer.send_event(event)

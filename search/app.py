@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
 from models.errors import Fate, MekikiError, NotFoundError, PolicyError
-from search.routes import router
+from search import routes, routes_tags
 from search.service import Service
 from stream import metrics
 
@@ -32,7 +32,8 @@ def create_app(service: Service) -> FastAPI:
 
     app = FastAPI(title="mekiki", version="1", description=DESCRIPTION, lifespan=lifespan)
     app.state.service = service
-    app.include_router(router)
+    app.include_router(routes.router)
+    app.include_router(routes_tags.router)
     app.add_exception_handler(MekikiError, _sentence)
     app.middleware("http")(_measured)
     return app

@@ -20,6 +20,7 @@ from models.tagging.names import normalise_tag
 from models.tagging.snapshot import Snapshot
 from search.schemas import Collapse, Rank
 from search.served import ServedModels
+from search.tag_names import TagNames
 from stream.decode import Decoded
 from stream.index import Hit, Vector, VectorIndex
 
@@ -77,6 +78,7 @@ class Searcher:
         self._encoder = encoder
         self._decoder = decoder
         self._served = served
+        self._names = TagNames(None)
 
     def embed(self, content: bytes, crop: Crop | None = None) -> Vector:
         """The embedding [D] of picture bytes, on the same grid as the index.
@@ -139,7 +141,10 @@ class Searcher:
         prepare: Callable[[list[Hit]], list[Hit]],
     ) -> list[Found]:
         """The first `wanted` of the index after `prepare` and collapsing; asks for more where many collapse."""
-        tags = [normalise_tag(tag) for tag in options.tags]  # as the index holds them
+        names = self.names()
+        tags = [names.carrying(tag) for tag in options.tags]
+        if not all(tags):
+            return []
         asked = wanted + wanted // 2 + 10
         while True:
             hits = self._index.search(vector, asked, tags=tags, with_vectors=with_vectors)
@@ -188,6 +193,13 @@ class Searcher:
         if self._served.tagger is None:
             raise InfrastructureError("tagger: nothing published yet; is `mekiki work tags` running?")
         return self._served.tagger
+
+    def names(self) -> TagNames:
+        """What the tags on images mean under the snapshot that serves now."""
+        names = self._names
+        if names.snapshot is not self._served.tagger:
+            names = self._names = TagNames(self._served.tagger)
+        return names
 
     def _ordered(self, found: list[Found], options: Options, *, tagger_version: int | None) -> Answer:
         if options.rank != "taste":

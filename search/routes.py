@@ -15,9 +15,11 @@ from models.errors import UsageError
 from search import schemas
 from search.query import Answer, Crop, Found, Options
 from search.service import Service
+from search.tag_names import TagNames
 from stream.events import Clicked, Event, Impression, PairClicked
 
-router = APIRouter(responses={400: {"model": schemas.Problem}, 503: {"model": schemas.Problem}})
+PROBLEMS: dict[int | str, dict[str, Any]] = {400: {"model": schemas.Problem}, 503: {"model": schemas.Problem}}
+router = APIRouter(responses=PROBLEMS)
 
 IMAGE_BODY: dict[str, Any] = {
     "requestBody": {"required": True, "content": {
@@ -33,7 +35,10 @@ def service(request: Request) -> Service:
 
 
 Running = Annotated[Service, Depends(service)]
-Tags = Annotated[list[str], Query(alias="tags", description="only images that carry all of these", max_length=20)]
+Tags = Annotated[
+    list[str],
+    Query(alias="tags", description="only images that carry all of these, under whatever name", max_length=20),
+]
 
 
 def options(
@@ -152,22 +157,6 @@ def predict_id(running: Running, image_id: str, limit: TagLimit = 20, min_images
     return prediction(running, running.searcher.vector_of(image_id), (limit, min_images), time.perf_counter())
 
 
-@router.get("/v1/tags", tags=["tags"])
-def list_tags(
-    running: Running, limit: Annotated[int, Query(ge=1, le=100_000)] = 100, prefix: str = ""
-) -> schemas.TagPage:
-    """Tags the learner knows, most images first."""
-    snapshot = running.searcher.tagger()
-    rows = [schemas.TagView(**row) for row in running.tag_rows(snapshot, limit, prefix)]
-    return schemas.TagPage(tags=rows, known=len(snapshot), tagger_version=snapshot.version)
-
-
-@router.get("/v1/tags/{tag:path}", tags=["tags"])
-def show_tag(running: Running, tag: str) -> schemas.TagView:
-    """One tag: counts, quality, first seen."""
-    return schemas.TagView(**running.tag_row(running.searcher.tagger(), tag))
-
-
 @router.get("/v1/images/{image_id}/bytes", tags=["images"], response_class=Response)
 def image_bytes(running: Running, image_id: str) -> Response:
     """The picture itself."""
@@ -182,9 +171,11 @@ def show_image(running: Running, image_id: str) -> schemas.ImageView:
     """What the index holds of one image."""
     record = running.record(image_id)
     same = running.index.find_sha256(record.payload["sha256"], 100)
-    names = ("tags", "complete", "posted_at", "sha256", "format", "width_px", "height_px", "bytes", "encoder")
+    names = ("complete", "posted_at", "sha256", "format", "width_px", "height_px", "bytes", "encoder")
     return schemas.ImageView(
         image_id=image_id,
+        tags=running.searcher.names().shown(image_id, record.payload["tags"]),
+        tags_as_written=record.payload["tags"],
         duplicates=sorted(hit.image_id for hit in same if hit.image_id != image_id),
         bytes_url=_bytes_url(image_id),
         **{name: record.payload[name] for name in names},
@@ -255,8 +246,9 @@ def page(running: Service, answer: Answer, started_s: float, query: str, session
             impression_id=impression_id, session_id=session_id, shown=shown, query=query,
             ranker_version=answer.ranker_version,
         ))  # fmt: skip
+    names = running.searcher.names()
     return schemas.Page(
-        results=[_result(item) for item in answer.results],
+        results=[_result(item, names) for item in answer.results],
         impression_id=impression_id,
         ranker_version=answer.ranker_version,
         tagger_version=answer.tagger_version,
@@ -274,13 +266,13 @@ def prediction(running: Service, vector: Any, wanted: tuple[int, int], started_s
     return schemas.Prediction(tags=tags, tagger_version=snapshot.version, took_ms=took_ms)
 
 
-def _result(item: Found) -> schemas.Result:
+def _result(item: Found, names: TagNames) -> schemas.Result:
     payload = item.hit.payload
     return schemas.Result(
         image_id=item.hit.image_id,
         score=round(item.hit.score, 6),
         rank_score=None if item.rank_score is None else round(item.rank_score, 6),
-        tags=payload["tags"],
+        tags=names.shown(item.hit.image_id, payload["tags"]),
         duplicates=item.duplicates,
         near_duplicate_of=item.near_duplicate_of,
         width_px=payload["width_px"],

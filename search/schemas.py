@@ -21,7 +21,7 @@ class Result(BaseModel):
     image_id: str
     score: float = Field(description="inner product of unit vectors, or the tag's probability when searching by tag")
     rank_score: float | None = Field(None, description="the ranker's score, where it ordered the page")
-    tags: list[str] = Field(description="as applied by people")
+    tags: list[str] = Field(description="applied by people, as they are called after operations on tags")
     duplicates: list[str] = Field(description="ids of images with the same bytes, collapsed into this one")
     near_duplicate_of: str | None = Field(None, description="an earlier result that looks nearly the same")
     width_px: int
@@ -61,7 +61,8 @@ class ImageView(BaseModel):
     """One image as the index holds it."""
 
     image_id: str
-    tags: list[str]
+    tags: list[str] = Field(description="applied by people, as they are called after operations on tags")
+    tags_as_written: list[str] = Field(description="the names they were applied with, and can be taken off with")
     complete: bool
     posted_at: str
     sha256: str
@@ -146,10 +147,49 @@ class TagView(BaseModel):
     threshold: float | None = Field(description="probability from which on predicting it has maximised F1 so far")
 
 
+class TagQuality(BaseModel):
+    """How well tags are predicted: each judged image was predicted before it was learned; null before the first."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "images": 1472, "lrap": 0.52, "p_at_5": 0.41, "micro_ap": 0.44, "macro_ap": 0.39, "ece": 0.004,
+    }})  # fmt: skip
+    images: int = Field(description="images judged")
+    lrap: float | None = Field(description="label ranking average precision: how high an image's own tags rank")
+    p_at_5: float | None = Field(description="share of an image's own tags among the five most probable")
+    micro_ap: float | None = Field(description="average precision over all pairs of image and tag")
+    macro_ap: float | None = Field(description="mean of the tags' average precisions")
+    ece: float | None = Field(description="expected calibration error: how far probabilities are from frequencies")
+
+
 class TagPage(BaseModel):
     """Tags by number of images."""
 
     tags: list[TagView]
+    known: int
+    quality: TagQuality = Field(description="over all tags")
+    tagger_version: int
+
+
+class OperationView(BaseModel):
+    """What came of one operation on tags."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "operation_id": "op-1", "kind": "merge", "tags": ["kitty", "moggy"], "into": "cat", "outcome": "done",
+        "in_force": True, "images_moved": 0,
+    }})  # fmt: skip
+    operation_id: str
+    kind: str
+    tags: list[str]
+    into: str
+    outcome: str = Field(description="done, undone, or why it was refused")
+    in_force: bool
+    images_moved: int = Field(description="by a split")
+
+
+class OperationPage(BaseModel):
+    """Operations on tags, newest first."""
+
+    operations: list[OperationView]
     known: int
     tagger_version: int
 
@@ -163,6 +203,7 @@ class Status(BaseModel):
     tagger_version: int | None
     ranker_version: int | None
     pairs_seen: int
+    quality: TagQuality | None = Field(description="of the tagger; null while none is published")
     offsets: dict[str, dict[str, int]]
 
 

@@ -1,19 +1,23 @@
 """The models that answer now: the tagger's snapshot and the ranker, each swapped in one assignment.
 
 In: announcements from models.v1. Out: an immutable view per request. A version that cannot be loaded leaves the old
-one serving.
+one serving; so does one whose classifiers are still being taught (replay.py), until they are.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import logging
+import math
+from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from models.errors import StorageUnavailableError
 from models.ranking.published import PublishedRanker
 from models.tagging.snapshot import Snapshot
+from search.replay import Replayer
 from stream import metrics
 from stream.events import ModelPublished
 
@@ -28,18 +32,35 @@ class ServedModels:
         self.ranker: PublishedRanker | None = None
         self.offsets: dict[str, dict[str, int]] = {}
         self._base: tuple[str, Snapshot] | None = None
+        self.replayer = Replayer()
 
     def take(self, event: ModelPublished) -> None:
-        """Load and swap in one announced version.
+        """Load and swap in one announced version; one with lessons is swapped in once they were replayed.
 
         Raises:
             OSError: the file is gone (a newer one is announced).
             StorageUnavailableError: its bytes are not the announced ones.
         """
-        if event.model == "tagger":
-            self.tagger = self._tagger(event)
-        else:
+        if event.model == "ranker":
             self.ranker = PublishedRanker.load(_checked(event.uri, event.sha256))
+            self._taken(event)
+            return
+        snapshot = self._tagger(event)
+        if snapshot.lessons is None:
+            self._swap(event, snapshot)
+            return
+        if self.tagger is None:  # search by picture and taste need not wait
+            self.tagger = self.replayer.voiced(snapshot)
+        self.replayer.put(snapshot, snapshot.lessons, functools.partial(self._swap, event))
+
+    def _swap(self, event: ModelPublished, snapshot: Snapshot) -> None:
+        self.tagger = snapshot
+        for name, value in asdict(snapshot.quality).items():
+            if math.isfinite(value):
+                metrics.TAG_QUALITY.labels(name).set(value)
+        self._taken(event)
+
+    def _taken(self, event: ModelPublished) -> None:
         self.offsets[event.model] = event.offsets
         metrics.MODEL_VERSION.labels(event.model).set(event.version)
 

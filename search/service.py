@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from models.errors import IndexUnavailableError, InfrastructureError, NotFoundError
+from models.tagging.examples import OperationRow
+from models.tagging.progress import Quality
 from models.tagging.snapshot import Snapshot, TagRow
 from search.query import Searcher
 from search.served import ServedModels
@@ -70,6 +72,10 @@ class Service:
         """The learner's tags, most images first."""
         return [_row(row) for row in snapshot.tags(limit, prefix)]
 
+    def quality(self, snapshot: Snapshot) -> dict[str, Any]:
+        """The running figures over all tags; None where nothing was judged yet."""
+        return _row(snapshot.quality)
+
     def tag_row(self, snapshot: Snapshot, tag: str) -> dict[str, Any]:
         """One tag.
 
@@ -78,16 +84,33 @@ class Service:
         """
         return _row(snapshot.tag_row(snapshot.row(tag)))
 
+    def operations(self, snapshot: Snapshot, limit: int) -> list[dict[str, Any]]:
+        """What came of operations on tags, newest first."""
+        newest = snapshot.operations[: -limit - 1 : -1]
+        return [_operation(row) for row in newest]
+
+    def operation(self, snapshot: Snapshot, operation_id: str) -> dict[str, Any]:
+        """What came of one operation.
+
+        Raises:
+            NotFoundError: the learner has not met it.
+        """
+        for row in reversed(snapshot.operations):
+            if row.surgery_id == operation_id:
+                return _operation(row)
+        raise NotFoundError(f"operation {operation_id!r}: not learned; `mekiki tags history` shows those that were")
+
     def status(self) -> dict[str, Any]:
         """Counts and versions of everything this process sees."""
         tagger, ranker = self.served.tagger, self.served.ranker
         return {
             "images": self.index.count(),
-            "tags": 0 if tagger is None else len(tagger),
+            "tags": 0 if tagger is None else tagger.known,
             "encoder_version": self.encoder_version,
             "tagger_version": None if tagger is None else tagger.version,
             "ranker_version": None if ranker is None else ranker.version,
             "pairs_seen": 0 if ranker is None else ranker.pairs_seen,
+            "quality": None if tagger is None else self.quality(tagger),
             "offsets": self.served.offsets,
         }
 
@@ -108,6 +131,18 @@ class Service:
             return
 
 
-def _row(row: TagRow) -> dict[str, Any]:
+def _operation(row: OperationRow) -> dict[str, Any]:
+    return {
+        "operation_id": row.surgery_id,
+        "kind": row.kind,
+        "tags": list(row.tags),
+        "into": row.into,
+        "outcome": row.outcome,
+        "in_force": row.active,
+        "images_moved": len(row.moved),
+    }
+
+
+def _row(row: TagRow | Quality) -> dict[str, Any]:
     fields = asdict(row)
     return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in fields.items()}

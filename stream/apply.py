@@ -16,11 +16,11 @@ import numpy.typing as npt
 
 from models.errors import UnknownImageError
 from models.quantise import dequantise, quantise
-from models.tagging.examples import Example
+from models.tagging.examples import Example, Surgery
 from models.tagging.names import normalise_tag
 from stream.codec import Envelope
 from stream.consume import Record
-from stream.events import Event, ImageDeleted, ImagePosted, TagsApplied, TagsRemoved
+from stream.events import Event, ImageDeleted, ImagePosted, TagsApplied, TagsRemoved, TagSurgery
 from stream.index import IndexRecord
 
 SEEN_EVENTS = 16  # identities kept per image; a producer's retry comes within a few events of the original
@@ -70,6 +70,17 @@ def apply_event(
     if isinstance(event, (TagsApplied, TagsRemoved)):
         return _tag(_known(state, event), event, record, identity)
     raise TypeError(f"{type(event).__name__} is not an ingest event")
+
+
+def surgery_of(event: TagSurgery) -> Surgery:
+    """What the learner is told of an operation on tags; no image changes by it.
+
+    Raises:
+        PolicyError: reason `bad_tag`.
+    """
+    names = tuple(dict.fromkeys(normalise_tag(tag) for tag in event.tags))
+    into = normalise_tag(event.into) if event.into else ""
+    return Surgery(event.surgery_id, event.kind, names, into, event.images, event.target)
 
 
 @dataclass(frozen=True)

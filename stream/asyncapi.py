@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import Any, get_args
 
+from models.tagging.examples import SurgeryKind
 from stream.codec import JSON, MAX_ATTRIBUTE_CHARS, SPEC_VERSION, encode
 from stream.dead_letter import ORIGIN, REASON, REPLAYED, TEXT
 from stream.events import (
     EVENTS,
+    SURGERY_KEY,
     Clicked,
     Event,
     ImageDeleted,
@@ -22,8 +24,10 @@ from stream.events import (
     Impression,
     ModelPublished,
     PairClicked,
+    TagDrifted,
     TagsApplied,
     TagsRemoved,
+    TagSurgery,
 )
 from stream.example import CONTENT_TYPE, TYPE
 from stream.settings import Settings
@@ -33,24 +37,31 @@ Schema = dict[str, Any]
 
 KEYS = {
     "images": "image_id: what happens to one picture stays in order, and lands beside its tags",
-    "tags": "image_id: co-partitioned with images, both topics have the same number of partitions",
+    "tags": (
+        "image_id: co-partitioned with images, both topics have the same number of partitions; "
+        f"{SURGERY_KEY} for every TagSurgery: all of them in one order"
+    ),
     "clicks": "session_id; the topic has one partition, so that a replay trains the ranker on the same steps",
-    "examples": "image_id; the topic has one partition, the totally ordered training log",
+    "examples": f"image_id, or {SURGERY_KEY}; the topic has one partition, the totally ordered training log",
     "models": "the model's name; the topic is compacted",
+    "drift": "the tag; its id names tag and position, so one that is told twice is known",
 }
 EXAMPLES: tuple[Event, ...] = (
     ImagePosted(image_id="cat-1", media_type="image/jpeg", sha256="9f" * 32, tags=("cat", "red panda")),
     ImageDeleted(image_id="cat-1"),
     TagsApplied(image_id="cat-1", tags=("cat",), by="user-7"),
     TagsRemoved(image_id="cat-1", tags=("dog",), by="user-7"),
+    TagSurgery(surgery_id="op-1", kind="merge", tags=("kitty", "moggy"), into="cat", by="user-7"),
     Impression(impression_id="page-1", session_id="s1", shown=("cat-1", "dog-1"), query="tag:cat", ranker_version=12),
     Clicked(impression_id="page-1", session_id="s1", image_id="dog-1"),
     PairClicked(session_id="s1", preferred="cat-1", over="dog-1"),
     ModelPublished(model="tagger", version=3, uri="file:///data/models/tagger/3.safetensors", sha256="0" * 64),
+    TagDrifted(tag="mask", learned=20_480, loss_before=0.21, loss_after=0.64),
 )
 EXAMPLE_LAYOUT = (
-    'magic "MKX1" (4 bytes), length of the header (uint32, little endian), header (JSON, UTF-8, schema '
-    "ExampleHeader), then the embedding as int16 little endian, 1.0 being 32767; no numbers where the learner knows it"
+    'magic "MKX1" (4 bytes), length of the header (uint32, little endian), header (JSON, UTF-8, schema ExampleHeader '
+    "or, for an operation on tags, SurgeryHeader), then the embedding as int16 little endian, 1.0 being 32767; no "
+    "numbers where the learner knows it"
 )
 EXAMPLE_HEADER: Schema = {
     "type": "object",
@@ -68,6 +79,20 @@ EXAMPLE_HEADER: Schema = {
         "del": {"type": "boolean", "description": "the image is gone"},
     },
     "required": ["id", "src", "enc"], "additionalProperties": False,
+}  # fmt: skip
+SURGERY_HEADER: Schema = {
+    "type": "object",
+    "properties": {
+        "op": {"enum": list(get_args(SurgeryKind)), "description": "kind of operation"},
+        "op_id": {"type": "string", "description": "surgery_id"},
+        "src": EXAMPLE_HEADER["properties"]["src"],
+        "enc": EXAMPLE_HEADER["properties"]["enc"],
+        "tags": {"type": "array", "items": {"type": "string"}, "description": "the tags operated on"},
+        "into": {"type": "string", "description": "the tag that results"},
+        "images": {"type": "array", "items": {"type": "string"}, "description": "image_ids that a split moves"},
+        "target": {"type": "string", "description": "the surgery_id that an undo takes back"},
+    },
+    "required": ["op", "op_id", "src", "enc"], "additionalProperties": False,
 }  # fmt: skip
 
 
@@ -89,7 +114,10 @@ def document(settings: Settings | None = None) -> dict[str, Any]:
         "defaultContentType": JSON,
         "channels": {shape.name: _channel(settings, shape) for shape in SHAPES},
         "operations": {_operation_name(shape): _operation(shape) for shape in SHAPES},
-        "components": {"messages": _messages(), "schemas": {"ExampleHeader": EXAMPLE_HEADER}},
+        "components": {
+            "messages": _messages(),
+            "schemas": {"ExampleHeader": EXAMPLE_HEADER, "SurgeryHeader": SURGERY_HEADER},
+        },
     }
 
 

@@ -10,6 +10,7 @@ from stream.apply import EmbeddedImage
 from stream.codec import Envelope
 from stream.consume import Record
 from stream.decode import Decoded
+from stream.events import SURGERY_KEY
 from stream.index import StoredOffset
 
 
@@ -39,3 +40,8 @@ class Batch:
 def image_id_of(record: Record) -> str:
     """The image a record is about, by its key: what keeps an image's events in one partition, in order."""
     return (record.key or b"").decode(errors="replace")
+
+
+def names_no_image(record: Record) -> bool:
+    """Whether the record is about the tags themselves: it waits for no image."""
+    return record.key == SURGERY_KEY.encode()

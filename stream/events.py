@@ -6,16 +6,30 @@ rule raises SchemaError or PolicyError. Tags stay as the producer wrote them; th
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
-ImageId: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
+from models.tagging.examples import SurgeryKind
+
+SURGERY_KEY = "tag-surgery"  # Kafka key of every operation on tags: one partition, one order; no image may be called so
+
+
+def _not_reserved(image_id: str) -> str:
+    if image_id == SURGERY_KEY:
+        raise PydanticCustomError("reserved", "expected another id: this one is kept for operations on tags")
+    return image_id
+
+
+Name: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
+ImageId: TypeAlias = Annotated[Name, AfterValidator(_not_reserved)]
 SessionId: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Sha256: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", to_lower=True)]
 
 MAX_TAGS_PER_EVENT = 1_000  # more is a mistake; the largest booru pictures carry about 300
 MAX_SHOWN = 1_000  # images on one results page
+MAX_IMAGES_PER_SPLIT = 1_000  # that many ids of 256 characters fit in one record, whatever the alphabet
 
 
 class Event(BaseModel):
@@ -93,6 +107,47 @@ class TagsRemoved(Event):
         return self.image_id
 
 
+# By kind: fewest and most tags, the other fields it needs, and the same in words.
+SURGERY_RULES: dict[SurgeryKind, tuple[int, int, set[str], str]] = {
+    "merge": (1, MAX_TAGS_PER_EVENT, {"into"}, "one tag or more, and into"),
+    "split": (1, 1, {"into", "images"}, "one tag, into, and one image or more"),
+    "rename": (1, 1, {"into"}, "one tag, and into"),
+    "alias": (1, MAX_TAGS_PER_EVENT, {"into"}, "one tag or more, and into"),
+    "forget": (1, MAX_TAGS_PER_EVENT, set(), "one tag or more"),
+    "imply": (1, 1, {"into"}, "one tag, and into"),
+    "undo": (0, 0, {"target"}, "target"),
+}
+
+
+class TagSurgery(Event):
+    """Somebody changed the tags themselves: merged, split, renamed, forgot them, or took such an operation back."""
+
+    type: ClassVar[str] = "mekiki.tags.surgery.v1"
+    topic: ClassVar[str] = "tags"
+
+    surgery_id: Name = Field(description="names the operation, for undo; a repeated one changes nothing")
+    kind: SurgeryKind
+    tags: tuple[str, ...] = Field((), max_length=MAX_TAGS_PER_EVENT, description="the tags operated on")
+    into: str = Field("", description="the tag that results, is meant by an alias, or is implied")
+    images: tuple[ImageId, ...] = Field((), max_length=MAX_IMAGES_PER_SPLIT, description="the images a split moves")
+    target: str = Field("", max_length=256, description="the surgery_id that an undo takes back")
+    by: str | None = Field(None, max_length=256)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        fewest, most, needed, rule = SURGERY_RULES[self.kind]
+        given = {name for name in ("into", "images", "target") if getattr(self, name)}
+        if not fewest <= len(self.tags) <= most or given != needed:
+            raise PydanticCustomError(
+                "surgery", "{kind}: expected {rule}, nothing else; correct the event", {"kind": self.kind, "rule": rule}
+            )
+        return self
+
+    def key(self) -> str:
+        """The same for every operation, so that they stay in one order."""
+        return SURGERY_KEY
+
+
 class Impression(Event):
     """A results page somebody saw."""
 
@@ -162,13 +217,30 @@ class ModelPublished(Event):
         return self.model
 
 
+class TagDrifted(Event):
+    """People began to use a tag otherwise than before: what the learner predicts for it fits worse."""
+
+    type: ClassVar[str] = "mekiki.tag.drifted.v1"
+    topic: ClassVar[str] = "drift"
+
+    tag: str
+    learned: int = Field(description="records the learner had seen; with the tag it names the drift")
+    loss_before: float = Field(description="mean |truth - probability| until then")
+    loss_after: float = Field(description="and since the change")
+
+    def key(self) -> str:
+        """The tag."""
+        return self.tag
+
+
 ImageEvent: TypeAlias = ImagePosted | ImageDeleted
-TagEvent: TypeAlias = TagsApplied | TagsRemoved
+TagEvent: TypeAlias = TagsApplied | TagsRemoved | TagSurgery
 ClickEvent: TypeAlias = Impression | Clicked | PairClicked
 
 EVENTS: dict[str, type[Event]] = {
     event.type: event
     for event in (
-        ImagePosted, ImageDeleted, TagsApplied, TagsRemoved, Impression, Clicked, PairClicked, ModelPublished
+        ImagePosted, ImageDeleted, TagsApplied, TagsRemoved, TagSurgery, Impression, Clicked, PairClicked,
+        ModelPublished, TagDrifted,
     )
 }  # fmt: skip

@@ -1,19 +1,21 @@
 """examples.v1 on the wire: a small JSON header and the quantised vector, 2 bytes a number.
 
-In: models.tagging.examples.Example with the coordinates of the record it came from. Out: bytes, and back. Coordinates
-let the learner drop what it has learned already: an ingest worker that dies may send an example twice.
-Layout: magic "MKX1", uint32 length of the header, header (JSON, UTF-8), int16 little endian [D].
+In: models.tagging.examples.Example, or Surgery, with the coordinates of the record it came from. Out: bytes, and back.
+Coordinates let the learner drop what it has learned already: an ingest worker that dies may send an example twice.
+Layout: magic "MKX1", uint32 length of the header, header (JSON, UTF-8), int16 little endian [D]. The header of a
+surgery names its kind in `op` and has no `id`, so that a reader who does not know it stops instead of misreading it.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any, get_args
 
 import numpy as np
 
 from models.errors import SchemaError
-from models.tagging.examples import Example
+from models.tagging.examples import Example, Surgery, SurgeryKind
 
 MAGIC = b"MKX1"
 TYPE = "mekiki.example.v1"
@@ -22,9 +24,9 @@ CONTENT_TYPE = "application/x-mekiki-example"
 
 @dataclass(frozen=True)
 class SourcedExample:
-    """An example and the log record it was derived from."""
+    """An example or an operation on tags, and the log record it was derived from."""
 
-    example: Example
+    example: Example | Surgery
     topic: str
     partition: int
     version: int
@@ -34,8 +36,17 @@ class SourcedExample:
 def encode_example(sourced: SourcedExample) -> bytes:
     """The value of an examples.v1 record."""
     example = sourced.example
-    header: dict[str, object] = {"id": example.image_id, "src": [sourced.topic, sourced.partition, sourced.version]}
-    header["enc"] = sourced.encoder
+    header = _surgery_header(example) if isinstance(example, Surgery) else _header(example)
+    header |= {"src": [sourced.topic, sourced.partition, sourced.version], "enc": sourced.encoder}
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    vector = b""
+    if isinstance(example, Example) and example.vector is not None:
+        vector = np.ascontiguousarray(example.vector, dtype="<i2").tobytes()
+    return MAGIC + len(text).to_bytes(4, "little") + text + vector
+
+
+def _header(example: Example) -> dict[str, Any]:
+    header: dict[str, Any] = {"id": example.image_id}
     for name, value in (("add", example.added), ("rem", example.removed)):
         if value:
             header[name] = value
@@ -43,9 +54,13 @@ def encode_example(sourced: SourcedExample) -> bytes:
         header["all"] = example.complete
     if example.deleted:
         header["del"] = True
-    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
-    vector = b"" if example.vector is None else np.ascontiguousarray(example.vector, dtype="<i2").tobytes()
-    return MAGIC + len(text).to_bytes(4, "little") + text + vector
+    return header
+
+
+def _surgery_header(surgery: Surgery) -> dict[str, Any]:
+    header: dict[str, Any] = {"op": surgery.kind, "op_id": surgery.surgery_id}
+    fields = (("tags", surgery.tags), ("into", surgery.into), ("images", surgery.images), ("target", surgery.target))
+    return header | {name: value for name, value in fields if value}
 
 
 def decode_example(value: bytes | None) -> SourcedExample:
@@ -60,22 +75,35 @@ def decode_example(value: bytes | None) -> SourcedExample:
     try:
         header = json.loads(value[8:end])
         topic, partition, version = header["src"]
-        if not (_is(str, topic, header["id"], header["enc"]) and _is(int, partition, version)):
-            raise TypeError("id, encoder and source of other types")
-        vector = np.frombuffer(value, dtype="<i2", offset=end) if len(value) > end else None
-        example = Example(
-            image_id=header["id"],
-            vector=vector,
-            added=_names(header.get("add", [])),
-            removed=_names(header.get("rem", [])),
-            complete=header.get("all"),
-            deleted=header.get("del", False),
-        )
+        if not (_is(str, topic, header["enc"]) and _is(int, partition, version)):
+            raise TypeError("encoder and source of other types")
+        example = _surgery(header) if "op" in header else _example(header, value, end)
         return SourcedExample(example, topic, partition, version, header["enc"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise SchemaError(
             f"examples.v1 record: broken header ({error}); only ingest workers write this topic"
         ) from None
+
+
+def _example(header: dict[str, Any], value: bytes, end: int) -> Example:
+    if not _is(str, header["id"]):
+        raise TypeError("an id that is no string")
+    return Example(
+        image_id=header["id"],
+        vector=np.frombuffer(value, dtype="<i2", offset=end) if len(value) > end else None,
+        added=_names(header.get("add", [])),
+        removed=_names(header.get("rem", [])),
+        complete=header.get("all"),
+        deleted=header.get("del", False),
+    )
+
+
+def _surgery(header: dict[str, Any]) -> Surgery:
+    into, target = header.get("into", ""), header.get("target", "")
+    if header["op"] not in get_args(SurgeryKind) or not _is(str, header["op_id"], into, target):
+        raise TypeError("an operation of another kind")
+    names, images = _names(header.get("tags", [])), _names(header.get("images", []))
+    return Surgery(header["op_id"], header["op"], names, into, images, target)
 
 
 def _is(kind: type, *values: object) -> bool:
@@ -84,5 +112,5 @@ def _is(kind: type, *values: object) -> bool:
 
 def _names(values: list[str]) -> tuple[str, ...]:
     if not isinstance(values, list) or not _is(str, *values):
-        raise TypeError("tags that are no list of strings")
+        raise TypeError("no list of strings")
     return tuple(values)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -77,6 +77,18 @@ class Hit:
     vector: Vector | None = None
 
 
+@dataclass(frozen=True)
+class Carrying:
+    """A condition on tags: images that carry one of `names`, only those `among` these ids if any, `without` those."""
+
+    names: tuple[str, ...]
+    among: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+
+TagFilter: TypeAlias = Sequence[Sequence[Carrying]]  # of every group, one condition must hold; no group is empty
+
+
 class VectorIndex(Protocol):
     """The contract both Qdrants keep (tests/contract/test_index.py).
 
@@ -101,8 +113,8 @@ class VectorIndex(Protocol):
     def fetch(self, image_ids: Sequence[str], *, with_vectors: bool = False) -> dict[str, IndexRecord]:
         """The records of these images, tombstones included; unknown ids are missing from the answer."""
 
-    def search(self, vector: Vector, limit: int, *, tags: Sequence[str] = (), with_vectors: bool = False) -> list[Hit]:
-        """Nearest images by inner product, best first; only those that carry all of `tags`."""
+    def search(self, vector: Vector, limit: int, *, tags: TagFilter = (), with_vectors: bool = False) -> list[Hit]:
+        """Nearest images by inner product, best first; only those that meet a condition of every group of `tags`."""
 
     def scroll(self, cursor: str | None, limit: int, *, with_vectors: bool = False) -> tuple[list[Hit], str | None]:
         """A page of all images in a stable order and the cursor of the next page, None at the end."""

@@ -19,10 +19,12 @@ from stream.disk import WRITE_BYTES, check_room
 from stream.index import (
     META_POINT_ID,
     VECTOR_NAME,
+    Carrying,
     Hit,
     IndexRecord,
     Point,
     StoredOffset,
+    TagFilter,
     Vector,
     check_encoder,
     check_vector,
@@ -79,7 +81,7 @@ class EdgeIndex:
         records = [to_record(r.payload, _vector(r.vector)) for r in found]
         return {record.image_id: record for record in records}
 
-    def search(self, vector: Vector, limit: int, *, tags: Sequence[str] = (), with_vectors: bool = False) -> list[Hit]:
+    def search(self, vector: Vector, limit: int, *, tags: TagFilter = (), with_vectors: bool = False) -> list[Hit]:
         """See VectorIndex.search."""
         check_vector(vector, self._dimension)
         request = edge.QueryRequest(
@@ -203,5 +205,13 @@ def _kind(kind: str) -> Any:
     return edge.Filter(must=[edge.FieldCondition(key="kind", match=edge.MatchValue(kind))])
 
 
-def _carrying(tags: Sequence[str]) -> Any:
-    return edge.Filter(must=[edge.FieldCondition(key="tags", match=edge.MatchValue(tag)) for tag in tags])
+def _carrying(tags: TagFilter) -> Any:
+    return edge.Filter(must=[edge.Filter(should=[_one(condition) for condition in group]) for group in tags])
+
+
+def _one(condition: Carrying) -> Any:
+    must: list[Any] = [edge.FieldCondition(key="tags", match=edge.MatchAny(list(condition.names)))]
+    if condition.among:
+        must.append(edge.HasIdCondition({point_id(i) for i in condition.among}))
+    left_out: list[Any] = [edge.HasIdCondition({point_id(i) for i in condition.without})] if condition.without else []
+    return edge.Filter(must=must, must_not=left_out)

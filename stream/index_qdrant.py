@@ -20,10 +20,12 @@ from models.errors import ConfigurationError, IndexUnavailableError
 from stream.index import (
     META_POINT_ID,
     VECTOR_NAME,
+    Carrying,
     Hit,
     IndexRecord,
     Point,
     StoredOffset,
+    TagFilter,
     Vector,
     check_encoder,
     check_vector,
@@ -115,7 +117,7 @@ class QdrantIndex:
         records = [to_record(r.payload or {}, _vector(r.vector)) for r in found]
         return {record.image_id: record for record in records}
 
-    def search(self, vector: Vector, limit: int, *, tags: Sequence[str] = (), with_vectors: bool = False) -> list[Hit]:
+    def search(self, vector: Vector, limit: int, *, tags: TagFilter = (), with_vectors: bool = False) -> list[Hit]:
         """See VectorIndex.search."""
         check_vector(vector, self._dimension)
         found = self._call(lambda: self._client.query_points(
@@ -215,5 +217,13 @@ def _kind(kind: str) -> q.Filter:
     return q.Filter(must=[q.FieldCondition(key="kind", match=q.MatchValue(value=kind))])
 
 
-def _carrying(tags: Sequence[str]) -> q.Filter:
-    return q.Filter(must=[q.FieldCondition(key="tags", match=q.MatchValue(value=tag)) for tag in tags])
+def _carrying(tags: TagFilter) -> q.Filter:
+    return q.Filter(must=[q.Filter(should=[_one(condition) for condition in group]) for group in tags])
+
+
+def _one(condition: Carrying) -> q.Filter:
+    must: list[Any] = [q.FieldCondition(key="tags", match=q.MatchAny(any=list(condition.names)))]
+    if condition.among:
+        must.append(q.HasIdCondition(has_id=[point_id(i) for i in condition.among]))
+    left_out: list[Any] = [q.HasIdCondition(has_id=[point_id(i) for i in condition.without])]
+    return q.Filter(must=must, must_not=left_out if condition.without else None)

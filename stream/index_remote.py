@@ -15,7 +15,7 @@ import grpc
 import numpy as np
 
 from models import errors
-from stream.index import Hit, IndexRecord, StoredOffset, Vector, check_vector
+from stream.index import Hit, IndexRecord, StoredOffset, TagFilter, Vector, check_vector
 
 SERVICE = "mekiki.Index"
 MAX_MESSAGE_BYTES = 256 * 2**20
@@ -74,9 +74,10 @@ class RemoteIndex:
         rows = zip(header["records"], vectors, strict=True)
         return {r[0]: IndexRecord(r[0], r[1], r[2], r[3], v, r[4]) for r, v in rows}
 
-    def search(self, vector: Vector, limit: int, *, tags: Sequence[str] = (), with_vectors: bool = False) -> list[Hit]:
+    def search(self, vector: Vector, limit: int, *, tags: TagFilter = (), with_vectors: bool = False) -> list[Hit]:
         """See VectorIndex.search."""
-        asked = {"limit": limit, "tags": list(tags), "with_vectors": with_vectors}
+        groups = [[asdict(condition) for condition in group] for group in tags]
+        asked = {"limit": limit, "tags": groups, "with_vectors": with_vectors}
         header, vectors = self._ask("search", asked, [vector])
         return [Hit(h[0], h[1], h[2], v) for h, v in zip(header["hits"], vectors, strict=True)]
 

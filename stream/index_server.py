@@ -16,7 +16,7 @@ from typing import Any
 import grpc
 
 from models.errors import ConfigurationError, MekikiError
-from stream.index import Hit, IndexRecord, StoredOffset, Vector
+from stream.index import Carrying, Hit, IndexRecord, StoredOffset, Vector
 from stream.index_edge import EdgeIndex
 from stream.index_remote import MAX_MESSAGE_BYTES, SERVICE, pack, unpack
 
@@ -106,7 +106,8 @@ class IndexServer:
         (query,) = vectors
         if query is None:
             raise ValueError("search without a vector")
-        hits = self._index.search(query, header["limit"], tags=header["tags"], with_vectors=header["with_vectors"])
+        tags = [[Carrying(**condition) for condition in group] for group in header["tags"]]
+        hits = self._index.search(query, header["limit"], tags=tags, with_vectors=header["with_vectors"])
         return {"hits": _rows(hits)}, [hit.vector for hit in hits]
 
     def _scroll(self, header: dict[str, Any], vectors: list[Vector | None]) -> Answer:

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import CheckpointError, EncoderMismatchError, PoisonError, StorageUnavailableError
-from models.tagging.examples import Example
+from models.tagging.examples import Example, Surgery
 from models.tagging.snapshot import Snapshot
 from models.tagging.store import TaggerStore
 from models.tagging.tagger import Tagger
 from stream import metrics
 from stream.consume import LogReader, Record
+from stream.events import TagDrifted
 from stream.example import decode_example
 from stream.index import StoredOffset
 from stream.produce import LogWriter
@@ -75,7 +76,8 @@ def open_tagger(settings: Settings) -> OpenTagger:
         raise StorageUnavailableError(
             f"state folder {folder}: {error.strerror}; free space or choose another"
         ) from error
-    store = TaggerStore(folder / "tagger.sqlite", Tagger(classifier=settings.tagging.classifier))
+    tagging = settings.tagging
+    store = TaggerStore(folder / "tagger.sqlite", Tagger(classifier=tagging.classifier, max_tags=tagging.max_tags))
     tagger, document = store.open()
     return OpenTagger(store, tagger, document)
 
@@ -138,22 +140,51 @@ class TagsWorker:
     def _learn(self, records: Sequence[Record]) -> None:
         if not records:
             return
-        examples: list[Example] = []
+        examples: list[Example | Surgery] = []
         for record in records:
             example = self._fresh(record)
             if example is not None:
                 examples.append(example)
         if examples:
+            before = set(self._state.tagger.surgeon.operations)
             self._state.tagger.learn_many(examples, self._state.position)
             self._state.position += len(examples)
+            self._report([example for example in examples if isinstance(example, Surgery)], before)
+            self._tell_drifts()
         metrics.EXAMPLES.labels("learned").inc(len(examples))
         metrics.EXAMPLES.labels("repeated").inc(len(records) - len(examples))
         self._state.offsets = [self._parts.reader.stored_offset("examples", 0, records[-1].offset + 1)]
         self._since_checkpoint += len(records)
         self._unpublished += len(examples)
 
-    def _fresh(self, record: Record) -> Example | None:
-        """The example of a record, None if it was learned before.
+    def _tell_drifts(self) -> None:
+        """Post what drifted, acknowledged before the checkpoint that knows of it: told at least once."""
+        drifts = self._state.tagger.take_drifts()
+        for tag, drifted in drifts:
+            log.warning("tag %r drifted: loss %.2f, was %.2f", tag, drifted.loss_after, drifted.loss_before)
+            metrics.DRIFTS.inc()
+            event = TagDrifted(
+                tag=tag,
+                learned=drifted.learned,
+                loss_before=round(drifted.loss_before, 4),
+                loss_after=round(drifted.loss_after, 4),
+            )
+            self._parts.writer.send_event(event, event_id=f"drift/{tag}/{drifted.learned}")
+        if drifts:
+            until_available(self._parts.writer.flush, self._stopping, what="drift")
+
+    def _report(self, surgeries: Sequence[Surgery], known: set[str]) -> None:
+        """Count what came of operations, and say why one was refused; `known` were carried out before."""
+        for surgery in surgeries:
+            operation = self._state.tagger.surgeon.operations[surgery.surgery_id]
+            outcome = "repeated" if surgery.surgery_id in known else "refused" if operation.refused else "done"
+            known.add(surgery.surgery_id)
+            metrics.SURGERIES.labels(surgery.kind, outcome).inc()
+            if outcome == "refused":
+                log.warning("%s %r refused: %s", surgery.kind, surgery.surgery_id, operation.outcome)
+
+    def _fresh(self, record: Record) -> Example | Surgery | None:
+        """The example or operation of a record, None if it was learned before.
 
         Raises:
             CheckpointError: the record is not an example; somebody else writes our internal topic.
@@ -196,8 +227,8 @@ class TagsWorker:
             lambda: publisher.publish(snapshot.version, attempt, offsets, delta=is_delta), self._stopping, what="models"
         )
         self._publish_s = time.thread_time() - started_s
-        metrics.TAGS_KNOWN.set(len(snapshot))
-        log.debug("tagger version %s, %s tags, delta %s", snapshot.version, len(snapshot), is_delta)
+        metrics.TAGS_KNOWN.set(snapshot.known)
+        log.debug("tagger version %s, %s tags, delta %s", snapshot.version, snapshot.known, is_delta)
 
     def _save_full(self, snapshot: Snapshot) -> Callable[[Path], None]:
         def save(path: Path) -> None:
@@ -212,4 +243,5 @@ class TagsWorker:
         self._parts.reader.mirror(self._state.offsets, wait=last)
         for name, value in asdict(self._state.tagger.quality()).items():
             metrics.TAG_QUALITY.labels(name).set(value)
+        metrics.TAGS_PARKED.set(len(self._state.tagger.parking))
         self._since_checkpoint = 0

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from models.encoders.base import Encoder
 from models.errors import BrokerUnavailableError
 from stream import metrics
-from stream.batch import Batch, Item, image_id_of
+from stream.batch import Batch, Item, image_id_of, names_no_image
 from stream.consume import LogReader, Record
 from stream.dead_letter import Brake
 from stream.index import StoredOffset, VectorIndex
@@ -177,9 +177,11 @@ class IngestPipeline:
 
     def _release(self, now_ms: float) -> list[Record]:
         reader, known = self._parts.reader, self._known
-        known.look_up(image_id_of(tag) for tag in self._join.waiting())
+        known.look_up(image_id_of(tag) for tag in self._join.waiting() if not names_no_image(tag))
         released = self._join.release(
-            now_ms, lambda p: reader.caught_up("images", p), lambda t: image_id_of(t) in known
+            now_ms,
+            lambda partition: reader.caught_up("images", partition),
+            lambda tag: names_no_image(tag) or image_id_of(tag) in known,
         )
         for record in released:
             if record.topic == "images":

@@ -20,7 +20,7 @@ from stream.batch import Batch, Item, image_id_of
 from stream.codec import decode
 from stream.consume import Record
 from stream.decode import Decoded
-from stream.events import Event, ImageDeleted, ImagePosted, TagsApplied, TagsRemoved
+from stream.events import Event, ImageDeleted, ImagePosted, TagsApplied, TagsRemoved, TagSurgery
 from stream.pictures import DatarefReader, PictureStore, checked_sha256
 from stream.retry import until_available
 
@@ -113,12 +113,11 @@ class Prepare:
 
 def _check_place(event: Event, record: Record) -> None:
     """Topic and key decide the partition, and the partition the order: elsewhere an event would have no order."""
-    allowed = (ImagePosted, ImageDeleted) if record.topic == "images" else (TagsApplied, TagsRemoved)
+    allowed = (ImagePosted, ImageDeleted) if record.topic == "images" else (TagsApplied, TagsRemoved, TagSurgery)
     if not isinstance(event, allowed):
         text = f"{type(event).__name__} on topic {record.topic}: post it to its own topic"
         raise SchemaError(text, reason="wrong_topic")
-    if image_id_of(record) != event.image_id:
-        text = (
-            f"key {image_id_of(record)[:100]!r}: expected the image id {event.image_id[:100]!r}; post it with that key"
-        )
+    if image_id_of(record) != event.key():
+        what = "" if isinstance(event, TagSurgery) else "the image id "
+        text = f"key {image_id_of(record)[:100]!r}: expected {what}{event.key()[:100]!r}; post it with that key"
         raise SchemaError(text, reason="wrong_key")

@@ -89,6 +89,7 @@ class TaggingSettings(_Section):
     classifier: str = Field(
         "river.linear_model.LogisticRegression", description="import path of any river classifier, one per tag"
     )
+    max_tags: int = Field(100_000, ge=100, description="tags in memory, 7 KB each; beyond, rare ones wait on disk")
     publish_interval_ms: int = Field(200, ge=10)
     checkpoint_interval_s: float = Field(5.0, gt=0)
     checkpoint_examples: int = Field(20_000, ge=1)

@@ -43,6 +43,7 @@ SHAPES = (
     TopicShape("clicks", 1),  # one total order, so that a replay trains the ranker on the same steps
     TopicShape("examples", 1, KEEP_FOR_EVER),  # the totally ordered training log
     TopicShape("models", 1, {"cleanup.policy": "compact"}),
+    TopicShape("drift", 1),  # what the tag learner noticed, for whoever wants to know
     TopicShape("images.dlq", 1, KEEP_FOR_EVER),
     TopicShape("tags.dlq", 1, KEEP_FOR_EVER),
     TopicShape("clicks.dlq", 1, KEEP_FOR_EVER),

@@ -13,11 +13,13 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from models.errors import PoisonError
+from models.tagging.examples import Example, Surgery
 from stream import metrics
-from stream.apply import apply_event
+from stream.apply import apply_event, surgery_of
 from stream.batch import Batch, Item
 from stream.consume import Record
 from stream.dead_letter import Brake, dead_letter_headers
+from stream.events import TagSurgery
 from stream.example import CONTENT_TYPE, TYPE, SourcedExample, encode_example
 from stream.index import IndexRecord, VectorIndex
 from stream.pictures import DatarefReader, PictureStore
@@ -80,7 +82,7 @@ class Write:
         if self._forget.is_set():
             self._forget.clear()
             self._recent.clear()
-        ids = {getattr(item.envelope.event, "image_id", "") for item in batch.items if item.envelope is not None}
+        ids = {getattr(item.envelope.event, "image_id", "") for item in batch.items if item.envelope is not None} - {""}
         states = {i: self._recent[i] for i in ids if i in self._recent}
         unknown = sorted(ids - states.keys())
         return states | (self._index.fetch(unknown, with_vectors=True) if unknown else {})
@@ -102,9 +104,13 @@ class Write:
     ) -> PoisonError | None:
         if item.envelope is None:
             return None
-        image_id: str = getattr(item.envelope.event, "image_id", "")
+        event = item.envelope.event
+        image_id: str = getattr(event, "image_id", "")
         state = states.get(image_id)
         try:
+            if isinstance(event, TagSurgery):
+                examples.append(self._sourced(surgery_of(event), item.record))
+                return None
             applied = apply_event(state, item.envelope, item.record, item.image)
         except PoisonError as error:
             return error
@@ -115,10 +121,12 @@ class Write:
         self._keep_picture(item)
         states[image_id] = changed[image_id] = applied.record
         if applied.example is not None:
-            record, version = item.record, self._encoder_version
-            sourced = SourcedExample(applied.example, record.topic, record.partition, record.version, version)
-            examples.append((record, encode_example(sourced)))
+            examples.append(self._sourced(applied.example, item.record))
         return None
+
+    def _sourced(self, example: Example | Surgery, record: Record) -> tuple[Record, bytes]:
+        sourced = SourcedExample(example, record.topic, record.partition, record.version, self._encoder_version)
+        return record, encode_example(sourced)
 
     def _keep_picture(self, item: Item) -> None:
         """Inline bytes are put down here, in the order of the log: a deletion before must not take them along."""

@@ -13,8 +13,10 @@ from stream.events import (
     Impression,
     ModelPublished,
     PairClicked,
+    TagDrifted,
     TagsApplied,
     TagsRemoved,
+    TagSurgery,
 )
 
 ids = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40)
@@ -40,6 +42,19 @@ impressions = st.builds(
     query=st.none() | texts, ranker_version=st.none() | st.integers(0, 2**40),
     propensities=st.none() | st.lists(st.floats(0.01, 1), max_size=4).map(tuple),
 )  # fmt: skip
+tag_names = st.lists(texts, min_size=1, max_size=3).map(tuple)
+one_name = texts.map(lambda text: (text,))
+words = st.text("abc 猫", min_size=1, max_size=9)
+surgeries = st.one_of(
+    st.builds(TagSurgery, surgery_id=ids, kind=st.sampled_from(["merge", "alias"]), tags=tag_names, into=words),
+    st.builds(TagSurgery, surgery_id=ids, kind=st.sampled_from(["rename", "imply"]), tags=one_name, into=words),
+    st.builds(
+        TagSurgery, surgery_id=ids, kind=st.just("split"), tags=one_name, into=words,
+        images=st.lists(ids, min_size=1, max_size=4).map(tuple),
+    ),
+    st.builds(TagSurgery, surgery_id=ids, kind=st.just("forget"), tags=tag_names, by=st.none() | texts),
+    st.builds(TagSurgery, surgery_id=ids, kind=st.just("undo"), target=ids),
+)  # fmt: skip
 published = st.builds(
     ModelPublished, model=st.sampled_from(["tagger", "ranker"]), version=st.integers(0, 2**40), uri=texts,
     sha256=sha256s, base_version=st.none() | st.integers(0, 9), base_uri=st.none() | texts,
@@ -50,11 +65,15 @@ events: st.SearchStrategy[Event] = st.one_of(
     by_reference,
     st.builds(ImageDeleted, image_id=ids),
     st.builds(TagsApplied, image_id=ids, tags=tag_lists, by=st.none() | texts, complete=st.booleans()),
+    surgeries,
     st.builds(TagsRemoved, image_id=ids, tags=st.lists(texts, min_size=1, max_size=5).map(tuple)),
     impressions,
     st.builds(Clicked, impression_id=ids, session_id=ids, image_id=ids),
     st.builds(PairClicked, session_id=ids, preferred=ids, over=ids),
     published,
+    st.builds(
+        TagDrifted, tag=texts, learned=st.integers(0, 2**40), loss_before=st.floats(0, 1), loss_after=st.floats(0, 1)
+    ),
 )
 
 EXAMPLES: dict[str, Event] = {
@@ -64,10 +83,12 @@ EXAMPLES: dict[str, Event] = {
         ImageDeleted(image_id="cat-1"),
         TagsApplied(image_id="cat-1", tags=("cat",), by="me"),
         TagsRemoved(image_id="cat-1", tags=("dog",)),
+        TagSurgery(surgery_id="op-1", kind="merge", tags=("kitty",), into="cat"),
         Impression(impression_id="p1", session_id="s1", shown=("cat-1", "dog-1"), propensities=(1.0, 0.5)),
         Clicked(impression_id="p1", session_id="s1", image_id="cat-1"),
         PairClicked(preferred="cat-1", over="dog-1"),
         ModelPublished(model="tagger", version=3, uri="file:///m/3", sha256="0" * 64, offsets={"examples/0": 9}),
+        TagDrifted(tag="mask", learned=20_480, loss_before=0.25, loss_after=0.5),
     )
 }
 assert EXAMPLES.keys() == EVENTS.keys()

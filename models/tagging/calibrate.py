@@ -9,7 +9,6 @@ classifiers as one array [T, 4] and computes what river's `predict_proba_one` wo
 from __future__ import annotations
 
 import copy
-import importlib
 import math
 from typing import Any
 
@@ -17,7 +16,6 @@ import numpy as np
 from river import optim
 from river.linear_model import LogisticRegression
 
-from models.errors import ConfigurationError
 from models.tagging.arrays import Float32, Float64
 
 FEATURES = ("ridge", "kriging", "kriging_over_root_prior")
@@ -34,24 +32,6 @@ def default_classifier() -> LogisticRegression:
     """A logistic regression that starts where it ended on the benchmark's pictures."""
     model = LogisticRegression(optimizer=optim.SGD(SHARED_RATE), intercept_lr=SHARED_RATE)
     set_weights(model, np.array(WARM_START))
-    return model
-
-
-def classifier_of(path: str) -> LogisticRegression:
-    """Build the classifier named by import path; it must be a linear one with log loss, so that serving can gather it.
-
-    Raises:
-        ConfigurationError: no such class, or one without linear weights.
-    """
-    if path == "river.linear_model.LogisticRegression":
-        return default_classifier()
-    module, _, name = path.rpartition(".")
-    try:
-        model = getattr(importlib.import_module(module), name)()
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise ConfigurationError(f"calibrator {path!r}: expected the import path of a class; {error}") from error
-    if not isinstance(model, LogisticRegression):
-        raise ConfigurationError(f"calibrator {path!r}: expected a river LogisticRegression; choose another class")
     return model
 
 

@@ -13,12 +13,16 @@ from safetensors import numpy as safetensors
 from models.errors import CheckpointError
 from models.tagging.arrays import Int16
 from models.tagging.chunks import CHUNK, Array, Chunks
+from models.tagging.examples import OperationRow
+from models.tagging.lessons import Lessons
+from models.tagging.progress import Quality
 from models.tagging.reference import Reference
 
 if TYPE_CHECKING:
     from models.tagging.snapshot import Snapshot
 
-FORMAT = 1
+FORMAT = 2
+WITHOUT_LESSONS = 1  # what a reader of this format knows is all that most snapshots have
 
 
 def encode(new: Snapshot, old: Snapshot) -> bytes:
@@ -27,7 +31,7 @@ def encode(new: Snapshot, old: Snapshot) -> bytes:
     renamed = [row for row, (a, b) in enumerate(zip(old.names, new.names, strict=False)) if a is not b and a != b]
     rows = renamed + list(range(len(old.names), len(new.names)))
     facts = {
-        "format": FORMAT,
+        "format": WITHOUT_LESSONS if new.lessons is None else FORMAT,
         "since": old.version,
         "version": new.version,
         "images": new.images,
@@ -36,8 +40,14 @@ def encode(new: Snapshot, old: Snapshot) -> bytes:
         "tags": len(new.names),
         "slots": len(new.reference),
         "renamed": {str(row): new.names[row] for row in rows},
+        "quality": dataclasses.astuple(new.quality),
         "implied": new.implied,
         "aliases": new.aliases,
+        "operations": {
+            str(at): row
+            for at, row in enumerate(new.operations)
+            if at >= len(old.operations) or row != old.operations[at]
+        },
     }
     for field in dataclasses.fields(new.columns):
         after, before = getattr(new.columns, field.name), getattr(old.columns, field.name)
@@ -46,6 +56,8 @@ def encode(new: Snapshot, old: Snapshot) -> bytes:
     if new.metric is not old.metric and not np.array_equal(new.metric, old.metric):
         tensors["metric"] = np.ascontiguousarray(new.metric)  # safetensors writes memory as it lies
     _put_reference(tensors, new.reference, old.reference)
+    if new.lessons is not None:
+        facts["lessons"] = new.lessons.encode(old.lessons, tensors)
     return safetensors.save(tensors, {"mekiki": json.dumps(facts, ensure_ascii=False)})
 
 
@@ -118,7 +130,23 @@ def decode(data: bytes, old: Snapshot | None) -> Snapshot:
         implied=tuple((int(tag), int(into)) for tag, into in facts["implied"]),
         aliases=tuple((str(name), int(row)) for name, row in facts["aliases"]),
         neighbours=facts["neighbours"],
+        quality=Quality(*facts["quality"]),
+        operations=_operations(facts.get("operations", {}), base.operations),
+        lessons=_lessons(tensors, facts, base),
     )
+
+
+def _lessons(tensors: dict[str, Array], facts: dict[str, Any], base: Snapshot) -> Lessons | None:
+    of_classifiers = facts.get("lessons")
+    return None if of_classifiers is None else Lessons.decode(base.lessons, tensors, of_classifiers, base.dimension)
+
+
+def _operations(changed: dict[str, list[Any]], old: tuple[OperationRow, ...]) -> tuple[OperationRow, ...]:
+    found = dict(enumerate(old))
+    for at, (surgery_id, kind, tags, into, outcome, active, moved) in changed.items():
+        images = tuple((image_id, tuple(rows)) for image_id, rows in moved)
+        found[int(at)] = OperationRow(surgery_id, kind, tuple(tags), into, outcome, active, images)
+    return tuple(found.values())
 
 
 def _read(data: bytes) -> tuple[dict[str, Array], dict[str, Any]]:

@@ -6,7 +6,7 @@ Both travel on one totally ordered log; the learner's state is a function of tha
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from models.tagging.arrays import Int16
 
@@ -58,3 +58,25 @@ class Surgery:
     into: str = ""
     images: tuple[str, ...] = ()
     target: str = ""
+
+
+class OperationRow(NamedTuple):
+    """What came of an operation, as snapshots carry it.
+
+    Attributes:
+        surgery_id: its name on the log.
+        kind: of operation.
+        tags: the tags operated on, as written.
+        into: the tag that results, as written.
+        outcome: "done", "undone" or why it was refused.
+        active: whether it is in force.
+        moved: for a split the images moved, with the rows they had.
+    """
+
+    surgery_id: str
+    kind: str
+    tags: tuple[str, ...]
+    into: str
+    outcome: str
+    active: bool
+    moved: tuple[tuple[str, tuple[int, ...]], ...] = ()

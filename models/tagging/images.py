@@ -20,14 +20,21 @@ CREATE TABLE IF NOT EXISTS images (
     key INTEGER PRIMARY KEY, hash INTEGER NOT NULL, id TEXT NOT NULL, complete INTEGER NOT NULL,
     labelled INTEGER NOT NULL, tags BLOB NOT NULL, vector BLOB);
 CREATE INDEX IF NOT EXISTS images_hash ON images (hash);
+CREATE TABLE IF NOT EXISTS parked (name TEXT PRIMARY KEY, first_seen INTEGER, count INTEGER, sums BLOB) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS parked_images (name TEXT, key INTEGER, PRIMARY KEY (name, key)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS parked_images_key ON parked_images (key);
 """
 _BATCH = 512  # parameters of one statement; a fixed number keeps it prepared
+_PARKED = 2  # in the column `complete`
 _COLUMNS = "key, hash, id, complete, labelled, tags, vector"
 
 
 @dataclass(slots=True, eq=False)
 class ImageState:
-    """One image. `tags` are rows as written (before surgery), ascending; `key` is None until it is stored."""
+    """One image. `tags` are rows as written (before surgery), ascending; `key` is None until it is stored.
+
+    `parked` says that it carries tags that have no row at present (parking.py).
+    """
 
     image_id: str
     hash: int
@@ -36,27 +43,33 @@ class ImageState:
     complete: bool = False
     labelled: bool = False
     key: int | None = None
+    parked: bool = False
 
     @property
     def codes(self) -> Int16:
         """The quantised vector [D]."""
         return np.frombuffer(self.vector or b"", np.int16)
 
+    @property
+    def flags(self) -> int:
+        """What the column `complete` holds."""
+        return self.complete + _PARKED * self.parked
+
 
 class ImageMemory:
     """The table of images in an open SQLite database."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
-        self._database = database
+        self.database = database
         marks = ",".join("?" * _BATCH)
         self._select = f"SELECT {_COLUMNS} FROM images WHERE hash IN ({marks})"
 
     def __getstate__(self) -> dict[str, bytes]:
         """A copy in memory, for river's `copy.deepcopy`; a file is not copied."""
-        name = self._database.execute("PRAGMA database_list").fetchone()[2]
+        name = self.database.execute("PRAGMA database_list").fetchone()[2]
         if name:
             raise TypeError(f"learner with its state in {name}: expected one in memory; copy the file instead")
-        return {"database": self._database.serialize()}
+        return {"database": self.database.serialize()}
 
     def __setstate__(self, state: dict[str, bytes]) -> None:
         database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
@@ -70,10 +83,16 @@ class ImageMemory:
         for start in range(0, len(wanted), _BATCH):
             hashes = [key for key, _ in wanted[start : start + _BATCH]]
             hashes.extend([hashes[-1]] * (_BATCH - len(hashes)))
-            for row in self._database.execute(self._select, hashes):
+            for row in self.database.execute(self._select, hashes):
                 if row[2] in ids:
                     found[row[2]] = _state(row)
         return found
+
+    def fetch_keys(self, keys: Iterable[int]) -> list[ImageState]:
+        """States by their keys, ascending."""
+        found = [self.database.execute(f"SELECT {_COLUMNS} FROM images WHERE key = ?", (key,)).fetchone()
+                 for key in sorted(keys)]  # fmt: skip
+        return [_state(row) for row in found]
 
     def write(self, states: Iterable[ImageState]) -> None:
         """Insert or update."""
@@ -81,39 +100,39 @@ class ImageMemory:
         for state in states:
             tags = array("i", state.tags).tobytes()
             if state.key is None:
-                new.append((state.hash, state.image_id, state.complete, state.labelled, tags, state.vector))
+                new.append((state.hash, state.image_id, state.flags, state.labelled, tags, state.vector))
             else:
-                old.append((state.complete, state.labelled, tags, state.vector, state.key))
+                old.append((state.flags, state.labelled, tags, state.vector, state.key))
         if new:
-            self._database.executemany(
+            self.database.executemany(
                 "INSERT INTO images (hash, id, complete, labelled, tags, vector) VALUES (?, ?, ?, ?, ?, ?)", new
             )
         if old:
-            self._database.executemany(
+            self.database.executemany(
                 "UPDATE images SET complete = ?, labelled = ?, tags = ?, vector = ? WHERE key = ?", old
             )
 
     def delete(self, keys: Iterable[int]) -> None:
         """Forget images."""
-        self._database.executemany("DELETE FROM images WHERE key = ?", [(key,) for key in keys])
+        self.database.executemany("DELETE FROM images WHERE key = ?", [(key,) for key in keys])
 
     def smallest(self, count: int, above: int = -1) -> list[ImageState]:
         """The `count` labelled images with the smallest hashes above a bound, ascending."""
-        rows = self._database.execute(
+        rows = self.database.execute(
             f"SELECT {_COLUMNS} FROM images WHERE hash > ? AND labelled ORDER BY hash, id LIMIT ?", (above, count)
         )
         return [_state(row) for row in rows]
 
     def scan(self) -> Iterator[ImageState]:
         """Every image, in no order that matters."""
-        for row in self._database.execute(f"SELECT {_COLUMNS} FROM images"):
+        for row in self.database.execute(f"SELECT {_COLUMNS} FROM images"):
             yield _state(row)
 
     def batches(self, size: int = 4096) -> Iterator[list[ImageState]]:
         """Every image, in batches that may be written back before the next is asked for."""
         last = -1
         while True:
-            rows = self._database.execute(
+            rows = self.database.execute(
                 f"SELECT {_COLUMNS} FROM images WHERE key > ? ORDER BY key LIMIT ?", (last, size)
             ).fetchall()
             if not rows:
@@ -123,9 +142,10 @@ class ImageMemory:
 
     def count(self) -> int:
         """Images remembered, labelled or not."""
-        return int(self._database.execute("SELECT COUNT(*) FROM images").fetchone()[0])
+        return int(self.database.execute("SELECT COUNT(*) FROM images").fetchone()[0])
 
 
 def _state(row: tuple[int, int, str, int, int, bytes, bytes | None]) -> ImageState:
-    key, hashed, image_id, complete, labelled, tags, vector = row
-    return ImageState(image_id, hashed, vector, tuple(array("i", tags)), bool(complete), bool(labelled), key)
+    key, hashed, image_id, flags, labelled, tags, vector = row
+    known, parked = tuple(array("i", tags)), flags >= _PARKED
+    return ImageState(image_id, hashed, vector, known, bool(flags % _PARKED), bool(labelled), key, parked)

@@ -15,6 +15,7 @@ from scipy.linalg import cho_factor, cho_solve  # type: ignore[import-untyped]
 from models.quantise import SCALE
 from models.tagging.arrays import Bool, Float32, Float64, Int16, Int64
 from models.tagging.calibrate import Calibrators, features_of, log_odds, prior_of, sigmoid
+from models.tagging.drift import Drift
 from models.tagging.images import ImageState
 from models.tagging.ledger import Ledger
 from models.tagging.metric import FIRST_AT, GROWTH, fit_metric, no_metric
@@ -44,6 +45,7 @@ class Judge:
         self.ledger = ledger
         self.calibrators = calibrators
         self.progress = progress
+        self.drift = Drift()
         self._ridge_lambda = ridge_lambda
         self._k = k
         self.metric = no_metric(ledger.dimension)
@@ -59,7 +61,7 @@ class Judge:
         self.progress.grow(len(self.ledger.sums.counts))
         chances = sigmoid(raw)
         self.progress.judge(evidence.rows, evidence.truth, raw, chances)
-        self._learn(evidence, chances, np.random.default_rng([20, seed]))
+        self._learn(evidence, chances, np.random.default_rng([20, seed]), seed)
 
     def refit(self, learned: int) -> None:
         """Fit the metric anew when enough was learned since; for what comes after."""
@@ -129,7 +131,7 @@ class Judge:
         np.add.at(evidence, (owner // slots.shape[1], rows), weights.reshape(-1)[owner])
         return evidence
 
-    def _learn(self, evidence: Evidence, chances: Float32, random: np.random.Generator) -> None:
+    def _learn(self, evidence: Evidence, chances: Float32, random: np.random.Generator, learned: int) -> None:
         drawn_with = np.minimum(NEGATIVES * chances, 1.0)
         shown = evidence.truth | (random.random(chances.shape, np.float32) < drawn_with)
         for image, column in zip(*np.nonzero(shown), strict=True):
@@ -139,5 +141,7 @@ class Judge:
                 float(evidence.kriging[image, column]),
                 float(evidence.priors[column]),
             )
+            row = int(evidence.rows[column])
+            self.drift.update(row, abs(truth - float(chances[image, column])), learned)
             weight = 1.0 if truth else 1.0 / float(drawn_with[image, column])
-            self.calibrators.learn(int(evidence.rows[column]), features, truth, weight)
+            self.calibrators.learn(row, features, truth, weight)

@@ -6,17 +6,19 @@ memory and the reference set follow. How examples are cut into runs changes noth
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from models.errors import EncoderMismatchError
-from models.tagging.arrays import Bool, Int16
+from models.tagging.arrays import Bool, Int16, Int32, Int64
 from models.tagging.examples import Example
 from models.tagging.images import ImageMemory, ImageState
+from models.tagging.lessons import LessonLog
 from models.tagging.reference import ReferenceSet, image_hash
 from models.tagging.sums import Sums
 from models.tagging.vocabulary import Vocabulary
@@ -37,16 +39,22 @@ class _Changes:
     def __init__(self) -> None:
         self.vectors: list[bytes] = []
         self.image_signs: list[int] = []
-        self.tags: list[int] = []
-        self.images: list[int] = []
+        self.tags: array[int] = array("i")
+        self.lengths: list[int] = []
         self.signs: list[int] = []
 
     def add(self, vector: bytes, tags: Sequence[int], sign: int, image_sign: int) -> None:
-        self.images.extend([len(self.vectors)] * len(tags))
         self.tags.extend(tags)
-        self.signs.extend([sign] * len(tags))
+        self.lengths.append(len(tags))
+        self.signs.append(sign)
         self.vectors.append(vector)
         self.image_signs.append(image_sign)
+
+    def pairs(self) -> tuple[Int32, Int32, Int64]:
+        """(tag, position in `vectors`, sign) of every change of a tag."""
+        lengths = np.array(self.lengths, np.int64)
+        images = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+        return np.frombuffer(self.tags, np.int32), images, np.repeat(np.array(self.signs, np.int64), lengths)
 
     def between(self, old: Share | None, new: Share | None) -> None:
         if old is not None and new is not None and old.vector == new.vector:
@@ -66,13 +74,27 @@ class Ledger:
     def __init__(self, dimension: int, memory: ImageMemory, reference_size: int) -> None:
         self.dimension = dimension
         self.memory = memory
-        self.sums = Sums(dimension)
+        self._sums = Sums(dimension)
+        self._summing: Future[None] | None = None
         self.reference = ReferenceSet(dimension, reference_size)
         self.vocabulary = Vocabulary()
+        self.lessons: LessonLog | None = None  # written where each tag has a classifier of its own (per_tag.py)
         self._mapping: list[int] | None = None  # row -> what it counts for, -1 for nothing; None: every row for itself
 
+    @property
+    def sums(self) -> Sums:
+        """The exact sums, once what was booked last is in them."""
+        if self._summing is not None:
+            summing, self._summing = self._summing, None
+            summing.result()
+        return self._sums
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For `copy.deepcopy`: with all sums in."""
+        return {**self.__dict__, "_sums": self.sums, "_summing": None}
+
     def apply(self, examples: Sequence[Example], position: int) -> None:
-        """Learn a run of examples; `position` is that of the first.
+        """Learn a run of examples; `position` is that of the first. The sums follow on a thread of their own.
 
         Raises:
             PolicyError: a tag that cannot be one; nothing was learned of the run.
@@ -89,6 +111,8 @@ class Ledger:
             if image_id not in before:
                 before[image_id] = self.share(state)
             self._change(state, example, position + index)
+            if self.lessons is not None and state.labelled:
+                self.lessons.teach(state.codes, self.tags_of(state), len(self.vocabulary))
         self._book([(states[image_id], old) for image_id, old in before.items()])
 
     def share(self, state: ImageState) -> Share | None:
@@ -114,14 +138,19 @@ class Ledger:
         """Rows that count for another tag."""
         return [row for row, at in enumerate(self._mapping or ()) if at not in (row, -1)]
 
+    def counting(self, rows: int) -> Int64:
+        """Those of the first `rows` rows that count for themselves."""
+        free = set(self.vocabulary.free)
+        return np.array([row for row in range(rows) if self.effective(row) == row and row not in free], np.int64)
+
     def hidden(self) -> Bool:
-        """Which rows do not count for themselves [T]."""
+        """Which rows do not count for themselves, or for nothing at present [T]."""
         rows = np.arange(self.sums.rows)
-        if self._mapping is None:
-            return np.zeros(len(rows), np.bool_)
         mapping = rows.copy()
-        mapping[: len(self._mapping)] = self._mapping
+        if self._mapping is not None:
+            mapping[: len(self._mapping)] = self._mapping
         result: Bool = mapping != rows
+        result[self.vocabulary.free] = True
         return result
 
     def _check(self, examples: Sequence[Example]) -> None:
@@ -138,7 +167,7 @@ class Ledger:
     def _change(self, state: ImageState, example: Example, position: int) -> None:
         if example.deleted:
             state.vector, state.tags, state.complete, state.labelled = None, (), False, False
-            return
+            return  # no tag of it is parked: it was touched, and a touched image has all its tags back
         if example.vector is not None:
             state.vector = example.vector.tobytes()
         if example.complete is not None:
@@ -155,7 +184,8 @@ class Ledger:
         self._label(state)
 
     def _label(self, state: ImageState) -> None:
-        state.labelled = state.vector is not None and (state.complete or bool(self.tags_of(state)))
+        tagged = state.complete or state.parked or bool(self.tags_of(state))
+        state.labelled = state.vector is not None and tagged
 
     def remap(self, mapping: list[int]) -> None:
         """Let rows count for others, and move what the images contribute accordingly."""
@@ -221,16 +251,16 @@ class Ledger:
             else:
                 reference.put(state.hash, state.codes, new.tags)
                 limit = reference.limit
-        summing = _POOL.submit(self._sum, changes)  # BLAS and SQLite both leave the interpreter free
+        sums = self.sums
+        self._summing = _POOL.submit(self._sum, sums, len(self.vocabulary), changes)  # BLAS leaves the interpreter free
         empty = [state.vector is None and not state.tags and not state.complete for state, _ in touched]
         self.memory.write(state for (state, _), gone in zip(touched, empty, strict=True) if not gone)
         gone_keys = [state.key for (state, _), gone in zip(touched, empty, strict=True) if gone]
         self.memory.delete(key for key in gone_keys if key is not None)
-        summing.result()
         self._leave(leaving, was_full)
 
-    def _sum(self, changes: _Changes) -> None:
-        self.sums.grow(len(self.vocabulary))
+    def _sum(self, sums: Sums, rows: int, changes: _Changes) -> None:
+        sums.grow(rows)
         if not changes.vectors:
             return
         vectors = np.frombuffer(b"".join(changes.vectors), np.int16).reshape(-1, self.dimension)
@@ -238,13 +268,8 @@ class Ledger:
         for sign in (1, -1):
             part = image_signs == sign
             if part.any():
-                self.sums.add_images(vectors if part.all() else vectors[part], sign)
-        pairs = (
-            np.array(changes.tags, np.int32),
-            np.array(changes.images, np.int32),
-            np.array(changes.signs, np.int64),
-        )
-        self.sums.add_tags(vectors, *pairs)
+                sums.add_images(vectors if part.all() else vectors[part], sign)
+        sums.add_tags(vectors, *changes.pairs())
 
     def _leave(self, hashes: list[int], was_full: bool) -> None:
         if not hashes:

@@ -32,6 +32,9 @@ class Quality:
     ece: float
 
 
+NOT_JUDGED = Quality(0, *[float("nan")] * 5)
+
+
 class Progress:
     """Counts of the running evaluation."""
 

@@ -5,6 +5,7 @@ Serving may solve whenever it likes: nothing here flows back into what is learne
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -13,8 +14,9 @@ import numpy as np
 from models.tagging.arrays import Float32, Int64
 from models.tagging.calibrate import Calibrators
 from models.tagging.chunks import Chunks, CopyOnWrite
+from models.tagging.drift import Drift
 from models.tagging.ledger import Ledger
-from models.tagging.progress import Progress, average_precisions, thresholds
+from models.tagging.progress import NOT_JUDGED, Progress, average_precisions, thresholds
 from models.tagging.snapshot import Columns, Snapshot
 from models.tagging.solve import Factor, factorise, solve_rows
 from models.tagging.surgery import Surgeon
@@ -33,6 +35,7 @@ class Publisher:
         surgeon: Surgeon,
         calibrators: Calibrators,
         progress: Progress,
+        drift: Drift,
         *,
         ridge_lambda: float,
         start: Snapshot,
@@ -41,6 +44,7 @@ class Publisher:
         self._ledger = ledger
         self._calibrators = calibrators
         self._progress = progress
+        self._drift = drift
         self._lambda = ridge_lambda
         self._last = start
         self._learned = -1  # records behind the last snapshot
@@ -48,8 +52,10 @@ class Publisher:
         self._solved: Int64 = np.empty(0, np.int64)  # counts at which each row was solved
         self._factor: Factor | None = None
         self._thread: ThreadPoolExecutor | None = None
-        self._judged_at = -1  # images judged when the ranks below were computed
+        self._judged_at = -1  # images judged when what follows was computed
+        self._quality = NOT_JUDGED
         self._ranks: tuple[Float32, Float32] = (np.empty(0, np.float32), np.empty(0, np.float32))
+        self._forgotten: list[int] = []  # rows given away since the solve under way began
         self._running: Future[tuple[Factor, Int64, Float32]] | None = None
 
     def snapshot(self, learned: int, metric: Float32, wait: bool) -> Snapshot:
@@ -68,7 +74,7 @@ class Publisher:
             table=self._calibrators.array(len(counts)).astype(np.float32),
             thresholds=limits,
             quality=quality,
-            drift=np.zeros(len(counts), np.int64),
+            drift=self._drift.array(len(counts)),
             hidden=ledger.hidden(),
         )
         self._last = Snapshot(
@@ -86,8 +92,21 @@ class Publisher:
                 if ledger.effective(row) not in (row, -1)
             ),
             neighbours=self._last.neighbours,
+            quality=self._quality,
+            operations=self._surgeon.rows(),
+            lessons=None if ledger.lessons is None else ledger.lessons.freeze(),
         )
         return self._last
+
+    def expire(self) -> None:
+        """Make the next snapshot a new version although no record was learned."""
+        self._learned = -1
+
+    def forget(self, rows: Sequence[int]) -> None:
+        """These rows will belong to other tags: what was solved for them counts no more, nor what is under way."""
+        known = np.array([row for row in rows if row < len(self._solved)], np.int64)
+        self._solved[known] = 0
+        self._forgotten.extend(rows)
 
     def _judged(self, rows: int) -> tuple[Float32, Float32]:
         """Thresholds and average precision of each tag; computed anew only after a sample was judged."""
@@ -95,6 +114,7 @@ class Publisher:
         if self._judged_at != self._progress.images or rows < len(self._ranks[0]):
             self._judged_at = self._progress.images
             self._ranks = thresholds(booked), average_precisions(booked).astype(np.float32)
+            self._quality = self._progress.quality(self._ledger.counting(len(booked)))
         new = rows - len(self._ranks[0])
         if new > 0:  # tags not judged yet: the threshold of the average tag
             whole = booked.sum(axis=0, keepdims=True)
@@ -122,7 +142,8 @@ class Publisher:
         moved = np.flatnonzero(np.abs(counts - self._solved) > STALE * np.maximum(self._solved, 0))
         rows = moved if wait else moved[np.argsort(self._solved[moved], kind="stable")[:AT_ONCE]]
         if rows.size:
-            self._weights.write(rows, solve_rows(self._factor, sums.tags[rows], counts[rows]))
+            present = self._factor.around(sums.total.astype(np.float64), sums.images)
+            self._weights.write(rows, solve_rows(present, sums.tags[rows], counts[rows]))
             self._solved[rows] = counts[rows]
         return bool(rows.size)
 
@@ -141,6 +162,7 @@ class Publisher:
 
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="tag-solve")
+        self._forgotten.clear()
         self._running = self._thread.submit(solve)
 
     def _collect(self, wait: bool) -> bool:
@@ -149,6 +171,8 @@ class Publisher:
         self._factor, counts, weights = self._running.result()
         self._running = None
         self._solved[: len(counts)] = counts
+        self._solved[[row for row in self._forgotten if row < len(self._solved)]] = 0
+        self._forgotten.clear()
         fresh = CopyOnWrite(Chunks.of(weights))
         fresh.resize(len(self._solved))
         newer = np.arange(len(counts), len(self._solved))

@@ -15,12 +15,16 @@ import numpy as np
 from models.errors import NotFoundError
 from models.quantise import SCALE
 from models.tagging import delta as wire
-from models.tagging.arrays import Bool, Float32, Int64
+from models.tagging.arrays import Bool, Float32, Float64, Int64
 from models.tagging.calibrate import NUMBERS, kriging_slope, prior_of, sigmoid
 from models.tagging.chunks import Chunks
+from models.tagging.examples import OperationRow
+from models.tagging.lessons import Lessons
 from models.tagging.metric import no_metric
 from models.tagging.names import normalise_tag
 from models.tagging.neighbours import NEIGHBOURS, kriging_weights, nearest, nearest_by_bits, top
+from models.tagging.per_tag import Classifiers, Voices, best_spoken, spoken
+from models.tagging.progress import NOT_JUDGED, Quality
 from models.tagging.reference import Reference, unit
 
 BATCH = 64  # images predicted at a time: 8 MB of scores at 30,000 tags, which stays in the cache
@@ -84,6 +88,10 @@ class Snapshot:
         implied: pairs of rows (tag, what it implies).
         aliases: other spellings and former names, to rows.
         neighbours: how many neighbours give evidence.
+        quality: running figures over all judged images.
+        operations: what came of every operation on tags, in log order.
+        lessons: where each tag has a classifier of its own: what these were taught; probabilities are then theirs.
+        voices: those classifiers as kept elsewhere; None: taught here, when first asked.
     """
 
     version: int
@@ -96,6 +104,10 @@ class Snapshot:
     implied: tuple[tuple[int, int], ...] = ()
     aliases: tuple[tuple[str, int], ...] = ()
     neighbours: int = NEIGHBOURS
+    quality: Quality = NOT_JUDGED
+    operations: tuple[OperationRow, ...] = ()
+    lessons: Lessons | None = None
+    voices: Voices | None = None
 
     @classmethod
     def empty(cls, dimension: int, neighbours: int = NEIGHBOURS, version: int = 0) -> Snapshot:
@@ -106,6 +118,11 @@ class Snapshot:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def known(self) -> int:
+        """Tags that are served: not those merged away or forgotten."""
+        return len(self.names) - int(self.columns.hidden.sum())
 
     @property
     def nbytes(self) -> int:
@@ -132,14 +149,18 @@ class Snapshot:
     def _hidden(self) -> Int64:
         return np.flatnonzero(self.columns.hidden | (self.columns.counts == 0))
 
+    def find(self, tag: str) -> int | None:
+        """Row of a tag, None if there is no such tag."""
+        row = self._row.get(tag)
+        return self._row.get(normalise_tag(tag)) if row is None else row
+
     def row(self, tag: str) -> int:
         """Row of a tag.
 
         Raises:
             NotFoundError: no such tag.
         """
-        row = self._row.get(tag)
-        row = self._row.get(normalise_tag(tag)) if row is None else row
+        row = self.find(tag)
         if row is None:
             raise NotFoundError(f"tag {tag!r}: expected one that was used before; `mekiki tags list` shows them")
         return row
@@ -192,8 +213,24 @@ class Snapshot:
             return np.zeros((len(vectors), 0), np.float32)
         return kriging_weights(self.reference.vectors.take(slots), _codes(vectors), self.metric)
 
+    @cached_property
+    def _voices(self) -> Voices | None:
+        return self.voices if self.voices is not None or self.lessons is None else Classifiers.of(self.lessons)
+
+    def chances(self, vectors: Float32) -> Float64:
+        """`probabilities` in the precision in which they are known."""
+        if self._voices is None:
+            return self.probabilities(vectors).astype(np.float64)
+        found = spoken(self._voices, unit(_codes(vectors)), range(len(self.names)), self._hidden)
+        for tag, into in self.implied:
+            np.maximum(found[:, into], found[:, tag], out=found[:, into])
+        return found
+
     def probabilities(self, vectors: Float32, neighbours: Int64 | None = None) -> Float32:
-        """Calibrated probabilities [B, T] of every tag for unit vectors [B, D]; see `log_odds`."""
+        """Probabilities [B, T] of every tag for unit vectors [B, D]: of `log_odds`, or the classifiers' where there
+        are lessons."""
+        if self._voices is not None:
+            return self.chances(vectors).astype(np.float32)
         result = np.empty((len(vectors), len(self.names)), np.float32)
         for start in range(0, len(vectors), BATCH):
             part = slice(start, start + BATCH)
@@ -202,6 +239,8 @@ class Snapshot:
 
     def predict(self, vectors: Float32, limit: int = 10) -> list[list[tuple[str, float]]]:
         """The `limit` most probable tags of each unit vector [B, D], best first."""
+        if self._voices is not None:
+            return [best_spoken(self.names, of_image, limit) for of_image in self.chances(vectors)]
         result = []
         for start in range(0, len(vectors), BATCH):
             raw = self.log_odds(vectors[start : start + BATCH])
@@ -219,6 +258,10 @@ class Snapshot:
         """
         rows = [self.row(tag)]
         rows += [source for source, into in self.implied if into == rows[0]]
+        if self._voices is not None:
+            found = spoken(self._voices, unit(_codes(vectors)), rows, self._hidden)
+            loudest: Float32 = found.max(axis=1).astype(np.float32)
+            return loudest
         slots = self.find_neighbours(vectors)
         weights = self._kriging_weights(vectors, slots)
         share, base, slope, intercept = (of_all[rows] for of_all in self._coefficients)

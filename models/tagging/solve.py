@@ -27,6 +27,10 @@ class Factor:
     total: Float64
     images: int
 
+    def around(self, total: Float64, images: int) -> Factor:
+        """The same inverse with the present mean: integer sum [D] of so many images. A stale mean shifts every row."""
+        return Factor(self.inverse, total / SCALE, images)
+
 
 def factorise(gram: Float64, total: Float64, images: int, ridge_lambda: float = RIDGE_LAMBDA) -> Factor:
     """Invert `G + λI`; gram [D, D] and total [D] are integer sums over quantised vectors."""

@@ -31,12 +31,15 @@ def dump(tagger: Tagger) -> tuple[dict[str, Any], dict[str, Array]]:
         "metric_at": tagger.judge.metric_at,
         "names": words.names,
         "first_seen": words.first_seen,
+        "free": sorted(words.free),
         "detached": words.detached(),
         "mapping": [tagger.ledger.effective(row) for row in range(len(words))],
         "operations": tagger.surgeon.dump(),
+        "lessons": 0 if tagger.ledger.lessons is None else len(tagger.ledger.lessons),
         "judged": [tagger.progress.images, tagger.progress.lrap, tagger.progress.p_at_5],
     }
     own = sorted(of_all.own)
+    watched, losses = tagger.judge.drift.dump()
     arrays: dict[str, Array] = {
         "gram": sums.gram,
         "metric": tagger.judge.metric,
@@ -45,6 +48,8 @@ def dump(tagger: Tagger) -> tuple[dict[str, Any], dict[str, Array]]:
         "shared": np.array(_model(of_all.shared)),
         "own_rows": np.array(own, np.int64),
         "own": np.array([_model(of_all.own[row]) for row in own]).reshape(-1, NUMBERS + 1),
+        "drift": watched,
+        "drift_losses": losses,
         "positives": np.array(sorted(of_all.positives.items()), np.int64).reshape(-1, 2),
     }
     return facts, arrays
@@ -66,8 +71,7 @@ def load(tagger: Tagger, facts: dict[str, Any], arrays: dict[str, Array]) -> Non
     tagger.learned, tagger.next_position = facts["learned"], facts["next_position"]
     tagger.judge.metric, tagger.judge.metric_at = arrays["metric"], facts["metric_at"]
     tagger.pending = list(facts["pending"])
-    for name, position in zip(facts["names"], facts["first_seen"], strict=True):
-        words.add(name, position)
+    words.restore(facts["names"], facts["first_seen"], facts.get("free", ()))
     for row in facts["detached"]:
         words.detach(row)
     tagger.surgeon.load(facts["operations"])
@@ -81,6 +85,8 @@ def load(tagger: Tagger, facts: dict[str, Any], arrays: dict[str, Array]) -> Non
         int(row): own_classifier(_restored(values))
         for row, values in zip(arrays["own_rows"], arrays["own"], strict=True)
     }
+    if "drift" in arrays:
+        tagger.judge.drift.load(arrays["drift"], arrays["drift_losses"])
     of_all.positives = {int(row): int(count) for row, count in arrays["positives"]}
 
 
@@ -103,7 +109,12 @@ def digest(tagger: Tagger) -> str:
     for array in (*arrays.values(), sums.counts, sums.tags):
         result.update(np.ascontiguousarray(array).tobytes())
     for image in sorted(tagger.ledger.memory.scan(), key=lambda image: (image.hash, image.image_id)):
-        result.update(repr((image.image_id, image.vector, image.tags, image.complete, image.labelled)).encode())
+        known = (image.image_id, image.vector, image.tags, image.complete, image.labelled, image.parked)
+        result.update(repr(known).encode())
+    if tagger.ledger.lessons is not None:
+        result.update(tagger.ledger.lessons.freeze().digest())
+    for name, (count, of_tag) in sorted(tagger.parking.sums().items()):
+        result.update(f"{name} {count} ".encode() + of_tag.tobytes())
     return result.hexdigest()
 
 
@@ -111,8 +122,10 @@ def exact_digest(tagger: Tagger) -> str:
     """SHA-256 over the sums alone, by tag name: the same in whatever order and by whatever shards they came."""
     sums, words = tagger.ledger.sums, tagger.ledger.vocabulary
     result = hashlib.sha256(sums.gram.tobytes() + sums.total.tobytes() + str(sums.images).encode())
-    for row in sorted(np.flatnonzero(sums.counts).tolist(), key=lambda row: words.names[row]):
-        result.update(f"{words.names[row]} {sums.counts[row]} ".encode() + sums.tags[row].tobytes())
+    of_tags = {words.names[row]: (int(sums.counts[row]), sums.tags[row]) for row in np.flatnonzero(sums.counts)}
+    of_tags |= {name: parked for name, parked in tagger.parking.sums().items() if parked[0]}
+    for name in sorted(of_tags):
+        result.update(f"{name} {of_tags[name][0]} ".encode() + of_tags[name][1].tobytes())
     reference = tagger.ledger.reference.freeze()
     result.update(np.sort(reference.hashes.whole()).tobytes())
     return result.hexdigest()

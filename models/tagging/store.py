@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,18 @@ from models.tagging import state
 from models.tagging.arrays import Int64
 from models.tagging.images import SCHEMA as IMAGES
 from models.tagging.images import ImageMemory
+from models.tagging.lessons import LessonLog, Step
 from models.tagging.tagger import Tagger
 
 FORMAT = 1
 PAGE_BYTES = 16_384  # an image row is 1.1 KB: fewer, larger pages commit four times faster than 4 KB ones
 CACHE_KIB = 65_536
+ROWS = 4096  # tags written at a time
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS arrays (name TEXT PRIMARY KEY, dtype TEXT NOT NULL, shape TEXT NOT NULL, data BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS tags (row INTEGER PRIMARY KEY, count INTEGER NOT NULL, sums BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS lessons (number INTEGER PRIMARY KEY, known INTEGER, rows BLOB, codes BLOB);
 CREATE TABLE IF NOT EXISTS opened (only INTEGER PRIMARY KEY, times INTEGER NOT NULL);
 """
 
@@ -84,6 +87,7 @@ class TaggerStore:
         """
         try:
             self._write_tags()
+            lessons = self._write_lessons()
             facts, arrays = state.dump(self.tagger)
             facts["offsets"] = dict(offsets)
             rows = [(name, json.dumps(value, ensure_ascii=False)) for name, value in facts.items()]
@@ -91,6 +95,8 @@ class TaggerStore:
             blobs = [(n, a.dtype.str, json.dumps(a.shape), a.tobytes()) for n, a in arrays.items()]
             self._open.executemany("INSERT OR REPLACE INTO arrays VALUES (?, ?, ?, ?)", blobs)
             self._open.execute("COMMIT")
+            if self.tagger.ledger.lessons is not None:
+                self.tagger.ledger.lessons.saved = lessons
             self._open.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
             raise StorageUnavailableError(f"{self.path}: expected room to write ({error}); free some space") from error
@@ -98,10 +104,33 @@ class TaggerStore:
     def _write_tags(self) -> None:
         sums = self.tagger.ledger.sums
         rows = sums.take_dirty()
-        self._open.executemany(
-            "INSERT OR REPLACE INTO tags VALUES (?, ?, ?)",
-            ((row, int(sums.counts[row]), _narrow(sums.tags[row])) for row in rows.tolist()),
+        for start in range(0, len(rows), ROWS):
+            part = rows[start : start + ROWS]
+            self._open.executemany(
+                "INSERT OR REPLACE INTO tags VALUES (?, ?, ?)",
+                zip(part.tolist(), sums.counts[part].tolist(), _narrow(sums.tags[part]), strict=True),
+            )
+
+    def _write_lessons(self) -> int:
+        log = self.tagger.ledger.lessons
+        if log is None:
+            return 0
+        frozen = log.freeze()
+        for start in range(log.saved, len(frozen), ROWS):
+            steps = enumerate(frozen.steps(start, min(start + ROWS, len(frozen))), start)
+            rows = [(number, s.known, np.array(s.rows, "<i4").tobytes(), s.codes.tobytes()) for number, s in steps]
+            self._open.executemany("INSERT OR REPLACE INTO lessons VALUES (?, ?, ?, ?)", rows)
+        return len(frozen)
+
+    def _restore_lessons(self, log: LessonLog, expected: int) -> None:
+        found = self._open.execute(
+            "SELECT known, rows, codes FROM lessons WHERE number < ? ORDER BY number", (expected,)
         )
+        for known, rows, codes in found:
+            log.extend([Step(known, tuple(np.frombuffer(rows, "<i4").tolist()), np.frombuffer(codes, np.int16))])
+        if len(log) != expected:
+            raise ValueError(f"{len(log)} lessons, not {expected}")
+        log.saved = expected
 
     def _restore(self) -> dict[str, Any]:
         facts = {name: json.loads(value) for name, value in self._open.execute("SELECT name, value FROM facts")}
@@ -118,6 +147,8 @@ class TaggerStore:
             sums.tags[row] = np.frombuffer(data, np.dtype(f"<i{len(data) // sums.dimension}"))
         for image in self.tagger.ledger.memory.smallest(self.tagger.ledger.reference.capacity):
             self.tagger.ledger.reference.put(image.hash, image.codes, self.tagger.ledger.tags_of(image))
+        if self.tagger.ledger.lessons is not None:
+            self._restore_lessons(self.tagger.ledger.lessons, facts["lessons"])
         offsets: dict[str, Any] = facts["offsets"]
         return offsets
 
@@ -153,7 +184,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     return database
 
 
-def _narrow(sums: Int64) -> bytes:
-    """The sums of one tag in 32 bits where they fit: half the bytes of a checkpoint."""
-    fits = bool(np.abs(sums).max(initial=0) < 2**31)
-    return sums.astype("<i4" if fits else "<i8").tobytes()
+def _narrow(sums: Int64) -> Iterator[bytes]:
+    """The sums of each tag [T, D] in 32 bits where they fit: half the bytes of a checkpoint."""
+    fits = np.abs(sums).max(axis=1, initial=0) < 2**31
+    for row, narrow, fit in zip(sums, sums.astype("<i4"), fits.tolist(), strict=True):
+        yield narrow.tobytes() if fit else row.astype("<i8").tobytes()

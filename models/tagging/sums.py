@@ -105,14 +105,18 @@ class Sums:
             touched = np.unique(tags)
             self._tags[touched] += pairs[touched] @ vectors.astype(np.int64)
 
-    def merge(self, other: Sums, rows: Int32) -> None:
-        """Add the sums of a shard over other images; its tag i is our row `rows[i]`."""
-        self.images += other.images
-        self.gram += other.gram
-        self.total += other.total
-        np.add.at(self._tags, rows, other.tags)
-        np.add.at(self._counts, rows, other.counts)
+    def clear(self, rows: Int64) -> None:
+        """Make rows of C zero, for other tags."""
+        self._tags[rows] = 0
+        self._counts[rows] = 0
         self._dirty[rows] = 1
+
+    def put(self, row: int, count: int, of_tag: Int64) -> None:
+        """Fill an empty row of C with the sums [D] of a tag."""
+        self.grow(row + 1)
+        self._tags[row] = of_tag
+        self._counts[row] = count
+        self._dirty[row] = 1
 
     def take_dirty(self) -> Int64:
         """Rows that changed since the last call."""

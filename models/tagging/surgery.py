@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from models.errors import PolicyError
-from models.tagging.examples import Surgery
+from models.tagging.examples import OperationRow, Surgery
 from models.tagging.ledger import Ledger
 
 NOTHING = -1  # what a forgotten row counts for
@@ -44,6 +44,16 @@ class Operation:
     moved: dict[str, list[int]] = field(default_factory=dict)
     active: bool = True
     outcome: str = "done"
+
+    @property
+    def refused(self) -> bool:
+        """Whether it could not be done."""
+        return not self.active and self.outcome != "undone"
+
+
+def split_row(surgery_id: str) -> str:
+    """The name of the row that images moved by a split carry; nobody can write it."""
+    return f"\0split {surgery_id}"
 
 
 class Surgeon:
@@ -99,9 +109,9 @@ class Surgeon:
         return [row for row in range(len(self._ledger.vocabulary)) if self._ledger.effective(row) in wanted]
 
     def _split(self, surgery: Surgery, operation: Operation, position: int) -> None:
-        """Images carry a hidden row instead, which counts for `into`; an undo makes it count for the old tag again."""
+        """Images carry a hidden row instead, which counts for `into`; an undo gives them the rows they had."""
         into = operation.target
-        between = self._ledger.vocabulary.add(f"\0split {surgery.surgery_id}", position)
+        between = self._ledger.vocabulary.add(split_row(surgery.surgery_id), position)
         old = set(self._rows_counting_for(operation.rows))
         operation.rows, operation.target = [between], into
         operation.moved = self._ledger.exchange(surgery.images, old, between)
@@ -131,6 +141,10 @@ class Surgeon:
         """Make the mapping anew and move every image that it changes."""
         rows = list(range(len(self._ledger.vocabulary)))
         for operation in self.operations.values():
+            if operation.kind == "split" and operation.outcome == "undone":
+                # An image carries it only if a later split took it from there and was undone later still.
+                had = [row for of_image in operation.moved.values() for row in of_image]
+                rows[operation.rows[0]] = rows[min(had)] if had else NOTHING
             if operation.active and operation.kind not in ("imply", "undo"):
                 sources = {rows[row] for row in operation.rows} - {NOTHING}
                 target = NOTHING if operation.kind == "forget" else rows[operation.target]
@@ -147,6 +161,14 @@ class Surgeon:
         }
         return _in_order({(tag, into) for tag, into in pairs if tag != into and NOTHING not in (tag, into)})
 
+    def rows(self) -> tuple[OperationRow, ...]:
+        """What came of every operation, in log order."""
+        listed = [one for one in self.operations.values() if not one.surgery_id.startswith("\0")]  # not undo's own
+        return tuple(
+            OperationRow(one.surgery_id, one.kind, one.tags, one.into, one.outcome, one.active, _frozen(one.moved))
+            for one in listed
+        )
+
     def dump(self) -> list[dict[str, Any]]:
         """The operations as JSON facts."""
         return [asdict(operation) for operation in self.operations.values()]
@@ -156,6 +178,10 @@ class Surgeon:
         for fact in facts:
             operation = Operation(**{**fact, "tags": tuple(fact["tags"])})
             self.operations[operation.surgery_id] = operation
+
+
+def _frozen(moved: dict[str, list[int]]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    return tuple((image_id, tuple(rows)) for image_id, rows in moved.items())
 
 
 def _in_order(pairs: set[tuple[int, int]]) -> tuple[tuple[int, int], ...]:

@@ -7,8 +7,11 @@ snapshots; snapshots may be used from any.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -16,15 +19,19 @@ import numpy as np
 from river.base import MultiLabelClassifier
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
-from models.errors import UsageError
+from models.errors import PolicyError, UsageError
 from models.quantise import quantise
 from models.tagging.arrays import Float32
-from models.tagging.calibrate import Calibrators, classifier_of
+from models.tagging.calibrate import Calibrators, default_classifier
+from models.tagging.drift import Drifted
 from models.tagging.examples import Example, Surgery
 from models.tagging.images import SCHEMA, ImageMemory
 from models.tagging.judge import Judge
 from models.tagging.ledger import Ledger
+from models.tagging.lessons import LessonLog
 from models.tagging.neighbours import NEIGHBOURS
+from models.tagging.parking import EVERY, Parking
+from models.tagging.per_tag import Classifiers, per_tag
 from models.tagging.progress import Progress, Quality
 from models.tagging.publish import Publisher
 from models.tagging.reference import REFERENCE_SIZE
@@ -35,6 +42,7 @@ from models.tagging.surgery import Surgeon
 
 GENERATION = 1_000_000  # versions of snapshots that a process may use up before it is started again
 NEW_NAMES = ("merge", "rename", "alias")  # operations that let one tag go on under another name
+MAX_TAGS = 100_000
 MAX_RUN = 8192  # examples booked at once: 8 MB of vectors
 
 
@@ -56,7 +64,8 @@ class Tagger(MultiLabelClassifier):
         ridge_lambda: λ of the ridge regression, for unit vectors.
         neighbours: labelled images that give evidence.
         reference_size: labelled images kept to look neighbours up among.
-        classifier: import path of the river classifier that calibrates each tag.
+        classifier: import path of the river classifier of each tag; but for the default it learns the embedding itself.
+        max_tags: tags kept in memory, 7 KB each; beyond, rare ones wait on disk (parking.py).
     """
 
     def __init__(
@@ -66,12 +75,14 @@ class Tagger(MultiLabelClassifier):
         neighbours: int = NEIGHBOURS,
         reference_size: int = REFERENCE_SIZE,
         classifier: str = "river.linear_model.LogisticRegression",
+        max_tags: int = MAX_TAGS,
     ) -> None:
         self.dimension = dimension
         self.ridge_lambda = ridge_lambda
         self.neighbours = neighbours
         self.reference_size = reference_size
         self.classifier = classifier
+        self.max_tags = max_tags
         database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         database.executescript(SCHEMA)
         self.learned = 0
@@ -86,15 +97,18 @@ class Tagger(MultiLabelClassifier):
         """
         self.ledger = Ledger(self.dimension, memory, self.reference_size)
         self.surgeon = Surgeon(self.ledger)
-        self.calibrators = Calibrators(classifier_of(self.classifier))
+        self.ledger.lessons = LessonLog(self.classifier, self.dimension) if per_tag(self.classifier) else None
+        self.parking = Parking(self.ledger, self.max_tags if self.ledger.lessons is None else sys.maxsize)
+        self.calibrators = Calibrators(default_classifier())
         self.progress = Progress()
         self.judge = Judge(
             self.ledger, self.calibrators, self.progress, ridge_lambda=self.ridge_lambda, k=self.neighbours
         )
         start = Snapshot.empty(self.dimension, self.neighbours, version=generation * GENERATION)
-        parts = (self.ledger, self.surgeon, self.calibrators, self.progress)
+        parts = (self.ledger, self.surgeon, self.calibrators, self.progress, self.judge.drift)
         self._publisher = Publisher(*parts, ridge_lambda=self.ridge_lambda, start=start)
         self._features: dict[Any, int] = {}
+        self._classifiers: Classifiers | None = None  # one per tag, where the learner itself was asked
 
     def learn_many(self, examples: Sequence[Example | Surgery], position: int | Sequence[int]) -> int:
         """Learn records of the log; those below `next_position` were learned before and are left out.
@@ -126,6 +140,7 @@ class Tagger(MultiLabelClassifier):
     def _run(self, examples: Sequence[Example | Surgery], start: int) -> int:
         """How many records from `start` on can be booked together."""
         longest = sample_left(self.learned) or min(until_next_sample(self.learned), MAX_RUN)
+        longest = min(longest, EVERY - self.learned % EVERY)
         if isinstance(examples[start], Surgery):
             return 1
         stop = min(len(examples), start + longest)
@@ -138,7 +153,7 @@ class Tagger(MultiLabelClassifier):
             if isinstance(record, Surgery):
                 self._operate(record, position)
         if examples:
-            self.ledger.apply(examples, position)
+            self._apply(examples, position)
         self.learned += len(records)
         if left:
             self.pending.extend(example.image_id for example in examples)
@@ -146,8 +161,34 @@ class Tagger(MultiLabelClassifier):
                 self.judge.judge(self.pending, self.learned)
                 self.judge.refit(self.learned)
                 self.pending = []
+        if self.learned % EVERY == 0:
+            self._park()
+
+    def _apply(self, examples: Sequence[Example], position: int) -> None:
+        done = 0
+        while done < len(examples):
+            self.parking.bring_back(examples[done])
+            rest = self.parking.until_wanted(examples[done + 1 :])
+            self.ledger.apply(examples[done : done + 1 + rest], position + done)
+            done += 1 + rest
+
+    def _park(self) -> None:
+        operations = self.surgeon.operations.values()
+        named = {row for operation in operations for row in (*operation.rows, operation.target)}
+        moved = {row for operation in operations for rows in operation.moved.values() for row in rows}
+        rows = self.parking.park(named | moved)
+        for row in rows:
+            self.calibrators.drop(row)
+            self.progress.drop(row)
+            self.judge.drift.drop(row)
+        self._publisher.forget(rows)
 
     def _operate(self, surgery: Surgery, position: int) -> None:
+        if surgery.surgery_id in self.surgeon.operations:
+            return  # repeated: what was copied then must not be copied over what was learned since
+        with contextlib.suppress(PolicyError):  # a name that cannot be one is refused below
+            self.parking.bring_back_named(text for text in (*surgery.tags, surgery.into) if text)
+        lessons = self.ledger.lessons
         undone = self.surgeon.operations.get(surgery.target)
         operation = self.surgeon.operate(surgery, position)
         if operation.kind in NEW_NAMES and operation.created and operation.outcome == "done":
@@ -155,9 +196,39 @@ class Tagger(MultiLabelClassifier):
             source = max(operation.rows, key=lambda row: (self.progress.booked(row), -row))
             self.calibrators.copy(source, operation.target)
             self.progress.copy(source, operation.target)
+            if lessons is not None:
+                lessons.copy(source, operation.target)
         if operation.kind == "undo" and operation.outcome == "done" and undone is not None and undone.created:
             self.calibrators.drop(undone.target)
             self.progress.drop(undone.target)
+            self.judge.drift.drop(undone.target)
+            if lessons is not None:
+                lessons.drop(undone.target)
+        if lessons is not None:
+            lessons.rest(np.flatnonzero(self.ledger.hidden()))
+
+    def absorb(self, shard: Tagger) -> None:
+        """Add what another learner knows: the sums are those of one that was told everything both were, to the bit.
+
+        An image that both know carries the tags of both. Calibrators and running figures depend on the order of the
+        log and stay as they are here.
+
+        Raises:
+            UsageError: the shard has had tag surgery, which is a matter of the whole; operate after absorbing.
+            EncoderMismatchError: vectors of another dimension.
+        """
+        if shard.surgeon.operations:
+            raise UsageError("shard with tag surgery: expected one without; absorb first, then operate on the whole")
+        shard.parking.bring_back_named(list(shard.parking.sums()))
+        names = shard.ledger.vocabulary.names
+        for states in shard.ledger.memory.batches():
+            examples = [
+                Example(state.image_id, state.codes if state.vector else None, tuple(names[row] for row in state.tags),
+                        complete=state.complete or None)
+                for state in states
+            ]  # fmt: skip
+            self._apply(examples, self.next_position)
+        self._publisher.expire()
 
     def rewind(self, position: int = 0) -> None:
         """A new log begins at `position`; what was learned stays. For a broker that keeps nothing across restarts."""
@@ -172,23 +243,38 @@ class Tagger(MultiLabelClassifier):
 
     def quality(self) -> Quality:
         """Running prequential figures."""
-        rows = [row for row in range(len(self.progress.tags)) if self.ledger.effective(row) == row]
-        return self.progress.quality(np.array(rows, np.int64))
+        return self.progress.quality(self.ledger.counting(len(self.progress.tags)))
+
+    def take_drifts(self) -> list[tuple[str, Drifted]]:
+        """Tags whose progressive loss rose since the last call, with their names."""
+        names = self.ledger.vocabulary.names
+        return [(names[drifted.row], drifted) for drifted in self.judge.drift.take_noticed()]
 
     def learn_one(self, x: Mapping[Any, float], y: Mapping[Any, bool]) -> None:
         """Learn one complete example; see river.base.MultiLabelClassifier. Vectors are scaled to length 1."""
         tags = tuple(str(tag) for tag, present in y.items() if present)
         vector = self._vector(x, grow=True)
         example = Example(f"anonymous {self.learned}", quantise(vector[None])[0], tags, complete=True)
+        self.parking.bring_back_named(map(str, y))
         for tag in y:
             self.ledger.vocabulary.row(str(tag), self.next_position)
         self.learn_many([example], self.next_position)
 
     def predict_proba_one(self, x: Mapping[Any, float], **_: Any) -> dict[Any, dict[bool, float]]:
-        """Calibrated probability of every tag."""
+        """Probability of every tag: calibrated, or what its own classifier says."""
         snapshot = self.snapshot(wait=True)
-        chances = snapshot.probabilities(self._vector(x, grow=False)[None])[0]
-        return {name: {False: 1.0 - float(p), True: float(p)} for name, p in zip(snapshot.names, chances, strict=True)}
+        chances = self._voiced(snapshot).chances(self._vector(x, grow=False)[None])[0]
+        named = zip(snapshot.names, chances, snapshot.columns.hidden, strict=True)
+        return {name: {False: 1.0 - float(p), True: float(p)} for name, p, hidden in named if not hidden}
+
+    def _voiced(self, snapshot: Snapshot) -> Snapshot:
+        """The snapshot with classifiers that learned what was new since they were last asked."""
+        if snapshot.lessons is None:
+            return snapshot
+        if self._classifiers is None:
+            self._classifiers = Classifiers(self.classifier, self.dimension)
+        self._classifiers.advance(snapshot.lessons)
+        return replace(snapshot, voices=self._classifiers)
 
     def _vector(self, x: Mapping[Any, float], grow: bool) -> Float32:
         vector = np.zeros(self.dimension)

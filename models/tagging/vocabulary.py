@@ -1,7 +1,8 @@
-"""Which row a tag has. Rows are given in order of first use and never given twice."""
+"""Which row a tag has. Rows are given in order of first use; only that of a parked tag is ever given again."""
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable
 
 from models.tagging.names import normalise_tag
@@ -15,6 +16,7 @@ class Vocabulary:
     def __init__(self) -> None:
         self.names: list[str] = []
         self.first_seen: list[int] = []
+        self.free: list[int] = []  # a heap of rows that have no tag now
         self._row: dict[str, int] = {}
         self._as_written: dict[str, int] = {}
 
@@ -57,12 +59,34 @@ class Vocabulary:
         return row
 
     def add(self, name: str, position: int) -> int:
-        """Append a normalised name that has no row yet."""
-        row = len(self.names)
-        self.names.append(name)
-        self.first_seen.append(position)
+        """Give a row to a normalised name that has none: the smallest free one."""
+        if self.free:
+            row = heapq.heappop(self.free)
+            self.names[row], self.first_seen[row] = name, position
+        else:
+            row = len(self.names)
+            self.names.append(name)
+            self.first_seen.append(position)
         self._row[name] = row
         return row
+
+    def release(self, row: int) -> None:
+        """Take a row from its tag, for others."""
+        del self._row[self.names[row]]
+        self.names[row] = ""
+        heapq.heappush(self.free, row)
+        self._as_written.clear()
+
+    def restore(self, names: Iterable[str], first_seen: Iterable[int], free: Iterable[int]) -> None:
+        """Fill an empty vocabulary."""
+        self.names, self.first_seen, self.free = list(names), list(first_seen), sorted(free)
+        gone = set(self.free)
+        self._row = {name: row for row, name in enumerate(self.names) if row not in gone}
+
+    @staticmethod
+    def spelling(text: str) -> str:
+        """The one spelling of a tag as written."""
+        return normalise_tag(text)
 
     def detach(self, row: int) -> None:
         """Let go of a row's name: its next use gets a row of its own."""
@@ -76,4 +100,5 @@ class Vocabulary:
 
     def detached(self) -> list[int]:
         """Rows whose name is not theirs."""
-        return [row for row, name in enumerate(self.names) if self._row.get(name) != row]
+        free = set(self.free)
+        return [row for row, name in enumerate(self.names) if self._row.get(name) != row and row not in free]

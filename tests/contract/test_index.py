@@ -15,7 +15,7 @@ import pytest
 from models.errors import EncoderMismatchError
 from models.quantise import dequantise, quantise
 from stream.broker import free_port
-from stream.index import IndexRecord, StoredOffset, VectorIndex, version_of
+from stream.index import Carrying, IndexRecord, StoredOffset, VectorIndex, version_of
 from stream.index_edge import EdgeIndex
 from stream.index_qdrant import QdrantIndex
 from stream.index_remote import RemoteIndex
@@ -168,13 +168,36 @@ def test_a_tombstone_is_not_found_not_counted_and_not_overwritten_by_older_news(
     assert index.search(unit(1), 1)[0].image_id == "a"
 
 
-def test_searches_only_what_carries_all_tags(index):
+def test_searches_only_what_carries_one_name_of_every_group(index):
     def tagged(name, seed, tags):
         return IndexRecord(name, 1, 0, {"sha256": "0" * 64, "tags": tags}, unit(seed))
 
-    index.write([tagged("a", 1, ["cat", "猫"]), tagged("b", 2, ["cat"]), tagged("c", 3, [])], [])
-    assert {h.image_id for h in index.search(unit(1), 10, tags=["cat"])} == {"a", "b"}
-    assert {h.image_id for h in index.search(unit(1), 10, tags=["cat", "猫"])} == {"a"}
+    def found(*groups):
+        return {h.image_id for h in index.search(unit(1), 10, tags=groups)}
+
+    cat, either = Carrying(("cat",)), Carrying(("kitty", "cat"))
+    index.write(
+        [tagged("a", 1, ["cat", "猫"]), tagged("b", 2, ["cat"]), tagged("c", 3, []), tagged("d", 4, ["kitty"])], []
+    )
+    assert found([cat]) == {"a", "b"}
+    assert found([cat], [Carrying(("猫",))]) == {"a"}
+    assert found([either]) == {"a", "b", "d"}
+    assert found([Carrying(("猫",)), Carrying(("kitty",))]) == {"a", "d"}
+    assert found([either], [Carrying(("猫", "kitty"))]) == {"a", "d"}
+
+
+def test_a_condition_may_hold_among_some_images_or_without_some(index):
+    index.write([record(name, seed=seed, facts={"tags": ["crane"]}) for seed, name in enumerate("abc")], [])
+    index.write([record("d", seed=4, facts={"tags": ["other"]})], [])
+
+    def found(*conditions):
+        return {h.image_id for h in index.search(unit(1), 10, tags=[conditions])}
+
+    crane = ("crane",)
+    assert found(Carrying(crane, among=("a", "d", "never posted"))) == {"a"}
+    assert found(Carrying(crane, without=("a", "d"))) == {"b", "c"}
+    assert found(Carrying(crane, among=("a", "b"), without=("b",))) == {"a"}
+    assert found(Carrying(("other",)), Carrying(crane, among=("c",))) == {"c", "d"}
 
 
 def test_scroll_visits_every_image_once(index):

@@ -206,6 +206,29 @@ def test_health_metrics_and_openapi(service):
     assert document["components"]["schemas"]["Result"]["example"]["image_id"]
 
 
+def test_the_running_quality_is_shown_everywhere(service, pictures, tmp_path):
+    """Judged in blocks of 64 examples at first; the first block knows no tag to predict."""
+    folder, rows = tmp_path / "judged", []
+    folder.mkdir()
+    for n in range(140):
+        (folder / f"{n}.png").write_bytes(drawing(1_000 + n % 7))
+        rows.append({"file": f"{n}.png", "tags": [f"judged {n % 7}"]})
+    (folder / "tags.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    service.cli("post", str(folder), "--tags-from", str(folder / "tags.jsonl"))
+    wait_for(lambda: service.get("/v1/tags").json()["quality"]["images"] >= 64, "a block of judged images")
+    quality = service.get("/v1/tags").json()["quality"]
+    assert set(quality) == {"images", "lrap", "p_at_5", "micro_ap", "macro_ap", "ece"}
+    assert all(0 <= value <= 1 for name, value in quality.items() if name != "images")
+    assert service.get("/v1/status").json()["quality"] == quality
+    assert json.loads(service.cli("tags", "list", "--json"))["quality"] == quality
+    said = service.cli("tags", "list", "--limit", "1")
+    assert f"{quality['images']} images predicted" in " ".join(said.split()) and f"LRAP {quality['lrap']:.3f}" in said
+    shown = service.get("/metrics").text.splitlines()
+    gauges = dict(line.split() for line in shown if line.startswith("mekiki_tag_quality{"))
+    assert float(gauges['mekiki_tag_quality{metric="lrap"}']) == quality["lrap"]
+    assert float(gauges['mekiki_tag_quality{metric="images"}']) == quality["images"]
+
+
 def test_commands_without_a_service_say_what_to_do(tmp_path):
     for arguments in (("search", "--tag", "x"), ("tag", "a", "b"), ("status",), ("dlq", "list")):
         done = run_cli(*arguments, MEKIKI_DATA_DIR=str(tmp_path))

@@ -6,11 +6,13 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.errors import UsageError
 from models.quantise import quantise
-from models.tagging.examples import Example
+from models.tagging.examples import Example, Surgery
 from models.tagging.state import digest, exact_digest
 from models.tagging.store import TaggerStore
 from models.tagging.tagger import Tagger
@@ -142,6 +144,29 @@ def test_deleting_images_leaves_no_trace(log: list[Example], extra: list[int]) -
     with_them.learn_many(guests[: len(guests) // 2] + log + guests[len(guests) // 2 :], 0)
     with_them.learn_many([Example(guest.image_id, deleted=True) for guest in guests], 100)
     assert exact_digest(with_them) == exact_digest(without)
+
+
+@settings(max_examples=30, deadline=None)
+@given(logs(), st.lists(st.integers(0, 2), min_size=3, max_size=12))
+def test_shards_absorbed_in_any_order_are_the_whole(log: list[Example], shard_of: list[int]) -> None:
+    whole = small()
+    whole.learn_many(log, 0)
+    shards = [small() for _ in range(3)]
+    for position, example in enumerate(log):
+        shard = shards[shard_of[int(example.image_id.removeprefix("image ")) % len(shard_of)]]
+        shard.learn_many([example], position)
+    for order in ((0, 1, 2), (2, 0, 1)):
+        absorbed = small()
+        for index in order:
+            absorbed.absorb(shards[index])
+        assert exact_digest(absorbed) == exact_digest(whole)
+
+
+def test_a_shard_with_surgery_is_refused() -> None:
+    shard = small()
+    shard.learn_many([Example("a", VECTORS[0], ("cat",)), Surgery("s", "rename", ("cat",), "kitty")], 0)
+    with pytest.raises(UsageError, match="absorb first"):
+        small().absorb(shard)
 
 
 @settings(max_examples=40, deadline=None)

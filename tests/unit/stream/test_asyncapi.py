@@ -9,7 +9,7 @@ from hypothesis import given
 from jsonschema import Draft202012Validator
 
 from models.errors import SchemaError
-from models.tagging.examples import Example
+from models.tagging.examples import Example, Surgery
 from stream.asyncapi import document, text
 from stream.codec import encode, encode_structured
 from stream.consume import Record
@@ -114,3 +114,12 @@ def test_the_header_of_an_example_fits(example):
     value = encode_example(SourcedExample(example, "images", 0, 7, "enc"))
     size = int.from_bytes(value[4:8], "little")
     check(json.loads(value[8 : 8 + size]), DOCUMENT["components"]["schemas"]["ExampleHeader"])
+
+
+@pytest.mark.parametrize("surgery", [
+    Surgery("s", "merge", ("kitty",), "cat"), Surgery("s", "undo", target="op-1"),
+    Surgery("s", "split", ("crane",), "crane bird", ("a", "b")),
+])  # fmt: skip
+def test_the_header_of_an_operation_fits(surgery):
+    value = encode_example(SourcedExample(surgery, "tags", 0, 7, "enc"))
+    check(json.loads(value[8:]), DOCUMENT["components"]["schemas"]["SurgeryHeader"])

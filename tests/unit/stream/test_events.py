@@ -5,8 +5,10 @@ from pydantic import ValidationError
 
 from stream.events import (
     EVENTS,
+    MAX_IMAGES_PER_SPLIT,
     MAX_SHOWN,
     MAX_TAGS_PER_EVENT,
+    SURGERY_KEY,
     Clicked,
     Event,
     ImagePosted,
@@ -14,6 +16,7 @@ from stream.events import (
     PairClicked,
     TagsApplied,
     TagsRemoved,
+    TagSurgery,
 )
 from tests.strategies import EXAMPLES
 
@@ -29,7 +32,7 @@ def test_every_event_class_can_be_posted():
 @pytest.mark.parametrize("event", EXAMPLES.values(), ids=EXAMPLES.keys())
 def test_events_are_frozen_and_know_their_key_and_topic(event):
     assert event.key()
-    assert event.topic in ("images", "tags", "clicks", "models")
+    assert event.topic in ("images", "tags", "clicks", "models", "drift")
     with pytest.raises(ValidationError):
         event.image_id = "other"
 
@@ -81,3 +84,48 @@ def test_hashes_are_hex_in_lower_case():
     assert ImagePosted(image_id="a", sha256="AB" * 32).sha256 == "ab" * 32
     with pytest.raises(ValidationError):
         ImagePosted(image_id="a", sha256="zz" * 32)
+
+
+@pytest.mark.parametrize("fields", [
+    {"kind": "merge", "tags": ("kitty", "moggy"), "into": "cat"},
+    {"kind": "split", "tags": ("crane",), "into": "crane bird", "images": ("a",)},
+    {"kind": "rename", "tags": ("kitty",), "into": "cat"},
+    {"kind": "alias", "tags": ("kitty", "moggy"), "into": "cat"},
+    {"kind": "forget", "tags": ("kitty", "moggy")},
+    {"kind": "imply", "tags": ("cat",), "into": "animal"},
+    {"kind": "undo", "target": "op-1"},
+])  # fmt: skip
+def test_an_operation_takes_what_its_kind_needs_and_nothing_else(fields):
+    assert TagSurgery(surgery_id="s", **fields).key() == SURGERY_KEY
+    for missing in fields.keys() - {"kind"}:
+        with pytest.raises(ValidationError, match=f"{fields['kind']}: expected .*, nothing else; correct the event"):
+            TagSurgery(surgery_id="s", **{name: value for name, value in fields.items() if name != missing})
+    for name, value in {"tags": ("cat", "dog"), "into": "x", "images": ("a",), "target": "op-1"}.items():
+        if name not in fields:
+            with pytest.raises(ValidationError, match="nothing else"):
+                TagSurgery(surgery_id="s", **fields, **{name: value})
+
+
+@pytest.mark.parametrize("kind", ["split", "rename", "imply"])
+def test_some_operations_take_one_tag_only(kind):
+    images = ("a",) if kind == "split" else ()
+    with pytest.raises(ValidationError, match="one tag, "):
+        TagSurgery(surgery_id="s", kind=kind, tags=("cat", "dog"), into="x", images=images)
+
+
+@pytest.mark.parametrize("fields", [
+    {"surgery_id": "s", "kind": "melt", "tags": ("cat",)},
+    {"surgery_id": "", "kind": "forget", "tags": ("cat",)},
+    {"surgery_id": "\0s", "kind": "forget", "tags": ("cat",)},
+    {"kind": "forget", "tags": ("cat",)},
+    {"surgery_id": "s", "kind": "forget", "tags": ("cat",) * (MAX_TAGS_PER_EVENT + 1)},
+    {"surgery_id": "s", "kind": "split", "tags": ("cat",), "into": "x", "images": ("a",) * (MAX_IMAGES_PER_SPLIT + 1)},
+])  # fmt: skip
+def test_refuses_operations_that_are_none(fields):
+    with pytest.raises(ValidationError):
+        TagSurgery(**fields)
+
+
+def test_no_image_is_called_like_the_key_of_operations():
+    with pytest.raises(ValidationError, match="kept for operations on tags"):
+        ImagePosted(image_id=SURGERY_KEY, content=b"")

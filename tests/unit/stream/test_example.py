@@ -1,6 +1,7 @@
 """examples.v1 on the wire."""
 
 import json
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,23 +10,29 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from models.errors import SchemaError
-from models.tagging.examples import Example
+from models.tagging.examples import Example, Surgery, SurgeryKind
 from stream.example import MAGIC, SourcedExample, decode_example, encode_example
-from tests.strategies import ids, tag_lists
+from tests.strategies import ids, tag_lists, texts
 
 vectors = st.none() | arrays.arrays(np.int16, st.integers(1, 20))
 examples = st.builds(
     Example, image_id=ids, vector=vectors, added=tag_lists, removed=tag_lists, complete=st.none() | st.booleans(),
     deleted=st.booleans(),
 )  # fmt: skip
+surgeries = st.builds(
+    Surgery, surgery_id=ids, kind=st.sampled_from(get_args(SurgeryKind)), tags=tag_lists, into=texts, images=tag_lists,
+    target=texts,
+)  # fmt: skip
 sourced = st.builds(
-    SourcedExample, example=examples, topic=st.sampled_from(["images", "tags"]), partition=st.integers(0, 999),
-    version=st.integers(1, 2**53 - 1), encoder=ids,
+    SourcedExample, example=examples | surgeries, topic=st.sampled_from(["images", "tags"]),
+    partition=st.integers(0, 999), version=st.integers(1, 2**53 - 1), encoder=ids,
 )  # fmt: skip
 
 
 def flat(one: SourcedExample):
     e = one.example
+    if isinstance(e, Surgery):
+        return one.topic, one.partition, one.version, one.encoder, e
     vector = None if e.vector is None else e.vector.tolist()
     return (
         one.topic,
@@ -60,6 +67,13 @@ def test_the_layout_is_the_documented_one():
     assert value[8 + size :] == b"\x01\x00\xfe\xff"
 
 
+def test_an_operation_has_no_image_id_so_that_nobody_takes_it_for_an_example():
+    one = SourcedExample(Surgery("op-1", "merge", ("kitty",), "cat"), "tags", 3, 9, "enc")
+    value = encode_example(one)
+    header = {"op": "merge", "op_id": "op-1", "tags": ["kitty"], "into": "cat", "src": ["tags", 3, 9], "enc": "enc"}
+    assert json.loads(value[8:]) == header
+
+
 def test_a_vector_of_512_takes_two_bytes_a_number():
     one = SourcedExample(Example("cat-1", np.zeros(512, np.int16), ("cat",)), "images", 0, 1, "e" * 64)
     assert len(encode_example(one)) < 1024 + 200
@@ -75,6 +89,9 @@ def test_other_bytes_are_refused(value):
     [], {}, "x", {"id": "a"}, {"id": "a", "src": [1], "enc": "e"}, {"id": "a", "src": 7, "enc": "e"},
     {"id": "a", "src": ["t", 0, "new"], "enc": "e"}, {"id": 3, "src": ["t", 0, 1], "enc": "e"},
     {"id": "a", "src": ["t", 0, 1], "enc": "e", "add": [1]}, {"id": "a", "src": ["t", 0, 1], "enc": "e", "add": "cat"},
+    {"op": "melt", "op_id": "a", "src": ["t", 0, 1], "enc": "e"}, {"op": "merge", "src": ["t", 0, 1], "enc": "e"},
+    {"op": "merge", "op_id": "a", "src": ["t", 0, 1], "enc": "e", "tags": "cat"},
+    {"op": ["merge"], "op_id": "a", "src": ["t", 0, 1], "enc": "e"},
 ])  # fmt: skip
 def test_a_broken_header_is_refused(header):
     text = json.dumps(header).encode()
@@ -82,7 +99,7 @@ def test_a_broken_header_is_refused(header):
         decode_example(MAGIC + len(text).to_bytes(4, "little") + text)
 
 
-@given(sourced.filter(lambda one: one.example.vector is not None))
+@given(sourced.filter(lambda one: isinstance(one.example, Example) and one.example.vector is not None))
 def test_half_a_number_at_the_end_is_refused(one):
     with pytest.raises(SchemaError, match="broken header"):
         decode_example(encode_example(one)[:-1])

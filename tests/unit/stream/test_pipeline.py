@@ -1,14 +1,17 @@
 """The ingest worker with a real index and a log in memory: what is durable before what, and what happens in trouble."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 
 from models.errors import DeadLetterBrakeError, IndexUnavailableError
+from models.tagging.examples import Surgery
+from stream.codec import encode_structured
 from stream.dead_letter import REASON
-from stream.events import ImageDeleted, ImagePosted, TagsApplied
+from stream.events import ImageDeleted, ImagePosted, TagsApplied, TagSurgery
 from stream.example import decode_example
-from stream.index import StoredOffset
+from stream.index import StoredOffset, version_of
 from stream.pictures import DatarefReader, PictureStore
 from stream.pipeline import Ingest, IngestPipeline
 from stream.settings import load_settings
@@ -73,7 +76,11 @@ def run(tmp_path, events, away=0, batch_size=32, **ingest):
     for number, event in enumerate(events):
         records.append(make_record(event, offset=counts[event.topic], timestamp_ms=1_000 + number))
         counts[event.topic] += 1
-    settings = load_settings({}, data_dir=tmp_path, ingest=ingest, encoder={"batch_size": batch_size})
+    return run_records(tmp_path, records, away, ingest=ingest, encoder={"batch_size": batch_size})
+
+
+def run_records(tmp_path, records, away=0, **sections):
+    settings = load_settings({}, data_dir=tmp_path, **sections)
     log, writer = MemoryLog(records), FakeWriter()
     index = WatchedIndex(writer, away)
     pictures = PictureStore(str(tmp_path / "pictures"))
@@ -108,6 +115,59 @@ def test_examples_are_acknowledged_before_the_index_and_offsets_come_with_it(tmp
     learned = [decode_example(value) for topic, _, value, _ in writer.sent if topic == "examples"]
     assert {(e.example.image_id, e.example.added) for e in learned} == {("a", ("cat",)), ("b", ("dog",))}
     assert index.fetch(["a"])["a"].payload["tags"] == ["cat"]
+
+
+def merge(*tags, into="cat", surgery_id="s"):
+    return TagSurgery(surgery_id=surgery_id, kind="merge", tags=tags, into=into)
+
+
+def test_an_operation_on_tags_goes_to_the_learner_in_its_place_and_touches_no_image(tmp_path):
+    events = [
+        post("a", b"pic1", tags=("kitty",)),
+        TagsApplied(image_id="a", tags=("tom",)),
+        merge("Kitty", "tom", into="Cat"),
+        TagsApplied(image_id="a", tags=("pet",)),
+    ]
+    index, writer, _, _, failure = run(tmp_path, events)
+    assert failure == []
+    learned = [decode_example(value) for topic, _, value, _ in writer.sent if topic == "examples"]
+    assert learned[2].example == Surgery("s", "merge", ("kitty", "tom"), "cat")
+    assert (learned[2].topic, learned[2].version) == ("tags", version_of(0, 1))
+    assert [one.example.added for one in (learned[0], learned[1], learned[3])] == [("kitty",), ("tom",), ("pet",)]
+    assert index.fetch(["a"])["a"].payload["tags"] == ["kitty", "tom", "pet"]
+    assert {(o.topic, o.offset) for o in index.offsets()} == {("images", 1), ("tags", 3)}
+
+
+def test_an_operation_on_tags_waits_for_no_image(tmp_path):
+    """Its time is ahead of the clock: a tag for an image nobody posted would wait out the grace."""
+    record = make_record(merge("kitty"), timestamp_ms=10**15)
+    _, writer, _, _, failure = run_records(tmp_path, [record], kafka={"join_grace_ms": 3_600_000})
+    assert failure == []
+    assert [topic for topic, *_ in writer.sent] == ["examples"]
+
+
+def in_structured_mode(event):
+    key, value, headers = encode_structured(event, source="/test")
+    return replace(make_record(event), key=key, value=value, headers=tuple(headers))
+
+
+def test_an_operation_on_tags_may_come_in_structured_mode(tmp_path):
+    _, writer, _, _, _ = run_records(tmp_path, [in_structured_mode(merge("kitty"))])
+    assert [decode_example(value).example.tags for _, _, value, _ in writer.sent] == [("kitty",)]
+
+
+@pytest.mark.parametrize(("record", "reason"), [
+    (make_record(merge("x" * 101)), b"bad_tag"),
+    (make_record(merge("cat", into="\0")), b"bad_tag"),
+    (replace(make_record(merge("cat")), key=b"cat-1"), b"wrong_key"),
+    (replace(make_record(merge("cat")), topic="images"), b"wrong_topic"),
+    (replace(make_record(merge("cat")), value=b'{"surgery_id": "s", "kind": "merge", "tags": ["cat"]}'), b"bad_event"),
+])  # fmt: skip
+def test_an_operation_that_cannot_be_is_a_dead_letter(tmp_path, record, reason):
+    _, writer, _, _, failure = run_records(tmp_path, [record])
+    assert failure == []
+    assert [dict(headers)[REASON] for topic, _, _, headers in writer.sent if topic.endswith(".dlq")] == [reason]
+    assert len(writer.sent) == 1
 
 
 def test_an_index_that_is_away_costs_time_and_nothing_else(tmp_path):

@@ -1,0 +1,102 @@
+"""What the tags on images mean after operations on tags: the index keeps them as people wrote them.
+
+In: the snapshot that serves, and names as the index holds them. Out: names to show, and filters that find every image
+that counts for a tag. Pure. A name nobody told the learner of yet stands for itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from models.tagging.names import normalise_tag
+from models.tagging.snapshot import Snapshot
+from models.tagging.surgery import split_row
+from stream.index import Carrying
+
+INNER = "\0"  # begins names of the learner's own; no tag that people write holds a control character
+FORGOTTEN = INNER + "forgotten "  # begins what a forgotten name means
+
+
+@dataclass(frozen=True)
+class _Move:
+    """What a split did to an image: these names of it count for the row between, called `to`."""
+
+    names: frozenset[str]
+    to: str
+
+
+Moves: TypeAlias = tuple[_Move, ...]  # of one image, oldest first
+
+
+class TagNames:
+    """Names and their meanings under one snapshot; None while none serves, when every name means itself."""
+
+    def __init__(self, snapshot: Snapshot | None) -> None:
+        self.snapshot = snapshot
+        self._forgotten: set[str] = set()
+        self._others: dict[str, list[str]] = {}  # by tag, the other names that mean it
+        self._moves: dict[str, Moves] = {}  # by image
+        self._moved: dict[Moves, list[str]] = {}  # and the other way round
+        if snapshot is not None and snapshot.operations:
+            self._read(snapshot)
+
+    def _read(self, snapshot: Snapshot) -> None:
+        names, aliases = snapshot.names, dict(snapshot.aliases)
+        served = {names[row] for row in np.flatnonzero(~snapshot.columns.hidden)}
+        self._forgotten = set(names) - served - aliases.keys()
+        for name, row in aliases.items():
+            if name not in served and not name.startswith(INNER):
+                self._others.setdefault(names[row], []).append(name)
+        for operation in snapshot.operations:
+            if operation.kind == "split" and operation.active:
+                for image_id, rows in operation.moved:
+                    move = _Move(frozenset(names[row] for row in rows), split_row(operation.surgery_id))
+                    self._moves[image_id] = (*self._moves.get(image_id, ()), move)
+        for image_id, moves in self._moves.items():
+            self._moved.setdefault(moves, []).append(image_id)
+
+    def meaning(self, name: str, moves: Moves = ()) -> str:
+        """The tag that a normalised name counts for on an image with these moves.
+
+        For a name that was forgotten, something that begins with FORGOTTEN.
+        """
+        for move in moves:
+            name = move.to if name in move.names else name
+        if self.snapshot is None:
+            return name
+        if name in self._forgotten:
+            return FORGOTTEN + name
+        row = self.snapshot.find(name)
+        return name if row is None else self.snapshot.names[row]
+
+    def shown(self, image_id: str, names: Iterable[str]) -> list[str]:
+        """The tags of an image as they are called now, forgotten ones left out."""
+        moves = self._moves.get(image_id, ())
+        meanings = dict.fromkeys(self.meaning(name, moves) for name in names)
+        return [meaning for meaning in meanings if not meaning.startswith(FORGOTTEN)]
+
+    def carrying(self, tag: str) -> tuple[Carrying, ...]:
+        """A group of conditions, one of which holds for every image that carries a tag; empty for a forgotten one.
+
+        Raises:
+            PolicyError: `tag` cannot be one.
+        """
+        wanted = self.meaning(normalise_tag(tag))
+        if wanted.startswith(FORGOTTEN):
+            return ()
+        names = (wanted, *self._others.get(wanted, ()))
+        conditions = []
+        without: list[str] = []
+        for moves, image_ids in self._moved.items():
+            written = {name for move in moves for name in move.names if not name.startswith(INNER)}
+            if written.isdisjoint(names) and wanted not in {self.meaning(name, moves) for name in written}:
+                continue
+            without.extend(image_ids)
+            mine = tuple(sorted(name for name in written.union(names) if self.meaning(name, moves) == wanted))
+            if mine:
+                conditions.append(Carrying(mine, among=tuple(image_ids)))
+        return (Carrying(names, without=tuple(without)), *conditions)
