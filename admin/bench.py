@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,8 +10,19 @@ import typer
 from rich.table import Table
 
 from admin.console import out, print_json, write_json
+from models.errors import UsageError
 
 app = typer.Typer(help="Measure this machine.", no_args_is_help=True)
+
+
+class Part(enum.StrEnum):
+    """Of the tagger's figures."""
+
+    SPEED = "speed"
+    QUALITY = "quality"
+    FEW_SHOT = "few-shot"
+
+
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the figures here; `-` prints them.")]
 
 
@@ -37,13 +49,31 @@ def ingest(
 @app.command()
 def tagger(
     json_file: JsonFile = None,
+    only: Annotated[list[Part] | None, typer.Option(help="Only this part; may be repeated.")] = None,
+    pictures: Annotated[
+        Path | None, typer.Option(help="Folder of your own pictures for quality and few-shot, instead of OpenMoji.")
+    ] = None,
+    tags: Annotated[
+        Path | None, typer.Option(help='Their tags as JSON lines {"file": "cat.jpg", "tags": ["cat"]}.')
+    ] = None,
+    splits: Annotated[int, typer.Option(min=1, help="Splits of the pictures that quality is the mean of.")] = 5,
+    speed_tags: Annotated[int, typer.Option(min=100, help="Tags of the speed part.")] = 30_000,
     peers: Annotated[bool, typer.Option("--peers/--no-peers", help="Also measure what one could pick instead.")] = True,
-    tags: Annotated[int, typer.Option(min=100, help="Tags of the speed part.")] = 30_000,
 ) -> None:
     """The tag learner at scale: speed, quality, few-shot; peers need scikit-learn, xgboost and vowpalwabbit."""
+    if (pictures is None) != (tags is None):
+        raise UsageError("--pictures and --tags: expected both or neither; name the folder and the file of its tags")
+    from benchmarks import labelled, tagger_stream
     from benchmarks.tagger import run
 
-    report = run(None, tags=tags, peers=peers)
+    parts = [part.value.replace("-", "_") for part in only or Part]
+    own = None
+    if pictures is not None and tags is not None and parts != ["speed"]:
+        own = labelled.load(pictures, tags)
+    report = run(
+        pictures=own, stream_examples_per_second=lambda: tagger_stream.run(speed_tags), tags=speed_tags, peers=peers,
+        parts=parts, split_count=splits,
+    )  # fmt: skip
     if json_file is not None and str(json_file) == "-":
         print_json(report)
         return

@@ -2,7 +2,9 @@
 
 Speed: `benchmarks.workloads.TagStream`, a store on disk, one thread of Python. `ours_images_per_second` is the steady
 state after 57,344 images, checkpoint included, with the sampling rule in force that the service uses
-(models/tagging/schedule.py). Quality: any pictures; OpenMoji by default.
+(models/tagging/schedule.py); `stream_examples_per_second` is what the running worker makes of it, see
+benchmarks/tagger_stream.py. Quality: any pictures; OpenMoji by default; means over several splits, see
+benchmarks/tagger_quality.py.
 """
 
 from __future__ import annotations
@@ -13,13 +15,14 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.tagger_peers import run_peers
-from benchmarks.tagger_quality import Project, run_few_shot, run_quality, split
+from benchmarks.tagger_quality import SPLITS, Project, Split, run_few_shot, run_quality, splits
 from benchmarks.workloads import BATCH, DIMENSION, TAGS, TagStream
 from models.quantise import quantise
 from models.tagging.examples import Example
@@ -28,7 +31,9 @@ from models.tagging.solve import factorise, solve_rows
 from models.tagging.store import TaggerStore
 from models.tagging.tagger import Tagger
 
+PARTS = ("speed", "quality", "few_shot")
 WARM_UP = 57_344  # fills the reference set and reaches the last stage of the schedule
+MADE_AHEAD = 4  # batches, so that learning goes from one to the next as it does in the service
 STEADY = 12 * BATCH  # what 20,000 images a second learn in 5 s, the usual time between checkpoints
 SAMPLING = "; ".join(f"from {s.start}: the first {s.sample} of every {s.block}" for s in STAGES)
 
@@ -41,6 +46,8 @@ def run(
     stream_examples_per_second: Callable[[], float] | None = None,
     tags: int = TAGS,
     peers: bool = True,
+    parts: Sequence[str] = PARTS,
+    split_count: int = SPLITS,
 ) -> dict[str, Any]:
     """Measure, and write the report as JSON when a path is given.
 
@@ -51,13 +58,21 @@ def run(
         stream_examples_per_second: measures the same through a broker; null in the report when None.
         tags: how many, for the speed part.
         peers: whether to measure them, which takes minutes.
+        parts: which of `PARTS` to measure.
+        split_count: how many splits the quality part takes the mean of.
     """
-    report: dict[str, Any] = {"speed": run_speed(tags, peers)}
-    report["speed"]["stream_examples_per_second"] = stream_examples_per_second() if stream_examples_per_second else None
-    features, names = pictures if pictures is not None else openmoji_features()
-    data = split(features, names, project or fitted_projection)
-    report["quality"] = run_quality(data)
-    report["few_shot"] = run_few_shot(data)
+    cuts: list[Split] = []
+    if "quality" in parts or "few_shot" in parts:
+        features, names = pictures if pictures is not None else openmoji_features()
+        cuts = splits(features, names, project or fitted_projection, split_count if "quality" in parts else 1)
+    report: dict[str, Any] = {}
+    if "speed" in parts:
+        through_broker = stream_examples_per_second() if stream_examples_per_second else None
+        report["speed"] = run_speed(tags, peers) | {"stream_examples_per_second": through_broker}
+    if "quality" in parts:
+        report["quality"] = run_quality(cuts, xgboost=peers)
+    if "few_shot" in parts:
+        report["few_shot"] = run_few_shot(cuts[0])
     if json_path is not None:
         json_path.write_text(json.dumps(report, indent=2, ensure_ascii=False), encoding="utf-8")
     return report
@@ -99,11 +114,14 @@ def run_speed(tags: int = TAGS, peers: bool = True) -> dict[str, Any]:
 
 
 def _learn(tagger: Tagger, stream: TagStream, count: int) -> float:
-    """Images per second, the making of the examples not counted."""
+    """Images per second, the making of the examples not counted, and nothing of the learning left over."""
     taken_s = 0.0
-    for position, examples in stream.batches(count):
+    batches = stream.batches(count)
+    while made := list(islice(batches, MADE_AHEAD)):
         start = time.perf_counter()
-        tagger.learn_many(examples, position)
+        for position, examples in made:
+            tagger.learn_many(examples, position)
+        assert tagger.ledger.sums.images > 0  # waits for the sums, which follow on a thread of their own
         taken_s += time.perf_counter() - start
     return count / taken_s
 

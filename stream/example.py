@@ -73,7 +73,7 @@ def decode_example(value: bytes | None) -> SourcedExample:
         raise SchemaError("examples.v1 record: expected the magic MKX1; only ingest workers write this topic")
     end = 8 + int.from_bytes(value[4:8], "little")
     try:
-        header = json.loads(value[8:end])
+        header = json.loads(value[8:end].decode())
         topic, partition, version = header["src"]
         if not (_is(str, topic, header["enc"]) and _is(int, partition, version)):
             raise TypeError("encoder and source of other types")

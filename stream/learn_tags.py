@@ -38,6 +38,7 @@ IDLE_POLL_S = 0.5  # and while nothing is; a poll returns as soon as there are r
 DELTA_SHARE = 0.25  # a delta larger than this share of the full snapshot is published as a full one
 MAX_PAUSE_S = 1.0  # between two versions: a new tag is to be served within a second
 REFRESH_S = 1.0  # after the last example, once more: a solve in the background may have ended since
+LATE_PAUSE_S = 5.0  # while the worker is behind: a version of old records need not come every second
 PUBLISH_SHARE = 0.08  # of the worker's time, at most: a large state is published less often
 
 
@@ -105,6 +106,7 @@ class TagsWorker:
         self._since_checkpoint = 0
         self._unpublished = 0
         self._publish_s = 0.0
+        self._behind_s = 0.0  # how old what was learned last was, beyond what is usual
         self._refresh_at_s: float | None = 0.0  # when to publish next although nothing new was learned
 
     def stop(self) -> None:
@@ -125,7 +127,8 @@ class TagsWorker:
             self._learn(records)
             now_s = time.monotonic()
             refresh = not self._unpublished and self._refresh_at_s is not None and now_s >= self._refresh_at_s
-            pause_s = max(settings.publish_interval_ms / 1000, min(self._publish_s / PUBLISH_SHARE, MAX_PAUSE_S))
+            longest_s = max(MAX_PAUSE_S, min(self._behind_s, LATE_PAUSE_S))
+            pause_s = max(settings.publish_interval_ms / 1000, min(self._publish_s / PUBLISH_SHARE, longest_s))
             if (self._unpublished and now_s - published_s >= pause_s) or refresh:
                 self._refresh_at_s = None if refresh else now_s + REFRESH_S
                 self._publish()
@@ -139,7 +142,9 @@ class TagsWorker:
 
     def _learn(self, records: Sequence[Record]) -> None:
         if not records:
+            self._behind_s = 0.0
             return
+        self._behind_s = time.time() - records[-1].timestamp_ms / 1000 - MAX_PAUSE_S
         examples: list[Example | Surgery] = []
         for record in records:
             example = self._fresh(record)

@@ -109,7 +109,7 @@ class Ledger:
             if state is None:
                 state = states[image_id] = ImageState(image_id, key)
             if image_id not in before:
-                before[image_id] = self.share(state)
+                before[image_id] = self.share(state) if state.labelled else None
             self._change(state, example, position + index)
             if self.lessons is not None and state.labelled:
                 self.lessons.teach(state.codes, self.tags_of(state), len(self.vocabulary))
@@ -175,7 +175,8 @@ class Ledger:
         if example.added or example.removed:
             known = self.vocabulary.known(example.added)
             rows = {self.vocabulary.row(text, position) for text in example.added} if known is None else known
-            rows.update(state.tags)
+            if state.tags:
+                rows.update(state.tags)
             for text in example.removed:
                 row = self.vocabulary.find(text)
                 if row is not None:
@@ -240,7 +241,10 @@ class Ledger:
         reference, limit = self.reference, self.reference.limit
         for state, old in touched:
             new = self.share(state)
-            changes.between(old, new)
+            if old is not None:
+                changes.between(old, new)
+            elif new is not None:
+                changes.add(new.vector, new.tags, 1, 1)
             if state.hash >= limit and state.hash not in reference:
                 continue  # nearly all, once the set is full
             if new is None:

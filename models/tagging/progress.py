@@ -97,7 +97,7 @@ class Progress:
         per_tag = average_precisions(self._tags[rows])
         macro = float(np.nanmean(per_tag)) if np.isfinite(per_tag).any() else float("nan")
         pairs = max(whole[0, ALL].sum(), 1.0)
-        ece = float(np.abs(whole[0, POSITIVE] - whole[0, MASS]).sum() / pairs)
+        ece = float(np.abs(whole[0, POSITIVE] - whole[0, MASS]).sum() / pairs) if self.images else float("nan")
         micro = float(average_precisions(whole)[0])
         return Quality(self.images, self.lrap / images, self.p_at_5 / images, micro, macro, ece)
 

@@ -1,0 +1,106 @@
+"""Anybody's pictures for `mekiki bench tagger`: raw features and tags of the labelled pictures of a folder.
+
+The files are decoded in child processes under limits, as the service does it. What cannot be read is counted, named in
+one sentence and left out. Fails with UsageError when too little is left to measure on.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from admin.console import errors_out, progress
+from admin.labels import labels_of, read_labels
+from models.encoders.base import load_extractor
+from models.errors import PoisonError, PolicyError, UsageError
+from models.tagging.names import normalise_tag
+from stream.decode import Decoded, DecodePool
+
+BATCH = 32  # pictures decoded before the network runs on them
+LEAST_PICTURES = 50  # two thirds train, one third tests: fewer say nothing
+NAMED = 3  # unreadable files named; all are counted
+
+Tags = tuple[str, ...]
+
+
+def load(folder: Path, tags_file: Path) -> tuple[np.ndarray, list[Tags]]:
+    """Raw features [N, 2608] of the labelled pictures and the tags of each.
+
+    Raises:
+        UsageError: no such folder or file, a broken line, a tag that cannot be one, or fewer than 50 labelled pictures
+            that can be read.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: expected a folder of pictures, there is none; check --pictures")
+    labelled = _labelled(folder, tags_file)
+    _expect_enough(len(labelled), folder, tags_file)
+    features, tags, unreadable = _extract(labelled)
+    if unreadable:
+        named = ", ".join(unreadable[:NAMED]) + (" and others" if len(unreadable) > NAMED else "")
+        errors_out.print(
+            f"{len(unreadable)} of {len(labelled)} labelled pictures cannot be read and are left out: {named}",
+            markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
+    _expect_enough(len(tags), folder, tags_file)
+    return np.concatenate(features), tags
+
+
+def _labelled(folder: Path, tags_file: Path) -> list[tuple[Path, Tags]]:
+    labels = read_labels(tags_file)
+    found = []
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        label = labels.get(file.relative_to(folder).as_posix()) or labels_of(labels, file)
+        if label.tags:
+            try:
+                found.append((file, tuple(dict.fromkeys(map(normalise_tag, label.tags)))))
+            except PolicyError as error:
+                raise UsageError(f"{tags_file}, {file.name}: {error}") from None
+    return found
+
+
+def _extract(labelled: list[tuple[Path, Tags]]) -> tuple[list[np.ndarray], list[Tags], list[str]]:
+    """Features by batch, tags of what could be read, and what could not with the reason."""
+    extractor = load_extractor()
+    features: list[np.ndarray] = []
+    tags: list[Tags] = []
+    unreadable: list[str] = []
+    with DecodePool() as pool, progress() as bar:
+        task = bar.add_task("pictures", total=len(labelled), note="")
+        for start in range(0, len(labelled), BATCH):
+            batch = labelled[start : start + BATCH]
+            pixels = []
+            for (file, of_file), answer in zip(batch, _decode(pool, [file for file, _ in batch]), strict=True):
+                if isinstance(answer, Decoded):
+                    pixels.append(answer.pixels)
+                    tags.append(of_file)
+                else:
+                    unreadable.append(f"{file.name} ({answer})")
+            if pixels:
+                features.append(extractor.extract(np.stack(pixels)))
+            bar.advance(task, len(batch))
+    return features, tags, unreadable
+
+
+def _decode(pool: DecodePool, files: list[Path]) -> list[Decoded | str]:
+    """Pixels, or the reason why there are none."""
+    answers: list[Decoded | str] = []
+    for file in files:
+        try:
+            if file.stat().st_size > pool.limits.max_bytes:
+                answers.append("too_large")
+                continue
+            answer = pool.decode_many([file.read_bytes()])[0]
+        except OSError as error:
+            answers.append(error.strerror or type(error).__name__)
+            continue
+        answers.append(answer.reason if isinstance(answer, PoisonError) else answer)
+    return answers
+
+
+def _expect_enough(count: int, folder: Path, tags_file: Path) -> None:
+    if count < LEAST_PICTURES:
+        raise UsageError(
+            f"{folder}: expected at least {LEAST_PICTURES} pictures that {tags_file} gives tags, found {count}; "
+            "`file` is a picture's name, or its path inside the folder"
+        )

@@ -1,0 +1,149 @@
+"""What the running tags worker does: examples a second from examples.v1 to a durable checkpoint.
+
+The embedded broker, kafka-python, `mekiki work tags` as a process of its own, its SQLite store on disk, the service's
+default settings. The examples are in the log before the worker starts. Measured is the worker's way through this
+backlog: read, decode, learn, publish versions, write checkpoints. The clock starts when the worker announces the
+version it starts with, so that the start of the process does not count, and stops when the broker has the offset of the
+last example, which the worker commits only after its state is durable. The worker is asked to end as soon as it is
+ready: it then learns the log to its end by the same loop and checkpoints at once, not up to five seconds later.
+
+This happens twice on one data directory: the first backlog warms up and is not counted.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kafka import KafkaConsumer, TopicPartition
+
+from benchmarks.workloads import TAGS, TagStream
+from stream.broker import EmbeddedBroker, process_wait
+from stream.consume import LogReader
+from stream.example import CONTENT_TYPE, TYPE, SourcedExample, encode_example
+from stream.produce import LogWriter
+from stream.settings import PARENT_PIPE, Settings, as_environment, load_settings
+from stream.topics import broker_errors, client_options, create_topics
+
+WARM_UP = 57_344  # at 30,000 tags; fills the reference set and reaches the last stage of the sampling schedule
+MEASURED = 40_960
+LEAST = 2_048
+CHUNK = 2_048  # produced between two acknowledgements
+POLL_S = 0.05
+DEADLINE_S = 600.0
+ENCODER = "bench"
+
+
+def run(tags: int = TAGS) -> float:
+    """Examples a second; fewer tags than 30,000 take as much fewer examples."""
+    warm_up, measured = (max(LEAST, count * tags // TAGS) for count in (WARM_UP, MEASURED))
+    stream = TagStream(tags)
+    with tempfile.TemporaryDirectory(prefix="mekiki-bench-") as folder, EmbeddedBroker() as broker:
+        settings = load_settings({}, data_dir=Path(folder), embedded=True, kafka={
+            "bootstrap_servers": broker.bootstrap_servers,
+        })  # fmt: skip
+        create_topics(settings)
+        _produce(settings, stream, warm_up)
+        _learn_backlog(settings, warm_up)
+        _produce(settings, stream, measured)
+        return measured / _learn_backlog(settings, warm_up + measured)
+
+
+def _produce(settings: Settings, stream: TagStream, count: int) -> None:
+    writer = LogWriter(settings, "mekiki/bench")
+    try:
+        for position, examples in stream.batches(count, CHUNK):
+            for version, example in enumerate(examples, start=position + 1):
+                value = encode_example(SourcedExample(example, "images", 0, version, ENCODER))
+                writer.send("examples", example.image_id.encode(), value, _headers(version))
+            writer.flush()
+    finally:
+        writer.close()
+
+
+def _headers(version: int) -> list[tuple[str, bytes]]:
+    """As an ingest worker writes them: the worker's client has to read them."""
+    return [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", f"images/0/{version}".encode()),
+        ("ce_source", b"mekiki/ingest"),
+        ("ce_type", TYPE.encode()),
+        ("content-type", CONTENT_TYPE.encode()),
+    ]
+
+
+def _learn_backlog(settings: Settings, end: int) -> float:
+    """Seconds from the worker's readiness to the durable checkpoint at offset `end` of examples.v1."""
+    models = LogReader(settings, ("models",), "bench", lambda: ())
+    try:
+        while not models.caught_up("models", 0):
+            models.poll(POLL_S)
+        with _worker(settings) as process, _committed(settings) as committed:
+            _wait(process, lambda: bool(models.poll(POLL_S)), settings)
+            started_s = time.perf_counter()
+            process.send_signal(signal.SIGTERM)
+            _wait(process, lambda: committed() == end, settings)
+            return time.perf_counter() - started_s
+    finally:
+        models.close()
+
+
+@contextmanager
+def _worker(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
+    environment = {name: value for name, value in os.environ.items() if not name.upper().startswith("MEKIKI_")}
+    environment |= as_environment(settings) | {PARENT_PIPE: "1"}
+    with _log_path(settings).open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "admin.cli", "work", "tags"],
+            stdin=subprocess.PIPE, stdout=output, stderr=output, env=environment,
+        )  # fmt: skip
+    try:
+        yield process
+        process.wait(DEADLINE_S)
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
+
+
+@contextmanager
+def _committed(settings: Settings) -> Iterator[Callable[[], int | None]]:
+    """What the worker told the broker it has made durable."""
+    at = TopicPartition(settings.topic("examples"), 0)
+    with broker_errors(settings):
+        consumer = KafkaConsumer(
+            **client_options(settings), group_id=f"{settings.kafka.topic_prefix}.tags", enable_auto_commit=False
+        )
+        try:
+            consumer.assign([at])
+            yield lambda: consumer.committed(at)
+        finally:
+            consumer.close(autocommit=False)
+
+
+def _wait(process: subprocess.Popen[bytes], condition: Callable[[], bool], settings: Settings) -> None:
+    """Until the condition holds, or once more after the worker ended.
+
+    Raises:
+        RuntimeError: the worker ended before.
+        TimeoutError: it holds too late.
+    """
+    deadline_s = time.monotonic() + DEADLINE_S
+    while not condition():
+        if process_wait(process, POLL_S) and not condition():
+            said = _log_path(settings).read_text(errors="replace").strip().splitlines()[-1:]
+            raise RuntimeError(f"tags worker ended early with code {process.returncode}: {' '.join(said)}")
+        if time.monotonic() > deadline_s:
+            raise TimeoutError(f"tags worker: not done within {DEADLINE_S:.0f} s; use fewer tags")
+
+
+def _log_path(settings: Settings) -> Path:
+    return settings.data_path / "tags.log"
