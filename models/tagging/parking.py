@@ -113,6 +113,8 @@ class Parking:
 
     def bring_back(self, example: Example) -> None:
         """Give the tags that an example names, and those on its image, their rows."""
+        if not self._any:
+            return
         texts = (*example.added, *example.removed)
         names = {self._ledger.vocabulary.spelling(text) for text in self._parked_among(texts)}
         state = self._ledger.memory.fetch([(image_hash(example.image_id), example.image_id)]).get(example.image_id)
@@ -123,6 +125,8 @@ class Parking:
 
     def bring_back_named(self, texts: Iterable[str]) -> None:
         """Give these tags, as written, their rows if they are parked."""
+        if not self._any:
+            return
         parked = self._parked_among(texts)
         self._unpark(sorted({self._ledger.vocabulary.spelling(text) for text in parked}))
 

@@ -90,11 +90,14 @@ class Progress:
         above[:, :, 0] += lowest - above.sum(axis=2)
         self._tags[rows] += above
 
-    def quality(self, rows: Int64) -> Quality:
-        """The running figures over the tags `rows`; NaN before the first judged image."""
+    def quality(self, rows: Int64, precisions: Float64 | None = None) -> Quality:
+        """The running figures over the tags `rows`; NaN before the first judged image.
+
+        Who has the `average_precisions` of all tags already gives them.
+        """
         images = self.images or float("nan")
         whole = self._tags[rows].sum(axis=0, keepdims=True)
-        per_tag = average_precisions(self._tags[rows])
+        per_tag = average_precisions(self._tags[rows]) if precisions is None else precisions[rows]
         macro = float(np.nanmean(per_tag)) if np.isfinite(per_tag).any() else float("nan")
         pairs = max(whole[0, ALL].sum(), 1.0)
         ece = float(np.abs(whole[0, POSITIVE] - whole[0, MASS]).sum() / pairs) if self.images else float("nan")

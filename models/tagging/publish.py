@@ -113,8 +113,9 @@ class Publisher:
         booked = self._progress.tags
         if self._judged_at != self._progress.images or rows < len(self._ranks[0]):
             self._judged_at = self._progress.images
-            self._ranks = thresholds(booked), average_precisions(booked).astype(np.float32)
-            self._quality = self._progress.quality(self._ledger.counting(len(booked)))
+            precisions = average_precisions(booked)
+            self._ranks = thresholds(booked), precisions.astype(np.float32)
+            self._quality = self._progress.quality(self._ledger.counting(len(booked)), precisions)
         new = rows - len(self._ranks[0])
         if new > 0:  # tags not judged yet: the threshold of the average tag
             whole = booked.sum(axis=0, keepdims=True)
