@@ -27,7 +27,7 @@ from kafka import KafkaConsumer, TopicPartition
 from benchmarks.workloads import TAGS, TagStream
 from stream.broker import EmbeddedBroker, process_wait
 from stream.consume import LogReader
-from stream.example import CONTENT_TYPE, TYPE, SourcedExample, encode_example
+from stream.example import SourcedExample, encode_example, example_headers
 from stream.produce import LogWriter
 from stream.settings import PARENT_PIPE, Settings, as_environment, load_settings
 from stream.topics import broker_errors, client_options, create_topics
@@ -62,21 +62,10 @@ def _produce(settings: Settings, stream: TagStream, count: int) -> None:
         for position, examples in stream.batches(count, CHUNK):
             for version, example in enumerate(examples, start=position + 1):
                 value = encode_example(SourcedExample(example, "images", 0, version, ENCODER))
-                writer.send("examples", example.image_id.encode(), value, _headers(version))
+                writer.send("examples", example.image_id.encode(), value, example_headers("images", 0, version))
             writer.flush()
     finally:
         writer.close()
-
-
-def _headers(version: int) -> list[tuple[str, bytes]]:
-    """As an ingest worker writes them: the worker's client has to read them."""
-    return [
-        ("ce_specversion", b"1.0"),
-        ("ce_id", f"images/0/{version}".encode()),
-        ("ce_source", b"mekiki/ingest"),
-        ("ce_type", TYPE.encode()),
-        ("content-type", CONTENT_TYPE.encode()),
-    ]
 
 
 def _learn_backlog(settings: Settings, end: int) -> float:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
-import math
 from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -55,9 +54,7 @@ class ServedModels:
 
     def _swap(self, event: ModelPublished, snapshot: Snapshot) -> None:
         self.tagger = snapshot
-        for name, value in asdict(snapshot.quality).items():
-            if math.isfinite(value):
-                metrics.TAG_QUALITY.labels(name).set(value)
+        metrics.show_quality(asdict(snapshot.quality))
         self._taken(event)
 
     def _taken(self, event: ModelPublished) -> None:

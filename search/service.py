@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from models.errors import IndexUnavailableError, InfrastructureError, NotFoundError
+from models.tagging.columns import TagRow
 from models.tagging.examples import OperationRow
 from models.tagging.progress import Quality
-from models.tagging.snapshot import Snapshot, TagRow
+from models.tagging.snapshot import Snapshot
 from search.query import Searcher
 from search.served import ServedModels
 from stream.events import Event

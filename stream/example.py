@@ -63,6 +63,17 @@ def _surgery_header(surgery: Surgery) -> dict[str, Any]:
     return header | {name: value for name, value in fields if value}
 
 
+def example_headers(topic: str, partition: int, version: int) -> list[tuple[str, bytes]]:
+    """The headers of an examples.v1 record derived from this one."""
+    return [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", f"{topic}/{partition}/{version}".encode()),
+        ("ce_source", b"mekiki/ingest"),
+        ("ce_type", TYPE.encode()),
+        ("content-type", CONTENT_TYPE.encode()),
+    ]
+
+
 def decode_example(value: bytes | None) -> SourcedExample:
     """Read an examples.v1 record.
 

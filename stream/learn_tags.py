@@ -164,19 +164,21 @@ class TagsWorker:
 
     def _tell_drifts(self) -> None:
         """Post what drifted, acknowledged before the checkpoint that knows of it: told at least once."""
-        drifts = self._state.tagger.take_drifts()
-        for tag, drifted in drifts:
+        writer = self._parts.writer
+        events = []
+        for tag, drifted in self._state.tagger.take_drifts():
             log.warning("tag %r drifted: loss %.2f, was %.2f", tag, drifted.loss_after, drifted.loss_before)
             metrics.DRIFTS.inc()
-            event = TagDrifted(
-                tag=tag,
-                learned=drifted.learned,
-                loss_before=round(drifted.loss_before, 4),
-                loss_after=round(drifted.loss_after, 4),
-            )
-            self._parts.writer.send_event(event, event_id=f"drift/{tag}/{drifted.learned}")
-        if drifts:
-            until_available(self._parts.writer.flush, self._stopping, what="drift")
+            before, after = round(drifted.loss_before, 4), round(drifted.loss_after, 4)
+            events.append(TagDrifted(tag=tag, learned=drifted.learned, loss_before=before, loss_after=after))
+
+        def post() -> None:
+            for event in events:
+                writer.send_event(event, event_id=f"drift/{event.tag}/{event.learned}")
+            writer.flush()
+
+        if events:
+            until_available(post, self._stopping, what="drift")
 
     def _report(self, surgeries: Sequence[Surgery], known: set[str]) -> None:
         """Count what came of operations, and say why one was refused; `known` were carried out before."""
@@ -246,7 +248,6 @@ class TagsWorker:
     def _save(self, *, last: bool = False) -> None:
         until_available(self._state.checkpoint, self._stopping, what="tagger state")
         self._parts.reader.mirror(self._state.offsets, wait=last)
-        for name, value in asdict(self._state.tagger.quality()).items():
-            metrics.TAG_QUALITY.labels(name).set(value)
+        metrics.show_quality(asdict(self._state.tagger.quality()))
         metrics.TAGS_PARKED.set(len(self._state.tagger.parking))
         self._since_checkpoint = 0

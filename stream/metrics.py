@@ -5,6 +5,9 @@ Names follow https://prometheus.io/docs/practices/naming/.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 from prometheus_client import Counter, Gauge, Histogram
 
 RECORDS = Counter("mekiki_records_total", "Log records handled, by topic and outcome", ["topic", "outcome"])
@@ -26,3 +29,10 @@ REQUEST_SECONDS = Histogram(
     "mekiki_request_seconds", "Search API latency", ["route"],
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0),
 )  # fmt: skip
+
+
+def show_quality(figures: Mapping[str, float]) -> None:
+    """Set the gauges of the tag learner's quality, where there is a figure already."""
+    for name, value in figures.items():
+        if math.isfinite(value):
+            TAG_QUALITY.labels(name).set(value)

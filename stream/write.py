@@ -20,7 +20,7 @@ from stream.batch import Batch, Item
 from stream.consume import Record
 from stream.dead_letter import Brake, dead_letter_headers
 from stream.events import TagSurgery
-from stream.example import CONTENT_TYPE, TYPE, SourcedExample, encode_example
+from stream.example import SourcedExample, encode_example, example_headers
 from stream.index import IndexRecord, VectorIndex
 from stream.pictures import DatarefReader, PictureStore
 from stream.produce import LogWriter
@@ -148,7 +148,7 @@ class Write:
     def _send(self, examples: list[tuple[Record, bytes]], dead: list[tuple[Record, PoisonError]]) -> None:
         writer = self._writer
         for record, value in examples:
-            headers = _example_headers(record)
+            headers = example_headers(record.topic, record.partition, record.version)
             writer.send("examples", record.key, value, headers, timestamp_ms=record.timestamp_ms)
         for record, poison in dead:
             log.warning("dead letter from %s %s/%s: %s", record.topic, record.partition, record.offset, poison)
@@ -158,13 +158,3 @@ class Write:
 
     def _retry(self, attempt: Callable[[], T], what: str) -> T:
         return until_available(attempt, self._aborting, what=what)
-
-
-def _example_headers(record: Record) -> list[tuple[str, bytes]]:
-    return [
-        ("ce_specversion", b"1.0"),
-        ("ce_id", f"{record.topic}/{record.partition}/{record.version}".encode()),
-        ("ce_source", b"mekiki/ingest"),
-        ("ce_type", TYPE.encode()),
-        ("content-type", CONTENT_TYPE.encode()),
-    ]

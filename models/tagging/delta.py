@@ -13,6 +13,7 @@ from safetensors import numpy as safetensors
 from models.errors import CheckpointError
 from models.tagging.arrays import Int16
 from models.tagging.chunks import CHUNK, Array, Chunks
+from models.tagging.columns import Columns
 from models.tagging.examples import OperationRow
 from models.tagging.lessons import Lessons
 from models.tagging.progress import Quality
@@ -100,7 +101,7 @@ def _same_tags(a: tuple[Array, Array], b: tuple[Array, Array]) -> bool:
 
 def decode(data: bytes, old: Snapshot | None) -> Snapshot:
     """Apply a delta to the version it is since, or to nothing when `old` is None."""
-    from models.tagging.snapshot import Columns, Snapshot
+    from models.tagging.snapshot import Snapshot
 
     tensors, facts = _read(data)
     base = Snapshot.empty(facts["dimension"], facts["neighbours"]) if old is None else old

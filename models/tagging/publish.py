@@ -14,10 +14,11 @@ import numpy as np
 from models.tagging.arrays import Float32, Int64
 from models.tagging.calibrate import Calibrators
 from models.tagging.chunks import Chunks, CopyOnWrite
+from models.tagging.columns import Columns
 from models.tagging.drift import Drift
 from models.tagging.ledger import Ledger
 from models.tagging.progress import NOT_JUDGED, Progress, average_precisions, thresholds
-from models.tagging.snapshot import Columns, Snapshot
+from models.tagging.snapshot import Snapshot
 from models.tagging.solve import Factor, factorise, solve_rows
 from models.tagging.surgery import Surgeon
 
@@ -106,7 +107,8 @@ class Publisher:
         """These rows will belong to other tags: what was solved for them counts no more, nor what is under way."""
         known = np.array([row for row in rows if row < len(self._solved)], np.int64)
         self._solved[known] = 0
-        self._forgotten.extend(rows)
+        if self._running is not None:
+            self._forgotten.extend(rows)
 
     def _judged(self, rows: int) -> tuple[Float32, Float32]:
         """Thresholds and average precision of each tag; computed anew only after a sample was judged."""

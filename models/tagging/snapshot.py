@@ -15,9 +15,10 @@ import numpy as np
 from models.errors import NotFoundError
 from models.quantise import SCALE
 from models.tagging import delta as wire
-from models.tagging.arrays import Bool, Float32, Float64, Int64
-from models.tagging.calibrate import NUMBERS, kriging_slope, prior_of, sigmoid
+from models.tagging.arrays import Float32, Float64, Int64
+from models.tagging.calibrate import kriging_slope, prior_of, sigmoid
 from models.tagging.chunks import Chunks
+from models.tagging.columns import Columns, TagRow
 from models.tagging.examples import OperationRow
 from models.tagging.lessons import Lessons
 from models.tagging.metric import no_metric
@@ -31,46 +32,6 @@ BATCH = 64  # images predicted at a time: 8 MB of scores at 30,000 tags, which s
 FEW = 4  # queries for which choosing neighbours by signs is faster than a matrix product ...
 LARGE = 4096  # ... among more labelled images than this
 FLOOR = np.float32(-30.0)  # log-odds of a tag that is not served
-
-
-@dataclass(frozen=True, slots=True)
-class TagRow:
-    """What is known of a tag.
-
-    Attributes:
-        name: its one spelling.
-        count: images that carry it.
-        first_seen: log position of its first use.
-        quality: running average precision; NaN before it was judged.
-        drift: drift events so far.
-        threshold: the probability from which on predicting it has maximised F1 so far.
-    """
-
-    name: str
-    count: int
-    first_seen: int
-    quality: float
-    drift: int
-    threshold: float
-
-
-@dataclass(frozen=True, eq=False)
-class Columns:
-    """Numbers per tag, each [T] but for `table` [T, 4]."""
-
-    counts: Int64
-    first_seen: Int64
-    table: Float32
-    thresholds: Float32
-    quality: Float32
-    drift: Int64
-    hidden: Bool
-
-    @classmethod
-    def empty(cls) -> Columns:
-        """Of no tag."""
-        whole, real = np.empty(0, np.int64), np.empty(0, np.float32)
-        return cls(whole, whole, np.empty((0, NUMBERS), np.float32), real, real, whole, np.empty(0, np.bool_))
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,12 +84,6 @@ class Snapshot:
     def known(self) -> int:
         """Tags that are served: not those merged away or forgotten."""
         return len(self.names) - int(self.columns.hidden.sum())
-
-    @property
-    def nbytes(self) -> int:
-        """About the bytes of the whole snapshot on disk."""
-        per_tag = 4 * self.dimension + 64
-        return len(self.names) * per_tag + len(self.reference) * (2 * self.dimension + 64)
 
     @property
     def dimension(self) -> int:

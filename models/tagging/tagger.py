@@ -108,6 +108,7 @@ class Tagger(MultiLabelClassifier):
         parts = (self.ledger, self.surgeon, self.calibrators, self.progress, self.judge.drift)
         self._publisher = Publisher(*parts, ridge_lambda=self.ridge_lambda, start=start)
         self._features: dict[Any, int] = {}
+        self._drifts: list[tuple[str, Drifted]] = []
         self._classifiers: Classifiers | None = None  # one per tag, where the learner itself was asked
 
     def learn_many(self, examples: Sequence[Example | Surgery], position: int | Sequence[int]) -> int:
@@ -160,6 +161,8 @@ class Tagger(MultiLabelClassifier):
             if left == len(records):
                 self.judge.judge(self.pending, self.learned)
                 self.judge.refit(self.learned)
+                names = self.ledger.vocabulary.names  # now: a row may be given to another tag later
+                self._drifts += [(names[drifted.row], drifted) for drifted in self.judge.drift.take_noticed()]
                 self.pending = []
         if self.learned % EVERY == 0:
             self._park()
@@ -247,8 +250,8 @@ class Tagger(MultiLabelClassifier):
 
     def take_drifts(self) -> list[tuple[str, Drifted]]:
         """Tags whose progressive loss rose since the last call, with their names."""
-        names = self.ledger.vocabulary.names
-        return [(names[drifted.row], drifted) for drifted in self.judge.drift.take_noticed()]
+        drifts, self._drifts = self._drifts, []
+        return drifts
 
     def learn_one(self, x: Mapping[Any, float], y: Mapping[Any, bool]) -> None:
         """Learn one complete example; see river.base.MultiLabelClassifier. Vectors are scaled to length 1."""

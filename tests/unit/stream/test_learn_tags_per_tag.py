@@ -9,13 +9,11 @@ from models.quantise import dequantise, quantise
 from models.tagging.examples import Example
 from models.tagging.state import digest
 from search.served import ServedModels
-from stream.consume import Record
-from stream.example import SourcedExample, encode_example
-from stream.index import StoredOffset, version_of
 from stream.learn_tags import TagsParts, TagsWorker, open_tagger
 from stream.published import ModelPublisher
 from stream.settings import load_settings
 from tests.fakes import FakeWriter
+from tests.unit.stream.test_learn_tags import MemoryExamples, record
 
 PA = "river.linear_model.PAClassifier"
 DIMENSION = 512
@@ -29,37 +27,13 @@ def settings_for(tmp_path, classifier=PA):
     return load_settings({"MEKIKI_TAGGING__CLASSIFIER": classifier}, data_dir=tmp_path)
 
 
-class MemoryExamples:
-    """A log reader over examples.v1, from an offset on."""
-
-    def __init__(self, start, stop):
-        self._waiting = [self._record(offset) for offset in range(start, stop)]
-
-    def _record(self, offset):
-        version = version_of(0, offset)
-        value = encode_example(SourcedExample(EXAMPLES[offset], "tags", 0, version, "enc"))
-        return Record("examples", 0, offset, version, 0, b"key", value, ())
-
-    def poll(self, timeout_s):
-        taken, self._waiting = self._waiting, []
-        return taken
-
-    def caught_up(self, topic, partition):
-        return not self._waiting
-
-    def stored_offset(self, topic, partition, offset):
-        return StoredOffset(topic, partition, offset, "id", 0)
-
-    def mirror(self, offsets, *, wait=False):
-        pass
-
-
 def learn(settings, stop):
     """One life of the worker: open, learn up to `stop`, checkpoint, close; its last announcement and its state."""
     state, writer = open_tagger(settings), FakeWriter()
     start = state.offsets[0].offset if state.offsets else 0
+    reader = MemoryExamples([record(offset, EXAMPLES[offset]) for offset in range(start, stop)])
     publisher = ModelPublisher(settings, "tagger", writer)
-    worker = TagsWorker(TagsParts(MemoryExamples(start, stop), writer, state, publisher, settings))
+    worker = TagsWorker(TagsParts(reader, writer, state, publisher, settings))
     worker.stop()
     worker.run(drain=True)
     learned = digest(state.tagger)
