@@ -29,4 +29,5 @@ def progress() -> Progress:
     return Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TaskProgressColumn(show_speed=True),
         TextColumn("{task.fields[note]}"), TimeRemainingColumn(), console=errors_out,
+        refresh_per_second=4,
     )  # fmt: skip

@@ -25,7 +25,7 @@ from stream.events import ImagePosted, PairClicked, TagsApplied
 from stream.produce import LogWriter
 
 POLL_S = 0.01  # between two looks at the service while a latency is being measured
-GENTLE_POLL_S = 0.05  # while the stream runs: looking costs the service the cores that are being measured
+GENTLE_POLL_S = 0.1  # while the stream runs: looking costs the service the cores that are being measured
 DEADLINE_S = 30.0
 MIN_PICTURES = 5  # a tag is judged from this many training pictures on
 HIT_AMONG = 10  # first results looked at

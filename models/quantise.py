@@ -33,8 +33,11 @@ def quantise(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
             f"within {UNIT_TOLERANCE}; divide by the length before quantising",
             "bad_vector",
         )
-    codes: npt.NDArray[np.int16] = np.clip(np.rint(vectors * np.float32(SCALE)), -SCALE, SCALE).astype(np.int16)
-    return codes
+    codes = np.rint(vectors * np.float32(SCALE))
+    np.minimum(codes, SCALE, out=codes)
+    np.maximum(codes, -SCALE, out=codes)
+    rounded: npt.NDArray[np.int16] = codes.astype(np.int16)
+    return rounded
 
 
 def dequantise(codes: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:

@@ -41,7 +41,8 @@ class ServedModels:
             StorageUnavailableError: its bytes are not the announced ones.
         """
         if event.model == "ranker":
-            self.ranker = PublishedRanker.load(_checked(event.uri, event.sha256))
+            _checked(event.uri, event.sha256)
+            self.ranker = PublishedRanker.load(_path(event.uri))
             self._taken(event)
             return
         snapshot = self._tagger(event)
@@ -62,23 +63,24 @@ class ServedModels:
         metrics.MODEL_VERSION.labels(event.model).set(event.version)
 
     def _tagger(self, event: ModelPublished) -> Snapshot:
-        path = _checked(event.uri, event.sha256)
+        content = _checked(event.uri, event.sha256)
         if event.base_uri is None:
-            snapshot = Snapshot.load(path)
+            snapshot = Snapshot.of(content)
             self._base = (event.uri, snapshot)
             return snapshot
         if self._base is None or self._base[0] != event.base_uri:
             self._base = (event.base_uri, Snapshot.load(_path(event.base_uri)))
-        return self._base[1].apply(path.read_bytes())
+        return self._base[1].apply(content)
 
 
 def _path(uri: str) -> Path:
     return Path(unquote(urlsplit(uri).path))
 
 
-def _checked(uri: str, sha256: str) -> Path:
+def _checked(uri: str, sha256: str) -> bytes:
     path = _path(uri)
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
     if found != sha256:
         raise StorageUnavailableError(f"model file {path.name}: sha256 {found[:12]}, expected {sha256[:12]}")
-    return path
+    return content

@@ -200,7 +200,7 @@ class RankingWorker:
             return
         published = self._ranker.published()
         offsets = [self._offset] if self._offset is not None else []
-        self._parts.publisher.publish(version, published.save, offsets)
+        self._parts.publisher.publish(version, published.encoded(), offsets)
         self._published_version = version
         log.info(
             "ranker version %s after %s pairs, progressive accuracy %.3f",

@@ -11,9 +11,8 @@ import functools
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from models.errors import CheckpointError, EncoderMismatchError, PoisonError, StorageUnavailableError
@@ -33,13 +32,13 @@ from stream.settings import Settings
 
 log = logging.getLogger(__name__)
 
-POLL_S = 0.05  # longest wait of one poll while something is to be published
-IDLE_POLL_S = 0.5  # and while nothing is; a poll returns as soon as there are records
+POLL_S = 0.5  # longest wait of one poll; it returns as soon as there are records
 DELTA_SHARE = 0.25  # a delta larger than this share of the full snapshot is published as a full one
 MAX_PAUSE_S = 1.0  # between two versions: a new tag is to be served within a second
 REFRESH_S = 1.0  # after the last example, once more: a solve in the background may have ended since
+THOROUGH_S = 4.0  # between two versions with all tags up to date; those between have new and rare ones
 LATE_PAUSE_S = 5.0  # while the worker is behind: a version of old records need not come every second
-PUBLISH_SHARE = 0.08  # of the worker's time, at most: a large state is published less often
+PUBLISH_SHARE = 0.02  # of the worker's time, at most: a large state is published less often
 
 
 class OpenTagger:
@@ -107,6 +106,7 @@ class TagsWorker:
         self._unpublished = 0
         self._publish_s = 0.0
         self._behind_s = 0.0  # how old what was learned last was, beyond what is usual
+        self._thorough_at_s = 0.0  # when the next version is to have all tags up to date
         self._refresh_at_s: float | None = 0.0  # when to publish next although nothing new was learned
 
     def stop(self) -> None:
@@ -117,21 +117,23 @@ class TagsWorker:
         """Learn until `stop`; with `drain` also until examples.v1 holds nothing unread."""
         reader, settings = self._parts.reader, self._parts.settings.tagging
         published_s = saved_s = time.monotonic()
+        due_at_s = self._refresh_at_s  # when the next version is due
         self._publish()
         while not self._stopping.is_set() or (drain and not reader.caught_up("examples", 0)):
             try:
-                wait_s = POLL_S if self._unpublished or self._refresh_at_s is not None else IDLE_POLL_S
+                wait_s = POLL_S if due_at_s is None else min(max(due_at_s - time.monotonic(), 0.0), POLL_S)
                 records = until_available(functools.partial(reader.poll, wait_s), self._stopping, what="examples")
             except StoppedError:
                 break
             self._learn(records)
             now_s = time.monotonic()
-            refresh = not self._unpublished and self._refresh_at_s is not None and now_s >= self._refresh_at_s
             longest_s = max(MAX_PAUSE_S, min(self._behind_s, LATE_PAUSE_S))
             pause_s = max(settings.publish_interval_ms / 1000, min(self._publish_s / PUBLISH_SHARE, longest_s))
-            if (self._unpublished and now_s - published_s >= pause_s) or refresh:
-                self._refresh_at_s = None if refresh else now_s + REFRESH_S
-                self._publish()
+            due_at_s = published_s + pause_s if self._unpublished else self._refresh_at_s
+            if due_at_s is not None and now_s >= due_at_s:
+                refresh = not self._unpublished
+                self._refresh_at_s = due_at_s = None if refresh else now_s + REFRESH_S
+                self._publish(quick=not refresh and now_s < self._thorough_at_s)
                 published_s = time.monotonic()
             due = now_s - saved_s >= settings.checkpoint_interval_s
             if self._since_checkpoint and (due or self._since_checkpoint >= settings.checkpoint_examples):
@@ -154,7 +156,10 @@ class TagsWorker:
             before = set(self._state.tagger.surgeon.operations)
             self._state.tagger.learn_many(examples, self._state.position)
             self._state.position += len(examples)
-            self._report([example for example in examples if isinstance(example, Surgery)], before)
+            surgeries = [example for example in examples if isinstance(example, Surgery)]
+            self._report(surgeries, before)
+            if surgeries:
+                self._thorough_at_s = 0.0  # whoever operates on tags sees the outcome at once, whole
             self._tell_drifts()
         metrics.EXAMPLES.labels("learned").inc(len(examples))
         metrics.EXAMPLES.labels("repeated").inc(len(records) - len(examples))
@@ -214,36 +219,31 @@ class TagsWorker:
             )
         return sourced.example
 
-    def _publish(self) -> None:
+    def _publish(self, *, quick: bool = False) -> None:
         started_s = time.thread_time()  # not the wall's: waiting for a busy core is no work
-        snapshot = self._state.tagger.snapshot()
+        snapshot = self._state.tagger.snapshot(quick=quick)
         self._unpublished = 0
-        offsets, publisher = self._state.offsets, self._parts.publisher
-        delta = snapshot.delta(self._base) if self._base is not None else None
-        if delta is not None and len(delta) < DELTA_SHARE * self._base_bytes:
-            whole = delta
-
-            def save(path: Path) -> None:
-                path.write_bytes(whole)
-
-            attempt: Callable[[Path], None] = save
-            is_delta = True
-        else:
-            attempt, is_delta = self._save_full(snapshot), False
-        until_available(
-            lambda: publisher.publish(snapshot.version, attempt, offsets, delta=is_delta), self._stopping, what="models"
+        content, delta = self._encoded(snapshot)
+        publish = functools.partial(
+            self._parts.publisher.publish, snapshot.version, content, self._state.offsets, delta=delta
         )
+        until_available(publish, self._stopping, what="models")
+        if not delta:
+            self._base, self._base_bytes = snapshot, len(content)
+        if not quick:
+            self._thorough_at_s = time.monotonic() + THOROUGH_S
         self._publish_s = time.thread_time() - started_s
         metrics.TAGS_KNOWN.set(snapshot.known)
-        log.debug("tagger version %s, %s tags, delta %s", snapshot.version, snapshot.known, is_delta)
+        log.debug("tagger version %s, %s tags, %s bytes", snapshot.version, snapshot.known, len(content))
 
-    def _save_full(self, snapshot: Snapshot) -> Callable[[Path], None]:
-        def save(path: Path) -> None:
-            snapshot.save(path)
-            self._base_bytes = path.stat().st_size
-
-        self._base = snapshot
-        return save
+    def _encoded(self, snapshot: Snapshot) -> tuple[bytes, bool]:
+        """The file of a version, and whether it is a delta since the last whole one."""
+        base = self._base
+        if base is not None and len(snapshot) - len(base) < DELTA_SHARE * len(snapshot):
+            content = snapshot.delta(base)
+            if len(content) < DELTA_SHARE * self._base_bytes:
+                return content, True
+        return snapshot.encoded(), False
 
     def _save(self, *, last: bool = False) -> None:
         until_available(self._state.checkpoint, self._stopping, what="tagger state")

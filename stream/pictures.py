@@ -6,6 +6,7 @@ the allowed folders and hosts, a hash that does not match, too many bytes) and S
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -59,16 +60,17 @@ class PictureStore:
         if folder not in self._folders:
             Path(folder).mkdir(parents=True, exist_ok=True)
             self._folders.add(folder)
-        target = Path(path)
-        if target.exists() and target.stat().st_size == len(content):
-            return
-        partial = Path(f"{path}.{os.getpid()}.part")
+        with contextlib.suppress(FileNotFoundError):
+            if os.stat(path).st_size == len(content):  # noqa: PTH116
+                return
+        partial = f"{path}.{os.getpid()}.part"
         try:
-            partial.write_bytes(content)
-            partial.replace(target)
+            with open(partial, "wb") as file:  # noqa: PTH123
+                file.write(content)
+            os.replace(partial, path)  # noqa: PTH105
         except OSError:
             self._folders.discard(folder)  # it may be gone
-            partial.unlink(missing_ok=True)  # half a picture on a full disk helps nobody
+            Path(partial).unlink(missing_ok=True)  # half a picture on a full disk helps nobody
             raise
 
     def get(self, sha256: str) -> bytes:

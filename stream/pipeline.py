@@ -44,10 +44,11 @@ log = logging.getLogger(__name__)
 POLL_S = 0.05  # longest wait of one poll while something is under way
 BUSY_POLL_S = 0.1  # between two polls while the steps are busy
 IDLE_POLL_S = 0.5  # and while nothing is; a poll returns as soon as there are records
-BATCH_IMAGES = {"cpu": 32, "cuda": 128}  # the CPU works picture by picture: small batches overlap better
+BATCH_IMAGES = {"cpu": 48, "cuda": 128}  # the CPU works picture by picture: small batches overlap better
 QUEUE_BATCHES = 2  # between two steps; enough to overlap, little to redo after a crash
 EMBED_BATCHES = 2  # with the encoder at once
 BUSY_BATCHES = 3  # under way: what comes now waits for a full batch, which costs less for each of its images
+MIRROR_S = 1.0  # between two commits to Kafka, which only lag tools read
 MAX_BATCH_RECORDS = 512  # tags are light: a batch may carry many beside its images
 
 
@@ -94,6 +95,8 @@ class IngestPipeline:
         self._encoding = ThreadPoolExecutor(EMBED_BATCHES, thread_name_prefix="embed")
         self._room = threading.Event()  # the first step took a batch
         self._polled_s = 0.0
+        self._unmirrored: dict[tuple[str, int], StoredOffset] = {}
+        self._mirrored_s = 0.0
         self._known = KnownImages(parts.index)
         self._busy_s = dict.fromkeys(("decode", "embed", "apply"), 0.0)
         self._pending: deque[Record] = deque()
@@ -172,8 +175,17 @@ class IngestPipeline:
             self._pending_bytes += sum(record.size_bytes for record in released)
             self._pending_images += sum(record.topic == "images" for record in released)
         self._hand_on()
+        self._mirror()
+
+    def _mirror(self, *, last: bool = False) -> None:
+        """Tell Kafka now and then what is durable; each time costs the broker and both of us a message."""
         while not self._applied.empty():
-            self._parts.reader.mirror(self._applied.get())
+            self._unmirrored |= {(at.topic, at.partition): at for at in self._applied.get()}
+        now_s = time.monotonic()
+        if self._unmirrored and (last or now_s - self._mirrored_s >= MIRROR_S):
+            self._parts.reader.mirror(list(self._unmirrored.values()), wait=last)
+            self._unmirrored.clear()
+            self._mirrored_s = now_s
 
     def _release(self, now_ms: float) -> list[Record]:
         reader, known = self._parts.reader, self._known
@@ -241,10 +253,11 @@ class IngestPipeline:
         while self._failure is None and any(thread.is_alive() for thread in threads):
             if time.monotonic() > deadline_s:
                 log.warning("gave up waiting for batches in flight; they will be read again")
-                return
+                break
             self._parts.reader.poll(0.02)  # keeps the membership alive; records are read again later
-            while not self._applied.empty():
-                self._parts.reader.mirror(self._applied.get(), wait=True)
+            self._mirror()
+        if self._failure is None:
+            self._mirror(last=True)
 
     def _start_embedding(self, batch: Batch) -> None:
         batch.embedded = self._encoding.submit(self._timed("embed", self._prepare.embed), batch)

@@ -17,6 +17,7 @@ from stream.settings import Settings
 from stream.topics import broker_errors, client_options, full_name
 
 CLOSE_TIMEOUT_S = 5.0  # kafka-python waits for ever without one
+BATCH_BYTES = 512 * 1024  # of one partition in a request; the 16 KB of kafka-python are less than one picture
 
 
 class LogWriter:
@@ -31,6 +32,7 @@ class LogWriter:
                 **client_options(settings),
                 acks="all",
                 linger_ms=linger_ms,
+                batch_size=BATCH_BYTES,
                 max_request_size=settings.kafka.max_record_bytes + 100_000,
                 delivery_timeout_ms=max(settings.kafka.request_timeout_ms + linger_ms, 30_000),
                 max_block_ms=settings.kafka.request_timeout_ms,

@@ -1,6 +1,6 @@
 """Who serves what: learners put model files down and announce them on models.v1; the search API follows.
 
-In: a function that writes a model file. Out: the file under `<data_dir>/models/`, hashed, and one compacted record.
+In: the content of a model file. Out: the file under `<data_dir>/models/`, hashed, and one compacted record.
 A delta names the full file it applies to, so a follower that starts late needs two files at most.
 """
 
@@ -45,22 +45,20 @@ class ModelPublisher:
         except OSError as error:
             raise StorageUnavailableError(f"models folder {self._folder}: {error.strerror}; free space") from error
 
-    def publish(
-        self, version: int, save: Callable[[Path], None], offsets: Sequence[StoredOffset], *, delta: bool = False
-    ) -> None:
-        """Write one version with `save` and announce it; with `delta` it applies to the last full one."""
+    def publish(self, version: int, content: bytes, offsets: Sequence[StoredOffset], *, delta: bool = False) -> None:
+        """Put the file of one version down and announce it; with `delta` it applies to the last full one."""
         kind = "delta" if delta else "full"
         path = self._folder / f"{version:012d}.{kind}.safetensors"
         partial = path.with_suffix(".part")
         try:
-            save(partial)
-            digest = hashlib.sha256(partial.read_bytes()).hexdigest()
+            partial.write_bytes(content)
             partial.replace(path)
         except OSError as error:
             raise StorageUnavailableError(f"models folder {self._folder}: {error.strerror}; free space") from error
         if not delta:
             self._base = (version, path)
         base_version, base_path = self._base if self._base is not None else (version, path)
+        digest = hashlib.sha256(content).hexdigest()
         self._announce(version, path, digest, (base_version, base_path) if delta else None, offsets)
         self._clean()
 

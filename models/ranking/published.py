@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from models.errors import ConfigurationError, EncoderMismatchError
 
@@ -54,8 +54,8 @@ class PublishedRanker:
             scores = scores + self.blend * (np.maximum(vectors @ self.hidden + self.bias, 0) @ self.output)
         return np.asarray(scores, np.float32)
 
-    def save(self, path: Path) -> None:
-        """Write as safetensors, the plain numbers in its metadata."""
+    def encoded(self) -> bytes:
+        """As safetensors, the plain numbers in its metadata."""
         arrays = {"linear": self.linear, "hidden": self.hidden, "bias": self.bias, "output": self.output}
         document = {
             "blend": self.blend,
@@ -63,11 +63,11 @@ class PublishedRanker:
             "pairs_seen": self.pairs_seen,
             "progressive_accuracy": self.progressive_accuracy,
         }
-        save_file(arrays, path, metadata={"ranker": json.dumps(document)})
+        return save(arrays, metadata={"ranker": json.dumps(document)})
 
     @classmethod
     def load(cls, path: Path) -> PublishedRanker:
-        """Read what `save` wrote.
+        """Read a file with what `encoded` gave.
 
         Raises:
             ConfigurationError: not a file of ours.

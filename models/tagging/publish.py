@@ -24,6 +24,7 @@ from models.tagging.surgery import Surgeon
 
 STALE = 0.05  # a row is solved again when its count moved by this share, everything when the images did
 STALE_FACTOR = 0.3  # the Gram matrix is factorised again, and all rows solved, when it holds so many more images
+QUICK = 10  # times as stale may be what is left out of a quick version
 AT_ONCE = 4096  # rows solved within a call: 15 ms on two cores
 
 
@@ -59,16 +60,19 @@ class Publisher:
         self._forgotten: list[int] = []  # rows given away since the solve under way began
         self._running: Future[tuple[Factor, Int64, Float32]] | None = None
 
-    def snapshot(self, learned: int, metric: Float32, wait: bool) -> Snapshot:
-        """The version after `learned` records; `wait` solves everything first instead of in the background."""
+    def snapshot(self, learned: int, metric: Float32, *, wait: bool, quick: bool) -> Snapshot:
+        """The version after `learned` records; `wait` solves everything first instead of in the background.
+
+        `quick` solves only the rows that moved most, and shows the running figures of the last version.
+        """
         collected = self._collect(wait)
-        solved = self._solve(wait)
+        solved = self._solve(wait, QUICK if quick else 1)
         if learned == self._learned and not collected and not solved:
             return self._last
         self._learned = learned
         ledger, counts = self._ledger, self._ledger.sums.counts.copy()
         words = ledger.vocabulary.names
-        limits, quality = self._judged(len(counts))
+        limits, quality = self._judged(len(counts), anew=not quick)
         columns = Columns(
             counts=counts,
             first_seen=np.array(ledger.vocabulary.first_seen, np.int64),
@@ -110,10 +114,10 @@ class Publisher:
         if self._running is not None:
             self._forgotten.extend(rows)
 
-    def _judged(self, rows: int) -> tuple[Float32, Float32]:
-        """Thresholds and average precision of each tag; computed anew only after a sample was judged."""
+    def _judged(self, rows: int, *, anew: bool) -> tuple[Float32, Float32]:
+        """Thresholds and average precision of each tag; computed `anew` only after a sample was judged."""
         booked = self._progress.tags
-        if self._judged_at != self._progress.images or rows < len(self._ranks[0]):
+        if (anew and self._judged_at != self._progress.images) or rows < len(self._ranks[0]):
             self._judged_at = self._progress.images
             precisions = average_precisions(booked)
             self._ranks = thresholds(booked), precisions.astype(np.float32)
@@ -128,13 +132,13 @@ class Publisher:
             )
         return self._ranks[0][:rows], self._ranks[1][:rows]
 
-    def _solve(self, wait: bool) -> bool:
+    def _solve(self, wait: bool, patience: int) -> bool:
         sums = self._ledger.sums
         counts = sums.counts
         self._weights.resize(len(counts))
         self._solved = np.concatenate([self._solved, np.zeros(len(counts) - len(self._solved), np.int64)])
         solved_with = self._factor.images if self._factor is not None else 0
-        if self._factor is None or abs(sums.images - solved_with) > STALE_FACTOR * solved_with:
+        if self._factor is None or abs(sums.images - solved_with) > patience * STALE_FACTOR * solved_with:
             if wait or len(counts) <= AT_ONCE:
                 self._factor = self._new_factor()
                 self._solved[:] = -1
@@ -142,7 +146,7 @@ class Publisher:
                 self._start()
         if self._factor is None:
             self._factor = self._new_factor()
-        moved = np.flatnonzero(np.abs(counts - self._solved) > STALE * np.maximum(self._solved, 0))
+        moved = np.flatnonzero(np.abs(counts - self._solved) > patience * STALE * np.maximum(self._solved, 0))
         rows = moved if wait else moved[np.argsort(self._solved[moved], kind="stable")[:AT_ONCE]]
         if rows.size:
             present = self._factor.around(sums.total.astype(np.float64), sums.images)

@@ -263,24 +263,33 @@ class Snapshot:
         """
         return wire.decode(data, self)
 
+    def encoded(self) -> bytes:
+        """The whole version as safetensors."""
+        return self.delta(Snapshot.empty(self.dimension, self.neighbours))
+
     def save(self, path: Path) -> None:
         """Write the whole version as one safetensors file, complete or not at all."""
         temporary = path.with_name(f".{path.name}.part")
-        temporary.write_bytes(self.delta(Snapshot.empty(self.dimension, self.neighbours)))
+        temporary.write_bytes(self.encoded())
         temporary.replace(path)
 
     @classmethod
-    def load(cls, path: Path) -> Snapshot:
-        """Read what `save` wrote.
+    def of(cls, data: bytes) -> Snapshot:
+        """Read what `encoded` gave.
 
         Raises:
             CheckpointError: damaged, of a newer format, or a delta.
         """
-        return wire.decode(path.read_bytes(), None)
+        return wire.decode(data, None)
+
+    @classmethod
+    def load(cls, path: Path) -> Snapshot:
+        """Read what `save` wrote; raises as `of` does."""
+        return cls.of(path.read_bytes())
 
     def fingerprint(self) -> str:
         """SHA-256 over the content: equal for equal versions however they came about."""
-        return hashlib.sha256(self.delta(Snapshot.empty(self.dimension, self.neighbours))).hexdigest()
+        return hashlib.sha256(self.encoded()).hexdigest()
 
 
 def _codes(vectors: Float32) -> Float32:

@@ -237,12 +237,13 @@ class Tagger(MultiLabelClassifier):
         """A new log begins at `position`; what was learned stays. For a broker that keeps nothing across restarts."""
         self.next_position = position
 
-    def snapshot(self, wait: bool = False) -> Snapshot:
+    def snapshot(self, wait: bool = False, *, quick: bool = False) -> Snapshot:
         """The present version for serving: the last one again when nothing has changed.
 
-        `wait` solves everything first, where otherwise a thread does it later.
+        `wait` solves everything first, where otherwise a thread does it later. `quick` brings only those tags up to
+        date that changed much: new ones, and rare ones.
         """
-        return self._publisher.snapshot(self.learned, self.judge.metric, wait)
+        return self._publisher.snapshot(self.learned, self.judge.metric, wait=wait, quick=quick)
 
     def quality(self) -> Quality:
         """Running prequential figures."""

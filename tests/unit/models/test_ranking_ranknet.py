@@ -131,7 +131,7 @@ def test_published_ranker_scores_alike_and_survives_a_file(tmp_path: Path) -> No
     ranker = Ranker(16)
     ranker.learn_many(preferred, over)
     published = ranker.published()
-    published.save(tmp_path / "ranker.safetensors")
+    (tmp_path / "ranker.safetensors").write_bytes(published.encoded())
     loaded = PublishedRanker.load(tmp_path / "ranker.safetensors")
     assert (loaded.version, loaded.pairs_seen) == (ranker.version, 200)
     assert np.array_equal(loaded.score(over), ranker.score(over)) and loaded.score(over).dtype == np.float32

@@ -60,10 +60,9 @@ class Learner:
         snapshot = self.tagger.snapshot(wait=True)
         if self.base is None:
             self.base = snapshot
-            self._publisher.publish(snapshot.version, snapshot.save, [])
+            self._publisher.publish(snapshot.version, snapshot.encoded(), [])
         else:
-            data = snapshot.delta(self.base)
-            self._publisher.publish(snapshot.version, lambda path: path.write_bytes(data), [], delta=True)
+            self._publisher.publish(snapshot.version, snapshot.delta(self.base), [], delta=True)
         return self._writer.events[-1]
 
     def chances(self):

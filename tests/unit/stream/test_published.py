@@ -1,6 +1,7 @@
 """Who serves what: files first, then the announcement; followers keep serving when one cannot be loaded."""
 
 import hashlib
+import shutil
 import threading
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,10 +18,6 @@ from stream.topics import create_topics
 from tests.fakes import FakeWriter
 
 WAIT_S = 20.0  # the longest a test waits for a thread; a failure, not a pause
-
-
-def writes(text):
-    return lambda path: path.write_text(text)
 
 
 @pytest.fixture
@@ -43,7 +40,7 @@ def path_of(uri):
 
 
 def test_announces_a_file_that_is_there_with_its_hash_and_offsets(publisher, writer):
-    publisher.publish(3, writes("weights"), [StoredOffset("examples", 0, 9, "t", 0)])
+    publisher.publish(3, b"weights", [StoredOffset("examples", 0, 9, "t", 0)])
     (event,) = writer.events
     assert path_of(event.uri).read_text() == "weights"
     assert event.sha256 == hashlib.sha256(b"weights").hexdigest()
@@ -52,28 +49,26 @@ def test_announces_a_file_that_is_there_with_its_hash_and_offsets(publisher, wri
 
 
 def test_a_delta_names_the_full_file_it_applies_to(publisher, writer):
-    publisher.publish(1, writes("full"), [])
-    publisher.publish(2, writes("delta"), [], delta=True)
-    publisher.publish(3, writes("delta"), [], delta=True)
+    publisher.publish(1, b"full", [])
+    publisher.publish(2, b"delta", [], delta=True)
+    publisher.publish(3, b"delta", [], delta=True)
     full, *deltas = writer.events
     assert [(d.base_version, d.base_uri) for d in deltas] == [(1, full.uri)] * 2
 
 
 def test_keeps_the_last_files_and_always_the_base(publisher, writer, settings):
-    publisher.publish(1, writes("full"), [])
+    publisher.publish(1, b"full", [])
     for version in range(2, 20):
-        publisher.publish(version, writes("delta"), [], delta=True)
+        publisher.publish(version, b"delta", [], delta=True)
     kept = {path.name[:12] for path in model_folder(settings, "tagger").iterdir()}
     assert kept == {f"{v:012d}" for v in [1, *range(20 - KEEP_FILES, 20)]}
     assert path_of(writer.events[-1].base_uri).exists()
 
 
-def test_a_file_that_cannot_be_written_is_not_announced(publisher, writer):
-    def fail(path):
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(StorageUnavailableError, match="No space left"):
-        publisher.publish(1, fail, [])
+def test_a_file_that_cannot_be_written_is_not_announced(publisher, writer, settings):
+    shutil.rmtree(model_folder(settings, "tagger"))
+    with pytest.raises(StorageUnavailableError, match="No such file"):
+        publisher.publish(1, b"full", [])
     assert writer.events == []
 
 
