@@ -59,10 +59,17 @@ def _lrap_of_one(truth: Truth, scores: Scores) -> float:
 
 
 def precision_at(truth: Truth, scores: Scores, k: int) -> float:
-    """P@k: share of true tags among the k best of an image, averaged over images; ties in any order."""
+    """P@k: share of true tags among the k best of an image, averaged over images; of equals the true ones come first."""
     k = min(k, scores.shape[1])
-    best = np.argpartition(scores, -k, axis=1)[:, -k:] if k else np.empty((len(scores), 0), np.int64)
-    return float(np.take_along_axis(truth, best, axis=1).mean())
+    if not k:
+        return float("nan")
+    last = np.partition(scores, -k, axis=1)[:, -k]
+    hits = []
+    for of_image, row, least in zip(truth, scores, last, strict=True):
+        true = row[of_image]
+        tied = k - np.count_nonzero(row > least)
+        hits.append(np.count_nonzero(true > least) + min(np.count_nonzero(true == least), tied))
+    return float(np.mean(hits) / k)
 
 
 def expected_calibration_error(truth: Truth, probabilities: Scores, bins: int = 15) -> float:

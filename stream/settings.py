@@ -92,7 +92,7 @@ class TaggingSettings(_Section):
     max_tags: int = Field(100_000, ge=100, description="tags in memory, 7 KB each; beyond, rare ones wait on disk")
     publish_interval_ms: int = Field(200, ge=10)
     checkpoint_interval_s: float = Field(5.0, gt=0)
-    checkpoint_examples: int = Field(20_000, ge=1)
+    checkpoint_examples: int = Field(100_000, ge=1)
 
 
 class RankingSettings(_Section):

@@ -82,13 +82,12 @@ class Progress:
         lowest = np.stack([truth.sum(axis=0), np.full(len(rows), len(truth)), probabilities.sum(axis=0)], axis=1)
         images, columns = np.nonzero((log_odds > LOWEST) | truth)  # the rest, nearly all, is of the lowest bin
         bins = np.clip((log_odds[images, columns] - LOWEST) * PER_UNIT + 1, 0, BINS - 1).astype(np.int64)
-        above = np.zeros((len(rows), 3, BINS))
-        chances = probabilities[images, columns]
-        for plane, weights in ((POSITIVE, truth[images, columns]), (ALL, np.ones(len(bins))), (MASS, chances)):
-            flat = np.bincount(columns * BINS + bins, weights, len(rows) * BINS)
-            above[:, plane] = flat.reshape(-1, BINS)
-        above[:, :, 0] += lowest - above.sum(axis=2)
-        self._tags[rows] += above
+        booked, tags = self._tags.reshape(-1), rows[columns]
+        chances = probabilities[images, columns].astype(np.float64)
+        for plane, weights in ((POSITIVE, truth[images, columns] * 1.0), (ALL, np.ones(len(bins))), (MASS, chances)):
+            np.add.at(booked, (tags * 3 + plane) * BINS + bins, weights)
+            lowest[:, plane] -= np.bincount(columns, weights, len(rows))
+        self._tags[rows, :, 0] += lowest
 
     def quality(self, rows: Int64, precisions: Float64 | None = None) -> Quality:
         """The running figures over the tags `rows`; NaN before the first judged image.

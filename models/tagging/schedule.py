@@ -1,7 +1,7 @@
 """Which examples the calibrators and the running evaluation look at: a function of the position in the log alone.
 
 The log is cut into blocks; of each block the first examples are the sample. At first the sample is everything, at last
-one in 256: evidence for one example costs as much as the sums of a hundred. The sample of a block is judged as soon as
+one in 512: evidence for one example costs as much as the sums of a hundred. The sample of a block is judged as soon as
 its last example is there, with evidence from which all of the sample was taken out.
 """
 
@@ -24,7 +24,7 @@ STAGES = (
     Stage(256, 256, 64),
     Stage(1024, 512, 64),
     Stage(4096, 1024, 64),
-    Stage(32_768, 16_384, 64),
+    Stage(32_768, 32_768, 64),
 )
 
 

@@ -17,6 +17,7 @@ except ImportError:  # pragma: no cover
     csr_matvecs = None
 
 WAITING = 1024  # images whose products are taken at once: a product of ten costs as much as one of a hundred
+TOGETHER = 2048  # images whose tags are added at once: 8 MB, which the cache holds
 MAX_BLOCK = 65_536  # images a float64 product may sum at once: 2^16 * 2^30 stays far below 2^53, so it is exact
 
 
@@ -90,20 +91,26 @@ class Sums:
                 self._gram -= product
 
     def add_tags(self, vectors: Int16, tags: Int32, images: Int32, signs: Int64) -> None:
-        """Count pairs (tag row, row of `vectors`, sign), each [P], into C and the counts."""
+        """Count pairs (tag row, row of `vectors` ascending, sign), each [P], into C and the counts."""
         if not tags.size:
             return
-        pairs = csr_matrix((signs, (tags, images)), shape=(self.rows, len(vectors)))
         np.add.at(self._counts, tags, signs)
         self._dirty[tags] = 1
+        starts = np.arange(0, len(vectors), TOGETHER)
+        bounds = [*np.searchsorted(images, starts).tolist(), len(images)]
+        for first, start, stop in zip(starts.tolist(), bounds, bounds[1:], strict=False):
+            part = vectors[first : first + TOGETHER].astype(np.int64)
+            self._add(part, tags[start:stop], images[start:stop] - first, signs[start:stop])
+
+    def _add(self, vectors: Int64, tags: Int32, images: Int32, signs: Int64) -> None:
+        pairs = csr_matrix((signs, (tags, images)), shape=(self.rows, len(vectors)))
         if csr_matvecs is not None:
             flat = self._tags[: self.rows].reshape(-1)
-            wide = vectors.astype(np.int64).reshape(-1)
             shape = (self.rows, len(vectors), self.dimension)
-            csr_matvecs(*shape, pairs.indptr, pairs.indices, pairs.data, wide, flat)
+            csr_matvecs(*shape, pairs.indptr, pairs.indices, pairs.data, vectors.reshape(-1), flat)
         else:  # pragma: no cover
             touched = np.unique(tags)
-            self._tags[touched] += pairs[touched] @ vectors.astype(np.int64)
+            self._tags[touched] += pairs[touched] @ vectors
 
     def clear(self, rows: Int64) -> None:
         """Make rows of C zero, for other tags."""
