@@ -59,7 +59,7 @@ def _lrap_of_one(truth: Truth, scores: Scores) -> float:
 
 
 def precision_at(truth: Truth, scores: Scores, k: int) -> float:
-    """P@k: share of true tags among the k best of an image, averaged over images; of equals the true ones come first."""
+    """P@k: share of true tags among the k best of an image, averaged over images, and orders of equal scores."""
     k = min(k, scores.shape[1])
     if not k:
         return float("nan")
@@ -67,8 +67,8 @@ def precision_at(truth: Truth, scores: Scores, k: int) -> float:
     hits = []
     for of_image, row, least in zip(truth, scores, last, strict=True):
         true = row[of_image]
-        tied = k - np.count_nonzero(row > least)
-        hits.append(np.count_nonzero(true > least) + min(np.count_nonzero(true == least), tied))
+        places = (k - np.count_nonzero(row > least)) / np.count_nonzero(row == least)  # for each of those at the edge
+        hits.append(np.count_nonzero(true > least) + np.count_nonzero(true == least) * places)
     return float(np.mean(hits) / k)
 
 

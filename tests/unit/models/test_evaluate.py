@@ -51,6 +51,13 @@ def test_precision_at_five_by_hand() -> None:
     assert evaluate.precision_at(truth, scores, 10) == pytest.approx(3 / 6)
 
 
+def test_precision_of_equal_scores_is_the_mean_over_their_orders() -> None:
+    truth = np.array([[True, True, False, False, False]])
+    scores = np.array([[0.9, 0.5, 0.5, 0.5, 0.1]])  # the true one of three equal ones is second in a third
+    assert evaluate.precision_at(truth, scores, 2) == pytest.approx((1 + 1 / 3) / 2)
+    assert evaluate.precision_at(truth, np.zeros((1, 5)), 1) == pytest.approx(2 / 5)
+
+
 def test_calibration_error_by_hand() -> None:
     probabilities = np.array([[0.1, 0.1, 0.9, 1.0]])
     truth = np.array([[False, True, True, True]])
