@@ -66,7 +66,7 @@ class Judge:
     def refit(self, learned: int) -> None:
         """Fit the metric anew when enough was learned since; for what comes after."""
         if learned >= max(FIRST_AT, GROWTH * self.metric_at) and self.ledger.sums.images:
-            self.metric, self.metric_at = fit_metric(self.ledger.sums, self._ridge_lambda), learned
+            self.metric, self.metric_at = fit_metric(self.ledger.sums), learned
 
     def evidence(self, image_ids: Sequence[str]) -> Evidence | None:
         """Evidence for those of the images that are labelled; None when nothing else was learned yet."""

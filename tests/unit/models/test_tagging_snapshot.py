@@ -191,10 +191,12 @@ def test_kriging_equals_the_solved_system(rank: int) -> None:
 def test_the_metric_equals_its_definition() -> None:
     tagger = learner()
     sums = tagger.ledger.sums
-    weights = solve_rows(factorise(sums.gram, sums.total, sums.images), sums.tags, sums.counts).astype(np.float64)
-    scatter = (weights / sums.counts[:, None]).T @ weights
-    metric = fit_metric(sums, 3.0).astype(np.float64)
-    assert np.allclose(metric @ metric.T, scatter / np.trace(scatter) * DIMENSION, atol=1e-4)
+    factor = factorise(sums.gram, sums.total, sums.images, 0.5)
+    weights = solve_rows(factor, sums.tags, sums.counts).astype(np.float64)
+    strengths, directions = np.linalg.eigh((weights / np.sqrt(sums.counts)[:, None]).T @ weights)
+    expected = (directions * strengths.clip(0) ** 0.6) @ directions.T
+    metric = fit_metric(sums).astype(np.float64)
+    assert np.allclose(metric @ metric.T, expected / np.trace(expected) * 0.65**2 * DIMENSION, atol=1e-3)
     assert no_metric(DIMENSION).shape == (DIMENSION, 0)
 
 
