@@ -62,6 +62,22 @@ def test_a_new_tag_is_served_after_its_first_example_and_equals_the_full_solve()
     assert at_once.predict(queries(1), 30)[0] != []
 
 
+def test_a_quick_version_has_new_tags_and_leaves_what_hardly_moved_to_a_thorough_one() -> None:
+    tagger = learner()
+    before = tagger.snapshot(wait=True)
+    old = max(before.names, key=lambda name: int(before.columns.counts[before.row(name)]))
+    grown = int(before.columns.counts[before.row(old)]) // 8  # an eighth more: stale, but not by much
+    point = quantise(queries(1))[0]
+    tagger.learn_many([Example(f"new {n}", point, (old, "nova")) for n in range(grown)], 1000)
+    quick = tagger.snapshot(quick=True)
+    assert np.linalg.norm(quick.weights("nova")) > 0
+    assert np.array_equal(quick.weights(old), before.weights(old))
+    thorough = tagger.snapshot()
+    assert thorough.version == quick.version + 1
+    assert not np.array_equal(thorough.weights(old), before.weights(old))
+    assert np.array_equal(thorough.weights("nova"), quick.weights("nova"))
+
+
 def test_serving_equals_river() -> None:
     tagger = learner(2000)
     snapshot = tagger.snapshot(wait=True)
