@@ -29,9 +29,10 @@ from stream import metrics
 from stream.batch import Batch, Item, image_id_of, names_no_image
 from stream.consume import LogReader, Record
 from stream.dead_letter import Brake
-from stream.index import StoredOffset, VectorIndex
+from stream.index import VectorIndex
 from stream.join import Join
 from stream.known import KnownImages
+from stream.mirror import Mirror
 from stream.pictures import DatarefReader, PictureStore
 from stream.prepare import Decoder, Prepare
 from stream.produce import LogWriter
@@ -48,7 +49,6 @@ BATCH_IMAGES = {"cpu": 48, "cuda": 128}  # the CPU works picture by picture: sma
 QUEUE_BATCHES = 2  # between two steps; enough to overlap, little to redo after a crash
 EMBED_BATCHES = 2  # with the encoder at once
 BUSY_BATCHES = 3  # under way: what comes now waits for a full batch, which costs less for each of its images
-MIRROR_S = 1.0  # between two commits to Kafka, which only lag tools read
 MAX_BATCH_RECORDS = 512  # tags are light: a batch may carry many beside its images
 
 
@@ -77,7 +77,6 @@ class IngestPipeline:
         self._to_decode: queue.Queue[Batch | None] = queue.Queue(QUEUE_BATCHES)
         self._to_embed: queue.Queue[Batch | None] = queue.Queue(QUEUE_BATCHES)
         self._to_apply: queue.Queue[Batch | None] = queue.Queue(QUEUE_BATCHES)
-        self._applied: queue.SimpleQueue[list[StoredOffset]] = queue.SimpleQueue()
         self._in_flight = 0
         self._in_flight_lock = threading.Condition()
         ingest = parts.settings.ingest
@@ -95,8 +94,7 @@ class IngestPipeline:
         self._encoding = ThreadPoolExecutor(EMBED_BATCHES, thread_name_prefix="embed")
         self._room = threading.Event()  # the first step took a batch
         self._polled_s = 0.0
-        self._unmirrored: dict[tuple[str, int], StoredOffset] = {}
-        self._mirrored_s = 0.0
+        self._mirror = Mirror(parts.reader)
         self._known = KnownImages(parts.index)
         self._busy_s = dict.fromkeys(("decode", "embed", "apply"), 0.0)
         self._pending: deque[Record] = deque()
@@ -149,6 +147,7 @@ class IngestPipeline:
         self._pending_bytes = sum(record.size_bytes for record in self._pending)
         self._pending_images = sum(record.topic == "images" for record in self._pending)
         self.wait_idle(timeout_s=5.0)
+        self._mirror.tell(now=True)  # the next owner commits only what it writes itself
 
     def _turn(self, *, accept: bool) -> None:
         """One poll, then hand on what is due."""
@@ -175,17 +174,7 @@ class IngestPipeline:
             self._pending_bytes += sum(record.size_bytes for record in released)
             self._pending_images += sum(record.topic == "images" for record in released)
         self._hand_on()
-        self._mirror()
-
-    def _mirror(self, *, last: bool = False) -> None:
-        """Tell Kafka now and then what is durable; each time costs the broker and both of us a message."""
-        while not self._applied.empty():
-            self._unmirrored |= {(at.topic, at.partition): at for at in self._applied.get()}
-        now_s = time.monotonic()
-        if self._unmirrored and (last or now_s - self._mirrored_s >= MIRROR_S):
-            self._parts.reader.mirror(list(self._unmirrored.values()), wait=last)
-            self._unmirrored.clear()
-            self._mirrored_s = now_s
+        self._mirror.tell()
 
     def _release(self, now_ms: float) -> list[Record]:
         reader, known = self._parts.reader, self._known
@@ -255,9 +244,9 @@ class IngestPipeline:
                 log.warning("gave up waiting for batches in flight; they will be read again")
                 break
             self._parts.reader.poll(0.02)  # keeps the membership alive; records are read again later
-            self._mirror()
+            self._mirror.tell()
         if self._failure is None:
-            self._mirror(last=True)
+            self._mirror.tell(now=True, wait=True)
 
     def _start_embedding(self, batch: Batch) -> None:
         batch.embedded = self._encoding.submit(self._timed("embed", self._prepare.embed), batch)
@@ -297,7 +286,7 @@ class IngestPipeline:
                 if target is not None:
                     target.put(batch)
                 elif batch is not None:
-                    self._applied.put(batch.offsets)
+                    self._mirror.add(batch.offsets)
                     with self._in_flight_lock:
                         self._in_flight -= 1
                         self._in_flight_lock.notify_all()

@@ -57,8 +57,7 @@ def configure_process(settings: Settings) -> None:
 def _keep_memory() -> None:
     """Keep freed memory for the next batch, where the C library allows, and let the collector pass by what stays.
 
-    A batch needs the same megabytes as the one before: given back to the system each time, they cost the worker a tenth
-    of its time in page faults. Modules loaded at the start never become garbage.
+    A batch needs the same megabytes as the one before, and modules loaded at the start never become garbage.
     """
     with contextlib.suppress(OSError, AttributeError):  # another C library than glibc
         library = ctypes.CDLL(None)

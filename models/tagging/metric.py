@@ -34,7 +34,7 @@ def no_metric(dimension: int) -> Float32:
 
 
 def fit_metric(sums: Sums) -> Float32:
-    """The strongest directions [D, rank], each as long as its strength to the power 0.3 says, all together 0.65 √D."""
+    """The strongest directions [D, rank], each as long as its strength to the power `POWER`, together `WEIGHT` √D."""
     factor = factorise(sums.gram.astype(np.float64), sums.total.astype(np.float64), sums.images, RIDGE_LAMBDA)
     scatter: Float64 = np.zeros((sums.dimension, sums.dimension))
     share = sums.counts / max(sums.images, 1)

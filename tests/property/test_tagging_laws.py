@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -56,16 +57,22 @@ def plain_log(seed: int, size: int) -> list[Example]:
     ]
 
 
+def batches(log: list[Example], data: st.DataObject) -> Iterator[tuple[int, list[Example]]]:
+    """The log cut anywhere, each piece with its position."""
+    position = 0
+    while position < len(log):
+        step = data.draw(st.integers(1, len(log)))
+        yield position, log[position : position + step]
+        position += step
+
+
 @settings(max_examples=40, deadline=None)
 @given(logs(), st.data())
 def test_arrival_batches_change_no_bit(log: list[Example], data: st.DataObject) -> None:
     whole, parts = small(), small()
     whole.learn_many(log, 0)
-    position = 0
-    while position < len(log):
-        step = data.draw(st.integers(1, len(log)))
-        parts.learn_many(log[position : position + step], position)
-        position += step
+    for position, batch in batches(log, data):
+        parts.learn_many(batch, position)
     assert digest(whole) == digest(parts)
 
 

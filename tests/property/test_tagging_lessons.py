@@ -12,7 +12,7 @@ from models.tagging.examples import Example
 from models.tagging.per_tag import Replay
 from models.tagging.state import digest
 from models.tagging.tagger import Tagger
-from tests.property.test_tagging_laws import DIMENSION, VECTORS, logs
+from tests.property.test_tagging_laws import DIMENSION, VECTORS, batches, logs
 from tests.unit.models.test_tagging_per_tag import by_hand, says
 
 QUERIES = dequantise(VECTORS[:5])
@@ -27,11 +27,8 @@ def small() -> Tagger:
 def test_any_log_in_any_batches_teaches_what_it_teaches_by_hand(log: list[Example], data: st.DataObject) -> None:
     whole, parts, replay = small(), small(), Replay()
     whole.learn_many(log, 0)
-    position = 0
-    while position < len(log):
-        step = data.draw(st.integers(1, len(log)))
-        parts.learn_many(log[position : position + step], position)
-        position += step
+    for position, batch in batches(log, data):
+        parts.learn_many(batch, position)
         lessons = parts.snapshot(wait=True).lessons
         assert lessons is not None
         replay.advance(lessons)
