@@ -236,5 +236,6 @@ def run_few_shot(data: Split) -> dict[str, Any]:
 
 
 def _put(tagger: Tagger, examples: list[Example]) -> None:
-    tagger.ledger.apply(examples, tagger.next_position)  # sums only: calibrators stay as the pass left them
+    tagger.ledger.apply(examples, tagger.next_position)  # calibrators stay as the pass left them
     tagger.learned += len(examples)
+    tagger.judge.fit(tagger.learned)  # metric and associations must not remember what was taken out

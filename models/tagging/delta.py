@@ -12,6 +12,7 @@ from safetensors import numpy as safetensors
 
 from models.errors import CheckpointError
 from models.tagging.arrays import Int16
+from models.tagging.associations import Associations
 from models.tagging.chunks import CHUNK, Array, Chunks
 from models.tagging.columns import Columns
 from models.tagging.examples import OperationRow
@@ -56,6 +57,8 @@ def encode(new: Snapshot, old: Snapshot) -> bytes:
     _put_chunks(tensors, "ridge", new.ridge, old.ridge)
     if new.metric is not old.metric and not np.array_equal(new.metric, old.metric):
         tensors["metric"] = np.ascontiguousarray(new.metric)  # safetensors writes memory as it lies
+    if new.associations is not old.associations:
+        tensors |= {f"associations.{name}": getattr(new.associations, name) for name in Associations.__slots__}
     _put_reference(tensors, new.reference, old.reference)
     if new.lessons is not None:
         facts["lessons"] = new.lessons.encode(old.lessons, tensors)
@@ -128,6 +131,7 @@ def decode(data: bytes, old: Snapshot | None) -> Snapshot:
         ridge=base.ridge.replaced(tensors["ridge.rows"], tensors["ridge.values"], count),
         reference=_reference(tensors, base.reference, facts["slots"]),
         metric=tensors.get("metric", base.metric),
+        associations=_associations(tensors, base.associations),
         implied=tuple((int(tag), int(into)) for tag, into in facts["implied"]),
         aliases=tuple((str(name), int(row)) for name, row in facts["aliases"]),
         neighbours=facts["neighbours"],
@@ -135,6 +139,12 @@ def decode(data: bytes, old: Snapshot | None) -> Snapshot:
         operations=_operations(facts.get("operations", {}), base.operations),
         lessons=_lessons(tensors, facts, base),
     )
+
+
+def _associations(tensors: dict[str, Array], old: Associations) -> Associations:
+    if "associations.starts" not in tensors:
+        return old
+    return Associations(*(tensors[f"associations.{name}"] for name in Associations.__slots__))
 
 
 def _lessons(tensors: dict[str, Array], facts: dict[str, Any], base: Snapshot) -> Lessons | None:

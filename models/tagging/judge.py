@@ -14,14 +14,17 @@ from scipy.linalg import cho_factor, cho_solve  # type: ignore[import-untyped]
 
 from models.quantise import SCALE
 from models.tagging.arrays import Bool, Float32, Float64, Int16, Int64
+from models.tagging.associations import Associations
 from models.tagging.calibrate import Calibrators, features_of, log_odds, prior_of, sigmoid
 from models.tagging.drift import Drift
 from models.tagging.images import ImageState
+from models.tagging.kriging import kriging_weights
 from models.tagging.ledger import Ledger
-from models.tagging.metric import FIRST_AT, GROWTH, fit_metric, no_metric
-from models.tagging.neighbours import kriging_weights, nearest
+from models.tagging.metric import fit_metric, no_metric
+from models.tagging.neighbours import nearest
 from models.tagging.progress import Progress
 from models.tagging.reference import image_hash
+from models.tagging.schedule import next_fit
 
 NEGATIVES = 2.0  # negatives shown to the calibrators for each expected positive, drawn where the prediction is high
 ROWS = 4096  # rows of C turned to float32 at a time
@@ -49,7 +52,8 @@ class Judge:
         self._ridge_lambda = ridge_lambda
         self._k = k
         self.metric = no_metric(ledger.dimension)
-        self.metric_at = 0  # examples learned when it was fitted
+        self.associations = Associations.none()
+        self.fitted_at = 0  # examples learned when these two were fitted
 
     def judge(self, image_ids: Sequence[str], seed: int) -> None:
         """Predict, book, learn; `seed` names the log position, from which the drawn negatives follow."""
@@ -64,9 +68,22 @@ class Judge:
         self._learn(evidence, chances, np.random.default_rng([20, seed]), seed)
 
     def refit(self, learned: int) -> None:
-        """Fit the metric anew when enough was learned since; for what comes after."""
-        if learned >= max(FIRST_AT, GROWTH * self.metric_at) and self.ledger.sums.images:
-            self.metric, self.metric_at = fit_metric(self.ledger.sums), learned
+        """Fit metric and associations anew when enough was learned since; for what comes after."""
+        if learned >= next_fit(self.fitted_at):
+            self.fit(learned)
+
+    def fit(self, learned: int) -> None:
+        """Fit metric and associations to what is known now."""
+        sums = self.ledger.sums
+        if sums.images:
+            self.metric, self.fitted_at = fit_metric(sums), learned
+            self.associations = Associations.of(self.ledger.reference.tags(), sums.rows)
+
+    def drop(self, rows: Sequence[int]) -> None:
+        """These rows will belong to other tags."""
+        self.associations = self.associations.without(rows)
+        for row in rows:
+            self.drift.drop(row)
 
     def evidence(self, image_ids: Sequence[str]) -> Evidence | None:
         """Evidence for those of the images that are labelled; None when nothing else was learned yet."""
@@ -122,13 +139,15 @@ class Judge:
             return np.tile(priors, (len(states), 1))
         used, where = np.unique(slots, return_inverse=True)
         by_hash = np.argsort(reference.hashes.take(used), kind="stable")  # slots are storage: no bit may depend on them
-        vectors_used = reference.vectors.take(used[by_hash])  # few, early on: each is multiplied once, not per query
+        compared = reference.vectors.take(used[by_hash]) @ self.metric  # few, early on: each once, not per query
         where = np.argsort(by_hash, kind="stable")[where].reshape(slots.shape)
-        projected = (vectors_used @ self.metric)[where]
-        weights = kriging_weights(vectors_used[where], queries, self.metric, projected=projected)
-        evidence = np.outer(1 - weights.sum(axis=1), priors).astype(np.float32)
+        weights = kriging_weights(compared[where], queries @ self.metric)
+        expected = weights.sum(axis=1)
+        evidence = np.outer(1 - expected, priors).astype(np.float32)
         owner, rows = self.ledger.reference.tags_of(slots.reshape(-1))
-        np.add.at(evidence, (owner // slots.shape[1], rows), weights.reshape(-1)[owner])
+        of_neighbour = weights.reshape(-1)[owner]
+        images, tags, gained = self.associations.spread(owner // slots.shape[1], rows, of_neighbour, expected, priors)
+        np.add.at(evidence, (images, tags), gained)
         return evidence
 
     def _learn(self, evidence: Evidence, chances: Float32, random: np.random.Generator, learned: int) -> None:

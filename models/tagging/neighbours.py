@@ -1,10 +1,4 @@
-"""Evidence from the nearest labelled images, by kriging (a Gaussian process with a fixed kernel, solved locally).
-
-For a query q and its k nearest labelled images L, `w = (K_LL + λI)⁻¹ k_Lq` with `K = exp(g (cos - 1))`; the evidence
-for a tag is `prior + Σ w_i (y_i - prior)`. Near copies share their weight, where a plain vote counts them twice.
-
-Source: Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), section 2.2 and 8.3.
-"""
+"""Which labelled images are most alike to a query: exact, or by signs first where queries are few among many."""
 
 from __future__ import annotations
 
@@ -13,14 +7,10 @@ import numpy as np
 from models.tagging.arrays import Float32, Int64
 from models.tagging.reference import Reference, signs
 
-NEIGHBOURS = 80  # flat from 60 to 100 on OpenMoji
-BANDWIDTH = 0.5  # g; 2 costs 0.007 of average precision on OpenMoji, less gains nothing
-NOISE = 0.3  # λ of the kriging system; it goes with g: 0.55 costs 0.003
+NEIGHBOURS = 100  # 80 cost 0.002 of average precision on OpenMoji, more gain nothing
 _CANDIDATES = 8  # for each neighbour wanted, when signs choose
 _TOGETHER = 64  # queries whose candidates are gathered at once: 15 MB
 _GROUP = 32  # columns whose maximum stands for them while the k-th largest is bounded
-CG_STEPS = 12  # relative error 1e-5: the spectrum is one large eigenvalue and a short tail above the noise
-_TINY = np.float32(1e-30)
 _SPARE = 8  # candidates beyond k that the exact inner product may still reorder; float32 errs by 1e-6
 
 
@@ -86,56 +76,6 @@ def _floor_of_top(values: Float32, k: int) -> Float32:
     best = values[:, : groups * _GROUP].reshape(len(values), _GROUP, groups).max(axis=1)  # any groups will do
     bound: Float32 = np.partition(best, groups - k, axis=1)[:, groups - k]
     return bound
-
-
-def kriging_weights(
-    neighbours: Float32,
-    queries: Float32,
-    metric: Float32,
-    *,
-    projected: Float32 | None = None,
-    bandwidth: float = BANDWIDTH,
-    noise: float = NOISE,
-) -> Float32:
-    """Weights [B, k] of the neighbours [B, k, D] of queries [B, D], whatever their lengths.
-
-    Vectors are compared by the cosine of `(x, x @ metric)`; a metric [D, 0] compares them as they are. Who has
-    `neighbours @ metric` already gives it as `projected`. Conjugate
-    gradients on all systems at once: they are well conditioned, and LAPACK's threads get into each other's way on
-    systems this small.
-    """
-    kernel = np.matmul(neighbours, neighbours.transpose(0, 2, 1))
-    towards = np.matmul(neighbours, queries[:, :, None])[:, :, 0]
-    own = np.einsum("bd,bd->b", queries, queries)
-    if metric.shape[1]:
-        asked = queries @ metric
-        if projected is None:
-            projected = neighbours @ metric
-        kernel += np.matmul(projected, projected.transpose(0, 2, 1))
-        towards += np.matmul(projected, asked[:, :, None])[:, :, 0]
-        own += np.einsum("bd,bd->b", asked, asked)
-    inverse = 1 / np.sqrt(np.einsum("bii->bi", kernel))
-    kernel *= inverse[:, :, None]
-    kernel *= inverse[:, None, :]
-    towards *= inverse / np.sqrt(own)[:, None]
-    for likeness in (kernel, towards):
-        likeness -= 1
-        likeness *= np.float32(bandwidth)
-        np.exp(likeness, out=likeness)
-    weights: Float32 = np.zeros_like(towards)
-    residual = towards.copy()
-    direction = towards.copy()
-    energy = (residual * residual).sum(axis=1)
-    for _ in range(CG_STEPS):
-        image = np.matmul(kernel, direction[:, :, None])[:, :, 0]
-        image += np.float32(noise) * direction
-        step = energy / np.maximum((direction * image).sum(axis=1), _TINY)
-        weights += step[:, None] * direction
-        residual -= step[:, None] * image
-        before, energy = energy, (residual * residual).sum(axis=1)
-        direction *= (energy / np.maximum(before, _TINY))[:, None]
-        direction += residual
-    return weights
 
 
 def top(values: Float32, k: int) -> list[Int64]:

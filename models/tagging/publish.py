@@ -15,7 +15,7 @@ from models.tagging.arrays import Float32, Int64
 from models.tagging.calibrate import Calibrators
 from models.tagging.chunks import Chunks, CopyOnWrite
 from models.tagging.columns import Columns
-from models.tagging.drift import Drift
+from models.tagging.judge import Judge
 from models.tagging.ledger import Ledger
 from models.tagging.progress import NOT_JUDGED, Progress, average_precisions, thresholds
 from models.tagging.snapshot import Snapshot
@@ -37,7 +37,6 @@ class Publisher:
         surgeon: Surgeon,
         calibrators: Calibrators,
         progress: Progress,
-        drift: Drift,
         *,
         ridge_lambda: float,
         start: Snapshot,
@@ -46,7 +45,6 @@ class Publisher:
         self._ledger = ledger
         self._calibrators = calibrators
         self._progress = progress
-        self._drift = drift
         self._lambda = ridge_lambda
         self._last = start
         self._learned = -1  # records behind the last snapshot
@@ -60,7 +58,7 @@ class Publisher:
         self._forgotten: list[int] = []  # rows given away since the solve under way began
         self._running: Future[tuple[Factor, Int64, Float32]] | None = None
 
-    def snapshot(self, learned: int, metric: Float32, *, wait: bool, quick: bool) -> Snapshot:
+    def snapshot(self, learned: int, judge: Judge, *, wait: bool, quick: bool) -> Snapshot:
         """The version after `learned` records; `wait` solves everything first instead of in the background.
 
         `quick` solves only the rows that moved most, and shows the running figures of the last version.
@@ -79,7 +77,7 @@ class Publisher:
             table=self._calibrators.array(len(counts)).astype(np.float32),
             thresholds=limits,
             quality=quality,
-            drift=self._drift.array(len(counts)),
+            drift=judge.drift.array(len(counts)),
             hidden=ledger.hidden(),
         )
         self._last = Snapshot(
@@ -89,7 +87,8 @@ class Publisher:
             columns=columns,
             ridge=self._weights.freeze(),
             reference=ledger.reference.freeze(),
-            metric=metric,
+            metric=judge.metric,
+            associations=judge.associations,
             implied=self._surgeon.implied(),
             aliases=tuple(
                 (name, ledger.effective(row))

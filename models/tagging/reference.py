@@ -22,6 +22,10 @@ Tags = tuple[int, ...]
 
 
 _packed: dict[int, tuple[Array, UInt64]] = {}  # signs of the chunks of the version served last
+_compared: tuple[Float32 | None, list[tuple[Float32, Float32]]] = (
+    None,
+    [],
+)  # a metric, and its chunks before and after
 
 
 def signs(vectors: Float32) -> UInt64:
@@ -78,6 +82,17 @@ class Reference:
         empty = signs(self.vectors.empty)
         return np.concatenate([empty, *(bits for _, bits in parts)])
 
+    def compared(self, metric: Float32) -> Chunks:
+        """`vectors @ metric`, 0.5 s for 50,000; after an earlier version only rows that are new are multiplied."""
+        global _compared
+        of_metric, before = _compared
+        after: list[tuple[Float32, Float32]] = []
+        for index, part in enumerate(self.vectors.parts):
+            known = before[index] if of_metric is metric and index < len(before) else (part[:0], part[:0] @ metric)
+            after.append((part, _multiplied(part, metric, *known)))
+        _compared = metric, after
+        return Chunks(tuple(result for _, result in after), self.vectors.empty @ metric)
+
     def tags_of(self, slots: Int64) -> tuple[Int64, Int32]:
         """Tag rows of slots [S]: (position in `slots` [P], tag row [P])."""
         starts, rows = self.csr
@@ -85,6 +100,21 @@ class Reference:
         owner = np.repeat(np.arange(len(slots)), lengths)
         offset = np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         return owner, rows[np.repeat(starts[slots], lengths) + offset]
+
+
+def _multiplied(part: Float32, metric: Float32, old: Float32, before: Float32) -> Float32:
+    """`part @ metric`, given that `old @ metric` is `before`."""
+    if part is old:
+        return before
+    both = min(len(part), len(old))
+    same = np.flatnonzero((part[:both] == old[:both]).all(axis=1))
+    if len(same) == len(part):
+        return before[: len(part)]
+    result = np.empty((len(part), metric.shape[1]), np.float32)
+    result[same] = before[same]
+    new = np.setdiff1d(np.arange(len(part)), same)
+    result[new] = part[new] @ metric
+    return result
 
 
 class ReferenceSet:
@@ -181,6 +211,10 @@ class ReferenceSet:
         tags = [self._tags[slot] for slot in slots.tolist()]
         owner = np.repeat(np.arange(len(tags)), [len(of_slot) for of_slot in tags])
         return owner, np.array([row for of_slot in tags for row in of_slot], np.int32)
+
+    def tags(self) -> list[Tags]:
+        """Tag rows of all members, in no order."""
+        return self._tags
 
     def freeze(self) -> Reference:
         """The present version; chunks that did not change are those of the version before."""

@@ -9,6 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+FIRST_FIT = 256  # examples before metric and associations are fitted; before, everything is noise
+GROWTH = 1.25  # fitted again when a quarter more was learned: a metric half as old cost 0.01 of average precision ...
+GROWTH_LATER = 2.0  # ... and when twice as much was, once much is known: it takes 0.4 s at 30,000 tags
+LATER = 32_768
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -45,3 +50,8 @@ def until_next_sample(position: int, stages: tuple[Stage, ...] = STAGES) -> int:
         return 0
     stage = stage_at(position, stages)
     return stage.block - (position - stage.start) % stage.block
+
+
+def next_fit(last: int) -> int:
+    """How many examples must have been learned before metric and associations, last fitted after so many, are again."""
+    return max(FIRST_FIT, int((GROWTH if last < LATER else GROWTH_LATER) * last))

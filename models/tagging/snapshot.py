@@ -6,7 +6,7 @@ Equal to what the learner itself would say: ridge weights, calibrators gathered 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -16,14 +16,16 @@ from models.errors import NotFoundError
 from models.quantise import SCALE
 from models.tagging import delta as wire
 from models.tagging.arrays import Float32, Float64, Int64
+from models.tagging.associations import Associations
 from models.tagging.calibrate import kriging_slope, prior_of, sigmoid
 from models.tagging.chunks import Chunks
 from models.tagging.columns import Columns, TagRow
 from models.tagging.examples import OperationRow
+from models.tagging.kriging import kriging_weights
 from models.tagging.lessons import Lessons
 from models.tagging.metric import no_metric
 from models.tagging.names import normalise_tag
-from models.tagging.neighbours import NEIGHBOURS, kriging_weights, nearest, nearest_by_bits, top
+from models.tagging.neighbours import NEIGHBOURS, nearest, nearest_by_bits, top
 from models.tagging.per_tag import Classifiers, Voices, best_spoken, spoken
 from models.tagging.progress import NOT_JUDGED, Quality
 from models.tagging.reference import Reference, unit
@@ -45,7 +47,8 @@ class Snapshot:
         columns: numbers per tag.
         ridge: ridge weights, float32 [T, D].
         reference: labelled images that neighbours are looked up among.
-        metric: learned directions by which kriging compares images, float32 [D, rank].
+        metric: kriging compares images by their `x @ metric`, float32 [D, D].
+        associations: which tags speak for which others.
         implied: pairs of rows (tag, what it implies).
         aliases: other spellings and former names, to rows.
         neighbours: how many neighbours give evidence.
@@ -62,6 +65,7 @@ class Snapshot:
     ridge: Chunks
     reference: Reference
     metric: Float32
+    associations: Associations = field(default_factory=Associations.none)
     implied: tuple[tuple[int, int], ...] = ()
     aliases: tuple[tuple[str, int], ...] = ()
     neighbours: int = NEIGHBOURS
@@ -149,8 +153,8 @@ class Snapshot:
             row += base * (1 - of_image.sum())
             row += intercept
         if slots.shape[1]:
-            owner, rows = self.reference.tags_of(slots.reshape(-1))
-            np.add.at(raw, (owner // slots.shape[1], rows), weights.reshape(-1)[owner] * slope[rows])
+            images, tags, gained = self._carried(slots, weights)
+            np.add.at(raw, (images, tags), gained * slope[tags])
         raw[:, self._hidden] = FLOOR
         for tag, into in self.implied:
             np.maximum(raw[:, into], raw[:, tag], out=raw[:, into])
@@ -166,7 +170,21 @@ class Snapshot:
     def _kriging_weights(self, vectors: Float32, slots: Int64) -> Float32:
         if not slots.shape[1]:
             return np.zeros((len(vectors), 0), np.float32)
-        return kriging_weights(self.reference.vectors.take(slots), _codes(vectors), self.metric)
+        if len(slots) <= FEW:
+            compared = self.reference.vectors.take(slots) @ self.metric
+        else:
+            compared = self._compared.take(slots)
+        return kriging_weights(compared, _codes(vectors) @ self.metric)
+
+    def _carried(self, slots: Int64, weights: Float32) -> tuple[Int64, Int64, Float32]:
+        """What neighbours with these weights [B, k] give: (image, tag, evidence)."""
+        owner, rows = self.reference.tags_of(slots.reshape(-1))
+        of_neighbour, expected = weights.reshape(-1)[owner], weights.sum(axis=1)
+        return self.associations.spread(owner // slots.shape[1], rows, of_neighbour, expected, self.priors)
+
+    @cached_property
+    def _compared(self) -> Chunks:
+        return self.reference.compared(self.metric)
 
     @cached_property
     def _voices(self) -> Voices | None:
@@ -223,10 +241,10 @@ class Snapshot:
         raw = unit(_codes(vectors)) @ self.ridge.take(np.array(rows)).T * share
         raw += np.outer(1 - weights.sum(axis=1), base) + intercept
         if slots.shape[1]:
-            owner, tags = self.reference.tags_of(slots.reshape(-1))
+            images, tags, gained = self._carried(slots, weights)
             for column, row in enumerate(rows):
-                carried = owner[tags == row]
-                np.add.at(raw[:, column], carried // slots.shape[1], weights.reshape(-1)[carried] * slope[column])
+                here = tags == row
+                np.add.at(raw[:, column], images[here], gained[here] * slope[column])
         raw[:, self.columns.counts[rows] == 0] = FLOOR
         best: Float32 = raw.max(axis=1)
         return sigmoid(best)

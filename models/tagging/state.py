@@ -10,6 +10,7 @@ import numpy as np
 
 from models.errors import CheckpointError
 from models.tagging.arrays import Float64
+from models.tagging.associations import Associations
 from models.tagging.calibrate import NUMBERS, default_classifier, own_classifier, set_weights, weights_of
 from models.tagging.chunks import Array
 
@@ -28,7 +29,7 @@ def dump(tagger: Tagger) -> tuple[dict[str, Any], dict[str, Array]]:
         "next_position": tagger.next_position,
         "pending": tagger.pending,
         "images": sums.images,
-        "metric_at": tagger.judge.metric_at,
+        "fitted_at": tagger.judge.fitted_at,
         "names": words.names,
         "first_seen": words.first_seen,
         "free": sorted(words.free),
@@ -43,6 +44,9 @@ def dump(tagger: Tagger) -> tuple[dict[str, Any], dict[str, Array]]:
     arrays: dict[str, Array] = {
         "gram": sums.gram,
         "metric": tagger.judge.metric,
+        "association_starts": tagger.judge.associations.starts,
+        "association_tags": tagger.judge.associations.tags,
+        "association_strengths": tagger.judge.associations.strengths,
         "total": sums.total,
         "histograms": tagger.progress.tags,
         "shared": np.array(_model(of_all.shared)),
@@ -69,7 +73,8 @@ def load(tagger: Tagger, facts: dict[str, Any], arrays: dict[str, Array]) -> Non
             )
     sums, words, of_all = tagger.ledger.sums, tagger.ledger.vocabulary, tagger.calibrators
     tagger.learned, tagger.next_position = facts["learned"], facts["next_position"]
-    tagger.judge.metric, tagger.judge.metric_at = arrays["metric"], facts["metric_at"]
+    tagger.judge.metric, tagger.judge.fitted_at = arrays["metric"], facts["fitted_at"]
+    tagger.judge.associations = Associations(*(arrays[f"association_{field}"] for field in Associations.__slots__))
     tagger.pending = list(facts["pending"])
     words.restore(facts["names"], facts["first_seen"], facts.get("free", ()))
     for row in facts["detached"]:

@@ -105,7 +105,7 @@ class Tagger(MultiLabelClassifier):
             self.ledger, self.calibrators, self.progress, ridge_lambda=self.ridge_lambda, k=self.neighbours
         )
         start = Snapshot.empty(self.dimension, self.neighbours, version=generation * GENERATION)
-        parts = (self.ledger, self.surgeon, self.calibrators, self.progress, self.judge.drift)
+        parts = (self.ledger, self.surgeon, self.calibrators, self.progress)
         self._publisher = Publisher(*parts, ridge_lambda=self.ridge_lambda, start=start)
         self._features: dict[Any, int] = {}
         self._drifts: list[tuple[str, Drifted]] = []
@@ -183,7 +183,7 @@ class Tagger(MultiLabelClassifier):
         for row in rows:
             self.calibrators.drop(row)
             self.progress.drop(row)
-            self.judge.drift.drop(row)
+        self.judge.drop(rows)
         self._publisher.forget(rows)
 
     def _operate(self, surgery: Surgery, position: int) -> None:
@@ -243,7 +243,7 @@ class Tagger(MultiLabelClassifier):
         `wait` solves everything first, where otherwise a thread does it later. `quick` brings only those tags up to
         date that changed much: new ones, and rare ones.
         """
-        return self._publisher.snapshot(self.learned, self.judge.metric, wait=wait, quick=quick)
+        return self._publisher.snapshot(self.learned, self.judge, wait=wait, quick=quick)
 
     def quality(self) -> Quality:
         """Running prequential figures."""

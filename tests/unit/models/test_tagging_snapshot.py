@@ -12,10 +12,9 @@ from models.quantise import SCALE, dequantise, quantise
 from models.tagging.calibrate import features_of
 from models.tagging.chunks import CHUNK, Chunks
 from models.tagging.examples import Example, Surgery
-from models.tagging.metric import fit_metric, no_metric
-from models.tagging.neighbours import kriging_weights, nearest, nearest_by_bits
+from models.tagging.kriging import kriging_weights
+from models.tagging.neighbours import nearest, nearest_by_bits
 from models.tagging.snapshot import Snapshot
-from models.tagging.solve import factorise, solve_rows
 from models.tagging.tagger import Tagger
 
 DIMENSION = 16
@@ -86,12 +85,17 @@ def test_serving_equals_river() -> None:
     chances = snapshot.probabilities(points)
     slots = snapshot.find_neighbours(points)
     assert snapshot.metric.shape == (DIMENSION, DIMENSION)
-    weights = kriging_weights(snapshot.reference.vectors.take(slots), points, snapshot.metric)
+    weights = kriging_weights(snapshot.reference.vectors.take(slots) @ snapshot.metric, points @ snapshot.metric)
+    owner, rows = snapshot.reference.tags_of(slots.reshape(-1))
+    per_image, tags, gained = snapshot.associations.spread(
+        owner // slots.shape[1], rows, weights.reshape(-1)[owner], weights.sum(axis=1), snapshot.priors
+    )
+    evidence = np.outer(1 - weights.sum(axis=1), snapshot.priors)
+    np.add.at(evidence, (per_image, tags), gained)
     for index in range(len(points)):
         for row in range(len(snapshot)):
             prior = float(snapshot.priors[row])
-            carried = [row in snapshot.reference.tags_of(slots[index, [i]])[1] for i in range(slots.shape[1])]
-            kriging = prior + float((weights[index] * (np.array(carried) - prior)).sum())
+            kriging = float(evidence[index, row])
             ridge = float(points[index] @ snapshot.weights(snapshot.names[row]))
             model = tagger.calibrators.own.get(row, tagger.calibrators.shared)
             expected = model.predict_proba_one(features_of(ridge, kriging, prior))[True]
@@ -183,37 +187,6 @@ def test_neighbours_are_the_nearest_whatever_the_slots() -> None:
     found = nearest(reference, codes, 8)
     exact = codes.astype(np.float64) @ reference.vectors.whole().astype(np.float64).T
     assert np.array_equal(found, np.argsort(-exact, axis=1, kind="stable")[:, :8])
-
-
-@pytest.mark.parametrize("rank", [0, 5])
-def test_kriging_equals_the_solved_system(rank: int) -> None:
-    random = np.random.default_rng(0)
-    near = random.standard_normal((3, 50, 32)) + 2 * random.standard_normal((3, 1, 32))
-    point = near[:, 0] + 0.1 * random.standard_normal((3, 32))
-    metric = random.standard_normal((32, rank))
-    weights = kriging_weights(
-        near.astype(np.float32), point.astype(np.float32), metric.astype(np.float32), bandwidth=2.0, noise=0.3
-    )
-    for row in range(3):
-        both = np.hstack([near[row], near[row] @ metric])
-        both /= np.linalg.norm(both, axis=1, keepdims=True)
-        asked = np.concatenate([point[row], point[row] @ metric])
-        asked /= np.linalg.norm(asked)
-        kernel = np.exp(2.0 * (both @ both.T - 1)) + 0.3 * np.eye(50)
-        expected = np.linalg.solve(kernel, np.exp(2.0 * (both @ asked - 1)))
-        assert np.allclose(weights[row], expected, atol=1e-4)
-
-
-def test_the_metric_equals_its_definition() -> None:
-    tagger = learner()
-    sums = tagger.ledger.sums
-    factor = factorise(sums.gram, sums.total, sums.images, 0.5)
-    weights = solve_rows(factor, sums.tags, sums.counts).astype(np.float64)
-    strengths, directions = np.linalg.eigh((weights / np.sqrt(sums.counts)[:, None]).T @ weights)
-    expected = (directions * strengths.clip(0) ** 0.6) @ directions.T
-    metric = fit_metric(sums).astype(np.float64)
-    assert np.allclose(metric @ metric.T, expected / np.trace(expected) * 0.65**2 * DIMENSION, atol=1e-3)
-    assert no_metric(DIMENSION).shape == (DIMENSION, 0)
 
 
 def test_chunks_take_and_replace_like_an_array() -> None:
