@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -90,6 +91,16 @@ def _report(figures: dict[str, Any], json_file: Path | None) -> None:
     if json_file is not None:
         write_json(json_file, figures)
     table = Table("figure", "value")
-    for name, value in figures.items():
-        table.add_row(name, f"{value:.2f}" if isinstance(value, float) else str(value))
+    for name, value in _flat(figures):
+        table.add_row(name, "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value))
     out.print(table)
+
+
+def _flat(figures: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """One row a figure, however deep it lies; rows of a list by their number."""
+    for name, value in figures.items():
+        inner = dict(enumerate(value)) if isinstance(value, list) else value
+        if isinstance(inner, dict):
+            yield from ((f"{name} {below}", figure) for below, figure in _flat(inner))
+        else:
+            yield str(name), round(value) if isinstance(value, float) and value >= 1000 else value

@@ -53,6 +53,15 @@ def test_quality_on_own_pictures(own):
     assert set(report["few_shot"]["positives"]) == {"1", "2", "5", "10", "20"}
 
 
+def test_the_table_has_a_row_for_each_figure(own):
+    done = bench(own, "--only", "quality", "--only", "few-shot", "--splits", "1", "--no-peers")
+    assert done.returncode == 0, done.stderr
+    rows = [line.strip("│ ").split("│") for line in done.stdout.splitlines() if line.startswith("│")]
+    figures = {name.strip(): value.strip() for name, value in rows}
+    assert float(figures["quality map_over_offline"]) == float(figures["quality splits 0 map_over_offline"]) > 0
+    assert figures["few_shot ten_over_all"] == "-"  # no tag has so many pictures here
+
+
 def refused(done, *words):
     assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
     said = " ".join(done.stderr.split())
