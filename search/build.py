@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from models.tagging.backend import load_backend
 from search.query import Searcher
 from search.served import ServedModels
 from search.service import Service
@@ -21,7 +22,7 @@ def build_service(settings: Settings) -> Service:
     index = open_index(settings)
     encoder = build_encoder(settings)
     index.open(encoder.version, encoder.dimension)
-    served = ServedModels()
+    served = ServedModels(load_backend(settings.tagging.backend))
     follower = ModelFollower(settings, served.take)
     follower.start()
     return Service(

@@ -9,12 +9,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from models.errors import StorageUnavailableError
 from models.ranking.published import PublishedRanker
+from models.tagging.backend import NUMPY, Backend
 from models.tagging.snapshot import Snapshot
 from search.replay import Replayer
 from stream import metrics
@@ -26,7 +27,8 @@ log = logging.getLogger(__name__)
 class ServedModels:
     """Readable from any thread; `take` is called by one."""
 
-    def __init__(self) -> None:
+    def __init__(self, backend: Backend = NUMPY) -> None:
+        self._backend = backend
         self.tagger: Snapshot | None = None
         self.ranker: PublishedRanker | None = None
         self.offsets: dict[str, dict[str, int]] = {}
@@ -65,11 +67,12 @@ class ServedModels:
     def _tagger(self, event: ModelPublished) -> Snapshot:
         content = _checked(event.uri, event.sha256)
         if event.base_uri is None:
-            snapshot = Snapshot.of(content)
+            snapshot = replace(Snapshot.of(content), backend=self._backend)
             self._base = (event.uri, snapshot)
             return snapshot
         if self._base is None or self._base[0] != event.base_uri:
-            self._base = (event.base_uri, Snapshot.load(_path(event.base_uri)))
+            base = Snapshot.load(_path(event.base_uri))
+            self._base = (event.base_uri, replace(base, backend=self._backend))
         return self._base[1].apply(content)
 
 

@@ -77,7 +77,8 @@ def open_tagger(settings: Settings) -> OpenTagger:
             f"state folder {folder}: {error.strerror}; free space or choose another"
         ) from error
     tagging = settings.tagging
-    store = TaggerStore(folder / "tagger.sqlite", Tagger(classifier=tagging.classifier, max_tags=tagging.max_tags))
+    learner = Tagger(classifier=tagging.classifier, max_tags=tagging.max_tags, backend=tagging.backend)
+    store = TaggerStore(folder / "tagger.sqlite", learner)
     tagger, document = store.open()
     return OpenTagger(store, tagger, document)
 

@@ -65,7 +65,7 @@ class EncoderSettings(_Section):
     backend: Literal["auto", "onnx", "torch"] = "auto"
     projection: Path | None = Field(None, description="a projection refitted on your own pictures")
     threads: int | None = Field(None, ge=1)
-    batch_size: int | None = Field(None, ge=1, le=1024, description="empty: 32 on a CPU, 128 on a GPU")
+    batch_size: int | None = Field(None, ge=1, le=1024, description="empty: 48 on a CPU, 128 on a GPU")
 
 
 class IngestSettings(_Section):
@@ -86,6 +86,9 @@ class IngestSettings(_Section):
 class TaggingSettings(_Section):
     """The tag learner."""
 
+    backend: Literal["auto", "numpy", "torch"] = Field(
+        "auto", description="also of the search API; torch where there is a GPU"
+    )
     classifier: str = Field(
         "river.linear_model.LogisticRegression", description="import path of any river classifier, one per tag"
     )

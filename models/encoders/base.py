@@ -12,6 +12,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from models.cuda import cuda_is_available
 from models.errors import UsageError
 
 INPUT_SIZE_PX = 224  # what the ImageNet weights were trained on
@@ -93,22 +94,13 @@ def load_extractor(
     backend: Backend = "auto", *, cache_dir: Path | None = None, threads: int | None = None
 ) -> Extractor:
     """The network alone, for fitting a projection; arguments and errors as for `load_encoder`."""
-    if backend == "torch" or (backend == "auto" and _cuda_is_available()):
+    if backend == "torch" or (backend == "auto" and cuda_is_available()):
         from models.encoders.torch_extractor import TorchExtractor
 
-        return TorchExtractor("cuda" if _cuda_is_available() else "cpu")
+        return TorchExtractor("cuda" if cuda_is_available() else "cpu")
     from models.encoders.onnx_extractor import OnnxExtractor, cached_graph
 
     return OnnxExtractor(cached_graph(cache_dir), threads=threads)
-
-
-def _cuda_is_available() -> bool:
-    """Asks the driver's device files first: importing torch takes a second and 200 MB."""
-    if not any(Path(path).exists() for path in ("/dev/nvidiactl", "/dev/dxg")):
-        return False
-    import torch
-
-    return torch.cuda.is_available()
 
 
 def check_images(images: Images) -> Images:

@@ -24,6 +24,7 @@ ROOT_SCALE = 5.0  # divides kriging / √prior, which reaches 10, so that one le
 WARM_START = (2.3, 7.5, 3.7, -5.3)  # FEATURES and intercept, where the shared one ends on the OpenMoji pictures
 SHARED_RATE = optim.schedulers.InverseScaling(0.1, 0.4)  # bold at first, then an average: 0.05 throughout left
 # the last steps' noise in every tag, and three times the calibration error
+FLOOR = np.float32(-30.0)  # log-odds of a tag that is not served
 OWN_RATE = 0.005  # a tag sees few examples: small steps away from what all tags have in common
 OWN_AFTER = 60  # positives judged before a tag leaves the shared classifier; from 10 on LRAP is 0.008 lower
 

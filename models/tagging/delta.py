@@ -138,6 +138,7 @@ def decode(data: bytes, old: Snapshot | None) -> Snapshot:
         quality=Quality(*facts["quality"]),
         operations=_operations(facts.get("operations", {}), base.operations),
         lessons=_lessons(tensors, facts, base),
+        backend=base.backend,
     )
 
 

@@ -10,15 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve  # type: ignore[import-untyped]
 
 from models.quantise import SCALE
 from models.tagging.arrays import Bool, Float32, Float64, Int16, Int64
 from models.tagging.associations import Associations
+from models.tagging.backend import Backend
 from models.tagging.calibrate import Calibrators, features_of, log_odds, prior_of, sigmoid
 from models.tagging.drift import Drift
 from models.tagging.images import ImageState
-from models.tagging.kriging import kriging_weights
 from models.tagging.ledger import Ledger
 from models.tagging.metric import fit_metric, no_metric
 from models.tagging.neighbours import nearest
@@ -27,7 +26,6 @@ from models.tagging.reference import image_hash
 from models.tagging.schedule import next_fit
 
 NEGATIVES = 2.0  # negatives shown to the calibrators for each expected positive, drawn where the prediction is high
-ROWS = 4096  # rows of C turned to float32 at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +42,23 @@ class Evidence:
 class Judge:
     """Computes leave-sample-out evidence and feeds calibrators and evaluation."""
 
-    def __init__(self, ledger: Ledger, calibrators: Calibrators, progress: Progress, *, ridge_lambda: float, k: int):
+    def __init__(
+        self,
+        ledger: Ledger,
+        calibrators: Calibrators,
+        progress: Progress,
+        *,
+        ridge_lambda: float,
+        k: int,
+        backend: Backend,
+    ) -> None:
         self.ledger = ledger
         self.calibrators = calibrators
         self.progress = progress
         self.drift = Drift()
         self._ridge_lambda = ridge_lambda
         self._k = k
+        self._backend = backend
         self.metric = no_metric(ledger.dimension)
         self.associations = Associations.none()
         self.fitted_at = 0  # examples learned when these two were fitted
@@ -76,7 +84,7 @@ class Judge:
         """Fit metric and associations to what is known now."""
         sums = self.ledger.sums
         if sums.images:
-            self.metric, self.fitted_at = fit_metric(sums), learned
+            self.metric, self.fitted_at = fit_metric(sums, self._backend), learned
             self.associations = Associations.of(self.ledger.reference.tags(), sums.rows)
 
     def drop(self, rows: Sequence[int]) -> None:
@@ -119,12 +127,8 @@ class Judge:
         regular = gram / float(SCALE) ** 2
         regular[np.diag_indices_from(regular)] += self._ridge_lambda
         exact = vectors.astype(np.float64) / SCALE
-        towards = cho_solve(cho_factor(regular, lower=True), exact.T).T  # [B, D]
-        scaled = (towards / SCALE).astype(np.float32)
-        scores = np.empty((len(vectors), len(share)), np.float32)
-        for start in range(0, sums.rows, ROWS):
-            part = slice(start, min(start + ROWS, sums.rows))
-            np.matmul(scaled, sums.tags[part].astype(np.float32).T, out=scores[:, part])
+        towards = self._backend.solve(regular, exact.T).T  # [B, D]
+        scores = self._backend.scores((towards / SCALE).astype(np.float32), sums.tags)
         own = (towards @ exact.T).astype(np.float32)  # what each sampled image added to the scores of the others
         np.subtract.at(scores.T, tags, own.T[owners])
         scores -= np.outer(towards @ (total / SCALE), share).astype(np.float32)
@@ -134,14 +138,14 @@ class Judge:
         reference = self.ledger.reference.present()
         queries = vectors.astype(np.float32)
         without = self.ledger.reference.slots([state.hash for state in states])
-        slots = nearest(reference, queries, self._k, without)
+        slots = nearest(reference, queries, self._k, without, self._backend)
         if not slots.shape[1]:
             return np.tile(priors, (len(states), 1))
         used, where = np.unique(slots, return_inverse=True)
         by_hash = np.argsort(reference.hashes.take(used), kind="stable")  # slots are storage: no bit may depend on them
         compared = reference.vectors.take(used[by_hash]) @ self.metric  # few, early on: each once, not per query
         where = np.argsort(by_hash, kind="stable")[where].reshape(slots.shape)
-        weights = kriging_weights(compared[where], queries @ self.metric)
+        weights = self._backend.kriging_weights(compared[where], queries @ self.metric)
         expected = weights.sum(axis=1)
         evidence = np.outer(1 - expected, priors).astype(np.float32)
         owner, rows = self.ledger.reference.tags_of(slots.reshape(-1))

@@ -14,8 +14,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import eigh  # type: ignore[import-untyped]
 
-from models.quantise import SCALE
 from models.tagging.arrays import Float32, Float64
+from models.tagging.backend import NUMPY, Backend
 from models.tagging.solve import factorise
 from models.tagging.sums import Sums
 
@@ -24,7 +24,6 @@ RARE = 0.5  # a tag on n images counts n^-0.5: with 0 frequent tags rule, with 1
 POWER = 0.3  # of the strengths; 0.5 would be N itself
 WEIGHT = 0.65  # root of M's trace beside that of I
 RANK = 128  # 256 is no better, 32 worse than none
-_ROWS = 4096  # rows of C in floating point at a time
 
 
 def no_metric(dimension: int) -> Float32:
@@ -32,24 +31,19 @@ def no_metric(dimension: int) -> Float32:
     return np.eye(dimension, dtype=np.float32)
 
 
-def fit_metric(sums: Sums) -> Float32:
+def fit_metric(sums: Sums, backend: Backend = NUMPY) -> Float32:
     """The lower triangle L [D, D] with `L Lᵀ = B`: images are compared by their `x @ L`."""
-    factor = factorise(sums.gram.astype(np.float64), sums.total.astype(np.float64), sums.images, RIDGE_LAMBDA)
-    scatter: Float64 = np.zeros((sums.dimension, sums.dimension))
-    share = sums.counts / max(sums.images, 1)
-    for start in range(0, sums.rows, _ROWS):
-        part = slice(start, start + _ROWS)
-        centred = sums.tags[part] / SCALE - share[part, None] * factor.total
-        centred *= np.maximum(sums.counts[part], 1)[:, None] ** (-RARE / 2)
-        single = centred.astype(np.float32)
-        scatter += single.T @ single
+    gram, total = sums.gram.astype(np.float64), sums.total.astype(np.float64)
+    factor = factorise(gram, total, sums.images, RIDGE_LAMBDA, backend)
+    counts = np.maximum(sums.counts, 1).astype(np.float64)
+    scatter = backend.scatter(sums.tags, sums.counts / max(sums.images, 1), factor.total, counts**-RARE)
     matters = factor.inverse @ scatter @ factor.inverse
-    total = float(np.trace(matters))
-    if total <= 0.0:
+    strength = float(np.trace(matters))
+    if strength <= 0.0:
         return no_metric(sums.dimension)
     rank = min(RANK, sums.dimension)
     last = sums.dimension - 1
-    single = (matters / total).astype(np.float32)
+    single = (matters / strength).astype(np.float32)
     strengths, directions = eigh(single, subset_by_index=[last + 1 - rank, last], check_finite=False)
     scales = np.maximum(strengths, 0) ** np.float32(POWER)
     scales *= WEIGHT * np.sqrt(np.float32(sums.dimension)) / np.linalg.norm(scales)

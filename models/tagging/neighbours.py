@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from models.tagging.arrays import Float32, Int64
+from models.tagging.backend import NUMPY, Backend
 from models.tagging.reference import Reference, signs
 
 NEIGHBOURS = 100  # 80 cost 0.002 of average precision on OpenMoji, more gain nothing
@@ -14,7 +15,9 @@ _GROUP = 32  # columns whose maximum stands for them while the k-th largest is b
 _SPARE = 8  # candidates beyond k that the exact inner product may still reorder; float32 errs by 1e-6
 
 
-def nearest(reference: Reference, queries: Float32, k: int, without: Int64 | None = None) -> Int64:
+def nearest(
+    reference: Reference, queries: Float32, k: int, without: Int64 | None = None, backend: Backend = NUMPY
+) -> Int64:
     """Slots [B, k'] of the rows most alike to each query, best first; k' = min(k, rows left).
 
     Decided by exact inner products, ties by hash, so that it depends neither on slots nor on the number of threads.
@@ -24,8 +27,9 @@ def nearest(reference: Reference, queries: Float32, k: int, without: Int64 | Non
         queries: integer-valued float32 [B, D].
         k: neighbours wanted.
         without: slots that may not be given.
+        backend: makes the inner products that choose the candidates.
     """
-    likeness = reference.vectors.times(queries)
+    likeness = backend.likeness(queries, reference.vectors)
     left = len(reference)
     if without is not None and without.size:
         likeness[:, without] = -np.inf

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from models.tagging.arrays import Float32, Int64
+from models.tagging.backend import Backend
 from models.tagging.calibrate import Calibrators
 from models.tagging.chunks import Chunks, CopyOnWrite
 from models.tagging.columns import Columns
@@ -39,6 +40,7 @@ class Publisher:
         progress: Progress,
         *,
         ridge_lambda: float,
+        backend: Backend,
         start: Snapshot,
     ) -> None:
         self._surgeon = surgeon
@@ -46,6 +48,7 @@ class Publisher:
         self._calibrators = calibrators
         self._progress = progress
         self._lambda = ridge_lambda
+        self._backend = backend
         self._last = start
         self._learned = -1  # records behind the last snapshot
         self._weights = CopyOnWrite(self._last.ridge)
@@ -99,6 +102,7 @@ class Publisher:
             quality=self._quality,
             operations=self._surgeon.rows(),
             lessons=None if ledger.lessons is None else ledger.lessons.freeze(),
+            backend=self._backend,
         )
         return self._last
 
@@ -149,13 +153,14 @@ class Publisher:
         rows = moved if wait else moved[np.argsort(self._solved[moved], kind="stable")[:AT_ONCE]]
         if rows.size:
             present = self._factor.around(sums.total.astype(np.float64), sums.images)
-            self._weights.write(rows, solve_rows(present, sums.tags[rows], counts[rows]))
+            self._weights.write(rows, solve_rows(present, sums.tags[rows], counts[rows], self._backend))
             self._solved[rows] = counts[rows]
         return bool(rows.size)
 
     def _new_factor(self) -> Factor:
         sums = self._ledger.sums
-        return factorise(sums.gram.astype(np.float64), sums.total.astype(np.float64), sums.images, self._lambda)
+        gram, total = sums.gram.astype(np.float64), sums.total.astype(np.float64)
+        return factorise(gram, total, sums.images, self._lambda, self._backend)
 
     def _start(self) -> None:
         sums = self._ledger.sums
@@ -163,8 +168,8 @@ class Publisher:
         tags, counts = sums.tags.copy(), sums.counts.copy()
 
         def solve() -> tuple[Factor, Int64, Float32]:
-            factor = factorise(gram, total, images, self._lambda)
-            return factor, counts, solve_rows(factor, tags, counts)
+            factor = factorise(gram, total, images, self._lambda, self._backend)
+            return factor, counts, solve_rows(factor, tags, counts, self._backend)
 
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="tag-solve")

@@ -17,7 +17,8 @@ from models.quantise import SCALE
 from models.tagging import delta as wire
 from models.tagging.arrays import Float32, Float64, Int64
 from models.tagging.associations import Associations
-from models.tagging.calibrate import kriging_slope, prior_of, sigmoid
+from models.tagging.backend import NUMPY, Backend, Serving
+from models.tagging.calibrate import FLOOR, kriging_slope, prior_of, sigmoid
 from models.tagging.chunks import Chunks
 from models.tagging.columns import Columns, TagRow
 from models.tagging.examples import OperationRow
@@ -33,7 +34,6 @@ from models.tagging.reference import Reference, unit
 BATCH = 64  # images predicted at a time: 8 MB of scores at 30,000 tags, which stays in the cache
 FEW = 4  # queries for which choosing neighbours by signs is faster than a matrix product ...
 LARGE = 4096  # ... among more labelled images than this
-FLOOR = np.float32(-30.0)  # log-odds of a tag that is not served
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +56,7 @@ class Snapshot:
         operations: what came of every operation on tags, in log order.
         lessons: where each tag has a classifier of its own: what these were taught; probabilities are then theirs.
         voices: those classifiers as kept elsewhere; None: taught here, when first asked.
+        backend: what predictions are made with.
     """
 
     version: int
@@ -73,6 +74,7 @@ class Snapshot:
     operations: tuple[OperationRow, ...] = ()
     lessons: Lessons | None = None
     voices: Voices | None = None
+    backend: Backend = NUMPY
 
     @classmethod
     def empty(cls, dimension: int, neighbours: int = NEIGHBOURS, version: int = 0) -> Snapshot:
@@ -105,7 +107,8 @@ class Snapshot:
         return {**dict(self.aliases), **served}
 
     @cached_property
-    def _hidden(self) -> Int64:
+    def hidden(self) -> Int64:
+        """Rows of the tags that are not served."""
         return np.flatnonzero(self.columns.hidden | (self.columns.counts == 0))
 
     def find(self, tag: str) -> int | None:
@@ -131,6 +134,8 @@ class Snapshot:
 
     def find_neighbours(self, vectors: Float32) -> Int64:
         """Slots [B, k] in the reference set of the labelled images most alike to unit vectors [B, D]."""
+        if self._serving is not None:
+            return self._serving.find_neighbours(vectors)
         if len(vectors) <= FEW and len(self.reference) > LARGE:
             return nearest_by_bits(self.reference, _codes(vectors), self.neighbours)
         return nearest(self.reference, _codes(vectors), self.neighbours)
@@ -144,10 +149,12 @@ class Snapshot:
         """
         if not self.names:
             return np.empty((len(vectors), 0), np.float32)
+        if self._serving is not None:
+            return self._serving.log_odds(vectors, neighbours)
         slots = self.find_neighbours(vectors) if neighbours is None else neighbours
         raw = self.ridge.times(unit(_codes(vectors)))
         weights = self._kriging_weights(vectors, slots)
-        share, base, slope, intercept = self._coefficients
+        share, base, slope, intercept = self.coefficients
         for row, of_image in zip(raw, weights, strict=True):  # row by row: 30,000 numbers stay in the cache
             row *= share
             row += base * (1 - of_image.sum())
@@ -155,13 +162,17 @@ class Snapshot:
         if slots.shape[1]:
             images, tags, gained = self._carried(slots, weights)
             np.add.at(raw, (images, tags), gained * slope[tags])
-        raw[:, self._hidden] = FLOOR
+        raw[:, self.hidden] = FLOOR
         for tag, into in self.implied:
             np.maximum(raw[:, into], raw[:, tag], out=raw[:, into])
         return raw
 
     @cached_property
-    def _coefficients(self) -> tuple[Float32, Float32, Float32, Float32]:
+    def _serving(self) -> Serving | None:
+        return self.backend.serving(self)
+
+    @cached_property
+    def coefficients(self) -> tuple[Float32, Float32, Float32, Float32]:
         """What the ridge score, the prior within the kriging evidence, and a neighbour's tag add, and the intercept."""
         table = self.columns.table
         slope = kriging_slope(table, self.priors)
@@ -194,7 +205,7 @@ class Snapshot:
         """`probabilities` in the precision in which they are known."""
         if self._voices is None:
             return self.probabilities(vectors).astype(np.float64)
-        found = spoken(self._voices, unit(_codes(vectors)), range(len(self.names)), self._hidden)
+        found = spoken(self._voices, unit(_codes(vectors)), range(len(self.names)), self.hidden)
         for tag, into in self.implied:
             np.maximum(found[:, into], found[:, tag], out=found[:, into])
         return found
@@ -232,12 +243,14 @@ class Snapshot:
         rows = [self.row(tag)]
         rows += [source for source, into in self.implied if into == rows[0]]
         if self._voices is not None:
-            found = spoken(self._voices, unit(_codes(vectors)), rows, self._hidden)
+            found = spoken(self._voices, unit(_codes(vectors)), rows, self.hidden)
             loudest: Float32 = found.max(axis=1).astype(np.float32)
             return loudest
+        if self._serving is not None:
+            return sigmoid(self._serving.log_odds(vectors, None)[:, rows[0]])
         slots = self.find_neighbours(vectors)
         weights = self._kriging_weights(vectors, slots)
-        share, base, slope, intercept = (of_all[rows] for of_all in self._coefficients)
+        share, base, slope, intercept = (of_all[rows] for of_all in self.coefficients)
         raw = unit(_codes(vectors)) @ self.ridge.take(np.array(rows)).T * share
         raw += np.outer(1 - weights.sum(axis=1), base) + intercept
         if slots.shape[1]:

@@ -9,14 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg.lapack import dpotrf, dpotri  # type: ignore[import-untyped]
 
 from models.errors import UsageError
 from models.quantise import SCALE
 from models.tagging.arrays import Float32, Float64, Int64
+from models.tagging.backend import NUMPY, Backend
 
 RIDGE_LAMBDA = 3.0  # for unit vectors; flat between 1 and 5 on the pictures of the benchmark
-CHUNK_ROWS = 2048  # rows solved at a time: 4 MB of float32, so the copy of C stays small
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,25 +31,20 @@ class Factor:
         return Factor(self.inverse, total / SCALE, images)
 
 
-def factorise(gram: Float64, total: Float64, images: int, ridge_lambda: float = RIDGE_LAMBDA) -> Factor:
+def factorise(
+    gram: Float64, total: Float64, images: int, ridge_lambda: float = RIDGE_LAMBDA, backend: Backend = NUMPY
+) -> Factor:
     """Invert `G + λI`; gram [D, D] and total [D] are integer sums over quantised vectors."""
     regular = gram / float(SCALE) ** 2
     regular[np.diag_indices_from(regular)] += ridge_lambda
-    lower, failed = dpotrf(regular, lower=1)
-    inverse, failed = dpotri(lower, lower=1) if not failed else (lower, failed)  # half the work of a general inverse
-    if failed:
-        raise UsageError(f"ridge_lambda {ridge_lambda}: expected a positive number; the images do not span the space")
-    inverse += np.tril(inverse, -1).T
-    return Factor(inverse, total / SCALE, images)
+    try:
+        return Factor(backend.inverse(regular), total / SCALE, images)
+    except np.linalg.LinAlgError:
+        raise UsageError(
+            f"ridge_lambda {ridge_lambda}: expected a positive number; the images do not span the space"
+        ) from None
 
 
-def solve_rows(factor: Factor, sums: Int64, counts: Int64) -> Float32:
+def solve_rows(factor: Factor, sums: Int64, counts: Int64, backend: Backend = NUMPY) -> Float32:
     """Ridge weights [T, D] of the tags with these sums [T, D] and counts [T]."""
-    inverse = factor.inverse.astype(np.float32)
-    weights = np.empty(sums.shape, np.float32)
-    share = counts / max(factor.images, 1)
-    for start in range(0, len(sums), CHUNK_ROWS):
-        part = slice(start, start + CHUNK_ROWS)
-        centred = sums[part] / SCALE - share[part, None] * factor.total
-        np.matmul(centred.astype(np.float32), inverse, out=weights[part])
-    return weights
+    return backend.centred_times(sums, counts / max(factor.images, 1), factor.total, factor.inverse)

@@ -22,6 +22,7 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 from models.errors import PolicyError, UsageError
 from models.quantise import quantise
 from models.tagging.arrays import Float32
+from models.tagging.backend import BackendName, load_backend
 from models.tagging.calibrate import Calibrators, default_classifier
 from models.tagging.drift import Drifted
 from models.tagging.examples import Example, Surgery
@@ -66,6 +67,7 @@ class Tagger(MultiLabelClassifier):
         reference_size: labelled images kept to look neighbours up among.
         classifier: import path of the river classifier of each tag; but for the default it learns the embedding itself.
         max_tags: tags kept in memory, 7 KB each; beyond, rare ones wait on disk (parking.py).
+        backend: `numpy`, `torch`, or `auto`: torch where there is a GPU. The bits of what is learned are its own.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Tagger(MultiLabelClassifier):
         reference_size: int = REFERENCE_SIZE,
         classifier: str = "river.linear_model.LogisticRegression",
         max_tags: int = MAX_TAGS,
+        backend: BackendName = "auto",
     ) -> None:
         self.dimension = dimension
         self.ridge_lambda = ridge_lambda
@@ -83,6 +86,7 @@ class Tagger(MultiLabelClassifier):
         self.reference_size = reference_size
         self.classifier = classifier
         self.max_tags = max_tags
+        self.backend = backend
         database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         database.executescript(SCHEMA)
         self.learned = 0
@@ -101,12 +105,11 @@ class Tagger(MultiLabelClassifier):
         self.parking = Parking(self.ledger, self.max_tags if self.ledger.lessons is None else sys.maxsize)
         self.calibrators = Calibrators(default_classifier())
         self.progress = Progress()
-        self.judge = Judge(
-            self.ledger, self.calibrators, self.progress, ridge_lambda=self.ridge_lambda, k=self.neighbours
-        )
+        learning: dict[str, Any] = {"ridge_lambda": self.ridge_lambda, "backend": load_backend(self.backend)}
+        self.judge = Judge(self.ledger, self.calibrators, self.progress, k=self.neighbours, **learning)
         start = Snapshot.empty(self.dimension, self.neighbours, version=generation * GENERATION)
         parts = (self.ledger, self.surgeon, self.calibrators, self.progress)
-        self._publisher = Publisher(*parts, ridge_lambda=self.ridge_lambda, start=start)
+        self._publisher = Publisher(*parts, start=start, **learning)
         self._features: dict[Any, int] = {}
         self._drifts: list[tuple[str, Drifted]] = []
         self._classifiers: Classifiers | None = None  # one per tag, where the learner itself was asked
