@@ -57,6 +57,7 @@ class RankingWorker:
     def __init__(self, parts: RankingParts, state: State | None, dimension: int) -> None:
         self._parts = parts
         self._stopping = threading.Event()
+        self._abandoned = threading.Event()
         self._impressions: OrderedDict[str, list[str]] = OrderedDict()
         self._propensities: dict[str, list[float]] = {}
         self._identities: OrderedDict[str, None] = OrderedDict()
@@ -80,12 +81,17 @@ class RankingWorker:
         """Ask `run` to finish; safe in a signal handler."""
         self._stopping.set()
 
+    def abandon(self) -> None:
+        """Ask `run` to finish although the log may hold more: its broker is gone. From any thread."""
+        self._abandoned.set()
+        self._stopping.set()
+
     def run(self, *, drain: bool = False) -> None:
         """Learn until `stop`; with `drain` also until clicks.v1 holds nothing unread."""
         settings = self._parts.settings.ranking
         published_s = saved_s = time.monotonic()
         self._publish()
-        while not self._stopping.is_set() or (drain and not self._parts.reader.caught_up("clicks", 0)):
+        while not self._stopping.is_set() or (drain and not self._drained()):
             try:
                 records = until_available(lambda: self._parts.reader.poll(POLL_S), self._stopping, what="clicks")
                 self._learn(records)
@@ -100,6 +106,9 @@ class RankingWorker:
                 saved_s = now_s
         self._publish()
         self._save(last=True)
+
+    def _drained(self) -> bool:
+        return self._abandoned.is_set() or self._parts.reader.caught_up("clicks", 0)
 
     def _learn(self, records: list[Record]) -> None:
         if not records:

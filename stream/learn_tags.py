@@ -101,6 +101,7 @@ class TagsWorker:
         self._parts = parts
         self._state = parts.state
         self._stopping = threading.Event()
+        self._abandoned = threading.Event()
         self._base: Snapshot | None = None
         self._base_bytes = 0
         self._since_checkpoint = 0
@@ -114,13 +115,18 @@ class TagsWorker:
         """Ask `run` to finish; safe in a signal handler."""
         self._stopping.set()
 
+    def abandon(self) -> None:
+        """Ask `run` to finish although the log may hold more: its broker is gone. From any thread."""
+        self._abandoned.set()
+        self._stopping.set()
+
     def run(self, *, drain: bool = False) -> None:
         """Learn until `stop`; with `drain` also until examples.v1 holds nothing unread."""
         reader, settings = self._parts.reader, self._parts.settings.tagging
         published_s = saved_s = time.monotonic()
         due_at_s = self._refresh_at_s  # when the next version is due
         self._publish()
-        while not self._stopping.is_set() or (drain and not reader.caught_up("examples", 0)):
+        while not self._stopping.is_set() or (drain and not self._drained()):
             try:
                 wait_s = POLL_S if due_at_s is None else min(max(due_at_s - time.monotonic(), 0.0), POLL_S)
                 records = until_available(functools.partial(reader.poll, wait_s), self._stopping, what="examples")
@@ -142,6 +148,9 @@ class TagsWorker:
                 saved_s = time.monotonic()
         self._publish()
         self._save(last=True)
+
+    def _drained(self) -> bool:
+        return self._abandoned.is_set() or self._parts.reader.caught_up("examples", 0)
 
     def _learn(self, records: Sequence[Record]) -> None:
         if not records:

@@ -71,6 +71,7 @@ class IngestPipeline:
 
     def __init__(self, parts: Ingest) -> None:
         self._parts = parts
+        self._abandoned = threading.Event()
         self._stopping = threading.Event()  # asked to end: no new records
         self._aborting = threading.Event()  # a step failed: waiting makes no sense
         self._failure: BaseException | None = None
@@ -105,6 +106,11 @@ class IngestPipeline:
 
     def stop(self) -> None:
         """Ask `run` to finish; safe in a signal handler."""
+        self._stopping.set()
+
+    def abandon(self) -> None:
+        """Ask `run` to finish although the log may hold more: its broker is gone. From any thread."""
+        self._abandoned.set()
         self._stopping.set()
 
     def run(self, *, drain: bool = False) -> None:
@@ -228,6 +234,8 @@ class IngestPipeline:
         return Batch(items, offsets, size)
 
     def _drained(self) -> bool:
+        if self._abandoned.is_set():
+            return True
         reader = self._parts.reader
         empty = not self._pending and len(self._join) == 0 and self._in_flight == 0
         return empty and all(
@@ -237,6 +245,8 @@ class IngestPipeline:
         )
 
     def _finish(self, threads: list[threading.Thread]) -> None:
+        if self._abandoned.is_set():
+            return  # neither broker nor index would take what is in flight
         self._to_decode.put(None) if self._failure is None else None
         deadline_s = time.monotonic() + 60
         while self._failure is None and any(thread.is_alive() for thread in threads):

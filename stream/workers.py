@@ -68,8 +68,11 @@ def _keep_memory() -> None:
     gc.set_threshold(GARBAGE)
 
 
-def on_stop(stop: Callable[[], None]) -> None:
-    """Call `stop` on SIGTERM and Ctrl-C, and when the embedded service that started us is gone."""
+def on_stop(stop: Callable[[], None], abandon: Callable[[], None] | None = None) -> None:
+    """Call `stop` on SIGTERM and Ctrl-C, and `abandon` when the embedded service that started us is gone.
+
+    Its broker and its index went with it, so there is nothing to drain or to finish.
+    """
 
     def stop_on_signal(number: int, frame: object) -> None:
         stop()
@@ -81,7 +84,7 @@ def on_stop(stop: Callable[[], None]) -> None:
         def wait_for_parent() -> None:
             while os.read(0, 1024):  # not sys.stdin: its lock would be held while the interpreter ends
                 continue
-            stop()
+            (abandon or stop)()
 
         threading.Thread(target=wait_for_parent, name="parent", daemon=True).start()
 
@@ -171,7 +174,7 @@ def run_ingest(settings: Settings) -> None:
         reader, writer, index, encoder, decoder, build_pictures(settings), build_datarefs(settings), settings
     )
     pipeline = IngestPipeline(parts)
-    on_stop(pipeline.stop)
+    on_stop(pipeline.stop, pipeline.abandon)
     _show_metrics(settings)
     _keep_memory()
     try:
@@ -192,7 +195,7 @@ def run_tags(settings: Settings) -> None:
     reader = LogReader(settings, ("examples",), "tags", lambda: store.offsets)
     writer = LogWriter(settings, "mekiki/tags")
     worker = TagsWorker(TagsParts(reader, writer, store, ModelPublisher(settings, "tagger", writer), settings))
-    on_stop(worker.stop)
+    on_stop(worker.stop, worker.abandon)
     _show_metrics(settings)
     _keep_memory()
     try:
@@ -219,7 +222,7 @@ def run_ranking(settings: Settings) -> None:
     publisher = ModelPublisher(settings, "ranker", writer)
     parts = RankingParts(reader, writer, index, checkpoint, publisher, settings)
     worker = RankingWorker(parts, state, encoder.dimension)
-    on_stop(worker.stop)
+    on_stop(worker.stop, worker.abandon)
     _show_metrics(settings)
     try:
         worker.run(drain=settings.embedded)

@@ -46,7 +46,8 @@ class Service:
 
     def ready(self):
         assert self.process.poll() is None, self.output.read_text()
-        return (self.data_dir / "service.json").exists()
+        left = self.data_dir / "service.json"  # of one that was killed, perhaps
+        return left.exists() and json.loads(left.read_text())["pid"] == self.process.pid
 
     def stop(self, number=signal.SIGTERM):
         self.process.send_signal(number)

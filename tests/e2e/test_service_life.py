@@ -91,6 +91,31 @@ def test_a_killed_worker_is_started_again(tmp_path):
     assert running.stop() == 0, running.output.read_text()
 
 
+@pytest.mark.timeout(240)
+def test_nothing_stays_behind_when_the_service_is_killed(tmp_path):
+    """In the middle of work; the next `up` has what was durable, and takes new pictures."""
+    import psutil
+
+    first = Service(tmp_path / "data").start()
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for n in range(300):
+        (folder / f"p{n}.png").write_bytes(drawing(1000 + n))
+    first.cli("post", str(folder), "--tag", "many")
+    family = psutil.Process(first.process.pid).children(recursive=True)
+    assert len(family) >= 6
+    first.process.kill()
+    first.process.wait()
+    _, left = psutil.wait_procs(family, timeout=60)
+    assert not left
+    second = Service(tmp_path / "data").start()
+    file = tmp_path / "after.png"
+    file.write_bytes(drawing(2000))
+    second.cli("post", str(file), "--id", "after")
+    wait_for(lambda: second.has("after"), "a new picture")
+    assert second.stop() == 0, second.output.read_text()
+
+
 def test_a_full_disk_is_one_sentence(tmp_path):
     """A data directory of three megabytes, as a small partition of its own."""
     small = tmp_path / "small"
