@@ -37,14 +37,16 @@ def fit_metric(sums: Sums, backend: Backend = NUMPY) -> Float32:
     factor = factorise(gram, total, sums.images, RIDGE_LAMBDA, backend)
     counts = np.maximum(sums.counts, 1).astype(np.float64)
     scatter = backend.scatter(sums.tags, sums.counts / max(sums.images, 1), factor.total, counts**-RARE)
-    matters = factor.inverse @ scatter @ factor.inverse
+    inverse = factor.inverse.astype(np.float32)
+    matters = inverse @ scatter.astype(np.float32) @ inverse
     strength = float(np.trace(matters))
     if strength <= 0.0:
         return no_metric(sums.dimension)
     rank = min(RANK, sums.dimension)
     last = sums.dimension - 1
-    single = (matters / strength).astype(np.float32)
-    strengths, directions = eigh(single, subset_by_index=[last + 1 - rank, last], check_finite=False)
+    strengths, directions = eigh(
+        matters / np.float32(strength), subset_by_index=[last + 1 - rank, last], check_finite=False
+    )
     scales = np.maximum(strengths, 0) ** np.float32(POWER)
     scales *= WEIGHT * np.sqrt(np.float32(sums.dimension)) / np.linalg.norm(scales)
     told = directions * scales
