@@ -7,6 +7,7 @@ itself or its sample.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,7 @@ from models.tagging.progress import Progress
 from models.tagging.reference import image_hash
 from models.tagging.schedule import next_fit
 
+_BESIDE = ThreadPoolExecutor(1, thread_name_prefix="tag-judge")  # half of the work: the other core is free meanwhile
 NEGATIVES = 2.0  # negatives shown to the calibrators for each expected positive, drawn where the prediction is high
 
 
@@ -84,8 +86,9 @@ class Judge:
         """Fit metric and associations to what is known now."""
         sums = self.ledger.sums
         if sums.images:
-            self.metric, self.fitted_at = fit_metric(sums, self._backend), learned
+            metric = _BESIDE.submit(fit_metric, sums, self._backend)
             self.associations = Associations.of(self.ledger.reference.tags(), sums.rows)
+            self.metric, self.fitted_at = metric.result(), learned
 
     def drop(self, rows: Sequence[int]) -> None:
         """These rows will belong to other tags."""
@@ -110,8 +113,9 @@ class Judge:
         priors = prior_of(counts.astype(np.float64), images)
         truth = np.zeros((len(states), len(counts)), np.bool_)
         truth[owners, tags] = True
-        ridge = self._ridge(vectors, owners, tags, counts / images)
+        beside = _BESIDE.submit(self._ridge, vectors, owners, tags, counts / images)
         kriging = self._kriging(states, vectors, priors)
+        ridge = beside.result()
         if rows.size == len(counts):
             return Evidence(rows, truth, ridge, kriging, priors)
         return Evidence(rows, truth[:, rows], ridge[:, rows], kriging[:, rows], priors[rows])
