@@ -12,6 +12,7 @@ from __future__ import annotations
 import gc
 import json
 import resource
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -30,6 +31,7 @@ from models.tagging.schedule import STAGES
 from models.tagging.solve import factorise, solve_rows
 from models.tagging.store import TaggerStore
 from models.tagging.tagger import Tagger
+from stream.workers import SWITCH_INTERVAL_S
 
 PARTS = ("speed", "quality", "few_shot")
 WARM_UP = 57_344  # fills the reference set and reaches the last stage of the schedule
@@ -80,6 +82,7 @@ def run(
 
 def run_speed(tags: int = TAGS, peers: bool = True) -> dict[str, Any]:
     """The `speed` part of the report."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)  # as the tags worker does
     stream = TagStream(tags)
     with tempfile.TemporaryDirectory() as folder:
         store = TaggerStore(Path(folder) / "tagger.sqlite", Tagger(dimension=DIMENSION))

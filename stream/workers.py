@@ -38,7 +38,7 @@ from stream.settings import PARENT_PIPE, Settings
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 KEPT_BYTES = 32 * 2**20  # the largest that glibc takes
 GARBAGE = 10_000  # new objects between two looks for garbage; a batch of records makes thousands that live briefly
-SWITCH_INTERVAL_S = 0.0005  # an encoder thread comes back from native code ten times as often as Python's 5 ms allow
+SWITCH_INTERVAL_S = 0.0005  # a thread comes back from native code ten times as often as Python's 5 ms allow
 
 
 def configure_process(settings: Settings) -> None:
@@ -191,6 +191,7 @@ def run_tags(settings: Settings) -> None:
     """`mekiki work tags`."""
     from stream.learn_tags import TagsParts, TagsWorker, open_tagger
 
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     store = open_tagger(settings)
     reader = LogReader(settings, ("examples",), "tags", lambda: store.offsets)
     writer = LogWriter(settings, "mekiki/tags")
