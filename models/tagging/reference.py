@@ -22,10 +22,8 @@ Tags = tuple[int, ...]
 
 
 _packed: dict[int, tuple[Array, UInt64]] = {}  # signs of the chunks of the version served last
-_compared: tuple[Float32 | None, list[tuple[Float32, Float32]]] = (
-    None,
-    [],
-)  # a metric, and its chunks before and after
+# the metric of the version served last, and its chunks before and after
+_compared: tuple[Float32 | None, list[tuple[Float32, Float32]]] = (None, [])
 
 
 def signs(vectors: Float32) -> UInt64:
