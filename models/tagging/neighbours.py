@@ -63,7 +63,7 @@ def nearest_by_bits(reference: Reference, queries: Float32, k: int) -> Int64:
     found = np.empty((len(queries), k), np.int64)
     codes = signs(queries)
     for row, code in enumerate(codes):
-        apart = np.bitwise_count(reference.bits ^ code).sum(axis=1, dtype=np.int16)
+        apart = np.bitwise_count(reference.bits ^ code[:, None]).sum(axis=0, dtype=np.int16)
         candidates = np.argpartition(apart, wanted - 1)[:wanted] if wanted < len(apart) else np.arange(len(apart))
         exact = reference.vectors.take(candidates).astype(np.float64) @ queries[row].astype(np.float64)
         found[row] = candidates[np.lexsort((reference.hashes.take(candidates), -exact))[:k]]
