@@ -26,13 +26,18 @@ CHUNK_ROWS = 2048  # rows of C in floating point at a time: 4 MB of float32, so 
 
 
 class Serving(Protocol):
-    """A snapshot that is kept where predictions are made."""
+    """What predicts for a snapshot; vectors of one call all fit into memory with the scores of every tag."""
+
+    batch: int  # vectors that are best predicted at once
 
     def find_neighbours(self, vectors: Float32) -> Int64:
         """As `Snapshot.find_neighbours`; which of equally near ones is found is up to the device."""
 
     def log_odds(self, vectors: Float32, neighbours: Int64 | None) -> Float32:
         """As `Snapshot.log_odds`."""
+
+    def log_odds_of(self, rows: list[int], vectors: Float32) -> Float32:
+        """Those of these tags alone [B, rows]."""
 
 
 class Backend(Protocol):
@@ -61,8 +66,8 @@ class Backend(Protocol):
     def kriging_weights(self, neighbours: Float32, queries: Float32) -> Float32:
         """As `models.tagging.kriging.kriging_weights`."""
 
-    def serving(self, snapshot: Snapshot) -> Serving | None:
-        """What predicts instead of the snapshot's own code; None: nothing does."""
+    def serving(self, snapshot: Snapshot) -> Serving:
+        """What predicts for this snapshot."""
 
 
 class NumpyBackend:
@@ -121,9 +126,11 @@ class NumpyBackend:
         """See Backend."""
         return kriging_weights(neighbours, queries)
 
-    def serving(self, snapshot: Snapshot) -> Serving | None:
+    def serving(self, snapshot: Snapshot) -> Serving:
         """See Backend."""
-        return None
+        from models.tagging.predict import NumpyServing
+
+        return NumpyServing(snapshot)
 
 
 NUMPY = NumpyBackend()

@@ -6,7 +6,8 @@ since, and what two versions differ in shows by identity before a number is comp
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ import numpy.typing as npt
 CHUNK = 1024  # rows: 2 MB at 512 float32, small to copy, large enough for a matrix product at full speed
 
 Array = npt.NDArray[Any]
+Made = TypeVar("Made")
 
 
 class Chunks:
@@ -73,6 +75,26 @@ class Chunks:
             rows = np.concatenate([np.flatnonzero(differs), np.arange(both, len(part))])
             found.append(rows + index * CHUNK)
         return np.concatenate(found)
+
+
+class Derived(Generic[Made]):
+    """Something made of each chunk, kept from one version to the next for the chunks that stay.
+
+    `make` gets a chunk, and the one that stood in its place before with what was made of it, if there was one.
+    """
+
+    def __init__(self, make: Callable[[Array, tuple[Array, Made] | None], Made]) -> None:
+        self._make = make
+        self._last: list[tuple[Array, Made]] = []
+
+    def of(self, chunks: Chunks) -> list[Made]:
+        """What was made of each chunk, in order."""
+        before, after = self._last, []
+        for index, part in enumerate(chunks.parts):
+            known = before[index] if index < len(before) else None
+            after.append(known if known is not None and known[0] is part else (part, self._make(part, known)))
+        self._last = after
+        return [made for _, made in after]
 
 
 class CopyOnWrite:

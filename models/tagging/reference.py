@@ -15,15 +15,10 @@ import numpy as np
 
 from models.quantise import SCALE
 from models.tagging.arrays import Float32, Int16, Int32, Int64, UInt64
-from models.tagging.chunks import CHUNK, Array, Chunks, CopyOnWrite
+from models.tagging.chunks import CHUNK, Chunks, CopyOnWrite, Derived
 
 REFERENCE_SIZE = 50_000  # 51 MB as int16; see docs: evidence grows slowly beyond
 Tags = tuple[int, ...]
-
-
-_packed: dict[int, tuple[Array, UInt64]] = {}  # signs of the chunks of the version served last
-# the metric of the version served last, and its chunks before and after
-_compared: tuple[Float32 | None, list[tuple[Float32, Float32]]] = (None, [])
 
 
 def signs(vectors: Float32) -> UInt64:
@@ -72,28 +67,18 @@ class Reference:
 
         Word by word and not vector by vector: counting differing bits then adds long rows, in a quarter of the time.
         """
-        parts = []
-        for part in self.vectors.parts:
-            packed = _packed.get(id(part))
-            if packed is None or packed[0] is not part:
-                packed = part, signs(part).T
-            parts.append(packed)
-        _packed.clear()
-        _packed.update({id(part): (part, bits) for part, bits in parts})
-        empty = signs(self.vectors.empty).T
-        found: UInt64 = np.ascontiguousarray(np.concatenate([empty, *(bits for _, bits in parts)], axis=1))
+        packed = _packed.of(self.vectors)
+        found: UInt64 = np.ascontiguousarray(np.concatenate([signs(self.vectors.empty).T, *packed], axis=1))
         return found
 
     def compared(self, metric: Float32) -> Chunks:
         """`vectors @ metric`, 0.5 s for 50,000; after an earlier version only rows that are new are multiplied."""
         global _compared
-        of_metric, before = _compared
-        after: list[tuple[Float32, Float32]] = []
-        for index, part in enumerate(self.vectors.parts):
-            known = before[index] if of_metric is metric and index < len(before) else (part[:0], part[:0] @ metric)
-            after.append((part, _multiplied(part, metric, *known)))
-        _compared = metric, after
-        return Chunks(tuple(result for _, result in after), self.vectors.empty @ metric)
+        of_metric, derived = _compared
+        if of_metric is not metric:
+            derived = Derived(lambda part, known: _multiplied(part, metric, known))
+            _compared = metric, derived
+        return Chunks(tuple(derived.of(self.vectors)), self.vectors.empty @ metric)
 
     def tags_of(self, slots: Int64) -> tuple[Int64, Int32]:
         """Tag rows of slots [S]: (position in `slots` [P], tag row [P])."""
@@ -104,19 +89,23 @@ class Reference:
         return owner, rows[np.repeat(starts[slots], lengths) + offset]
 
 
-def _multiplied(part: Float32, metric: Float32, old: Float32, before: Float32) -> Float32:
-    """`part @ metric`, given that `old @ metric` is `before`."""
-    if part is old:
-        return before
+def _multiplied(part: Float32, metric: Float32, known: tuple[Float32, Float32] | None) -> Float32:
+    """`part @ metric`, given another chunk and its product."""
+    if known is None:
+        return part @ metric
+    old, before = known
     both = min(len(part), len(old))
     same = np.flatnonzero((part[:both] == old[:both]).all(axis=1))
-    if len(same) == len(part):
-        return before[: len(part)]
     result = np.empty((len(part), metric.shape[1]), np.float32)
     result[same] = before[same]
     new = np.setdiff1d(np.arange(len(part)), same)
     result[new] = part[new] @ metric
     return result
+
+
+# of the version served last
+_packed: Derived[UInt64] = Derived(lambda part, _: signs(part).T)
+_compared: tuple[Float32 | None, Derived[Float32]] = (None, Derived(lambda part, _: part))
 
 
 class ReferenceSet:

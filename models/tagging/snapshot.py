@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from models.errors import NotFoundError
-from models.quantise import SCALE
 from models.tagging import delta as wire
 from models.tagging.arrays import Float32, Float64, Int64
 from models.tagging.associations import Associations
@@ -22,18 +21,14 @@ from models.tagging.calibrate import FLOOR, kriging_slope, prior_of, sigmoid
 from models.tagging.chunks import Chunks
 from models.tagging.columns import Columns, TagRow
 from models.tagging.examples import OperationRow
-from models.tagging.kriging import kriging_weights
 from models.tagging.lessons import Lessons
 from models.tagging.metric import no_metric
 from models.tagging.names import normalise_tag
-from models.tagging.neighbours import NEIGHBOURS, nearest, nearest_by_bits, top
+from models.tagging.neighbours import NEIGHBOURS, top
 from models.tagging.per_tag import Classifiers, Voices, best_spoken, spoken
+from models.tagging.predict import codes_of
 from models.tagging.progress import NOT_JUDGED, Quality
 from models.tagging.reference import Reference, unit
-
-BATCH = 64  # images predicted at a time: 8 MB of scores at 30,000 tags, which stays in the cache
-FEW = 4  # queries for which choosing neighbours by signs is faster than a matrix product ...
-LARGE = 4096  # ... among more labelled images than this
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,11 +129,7 @@ class Snapshot:
 
     def find_neighbours(self, vectors: Float32) -> Int64:
         """Slots [B, k] in the reference set of the labelled images most alike to unit vectors [B, D]."""
-        if self._serving is not None:
-            return self._serving.find_neighbours(vectors)
-        if len(vectors) <= FEW and len(self.reference) > LARGE:
-            return nearest_by_bits(self.reference, _codes(vectors), self.neighbours)
-        return nearest(self.reference, _codes(vectors), self.neighbours)
+        return self._serving.find_neighbours(vectors)
 
     def log_odds(self, vectors: Float32, neighbours: Int64 | None = None) -> Float32:
         """Calibrated log-odds [B, T] of every tag for unit vectors [B, D], with all evidence.
@@ -149,27 +140,15 @@ class Snapshot:
         """
         if not self.names:
             return np.empty((len(vectors), 0), np.float32)
-        if self._serving is not None:
-            return self._serving.log_odds(vectors, neighbours)
-        slots = self.find_neighbours(vectors) if neighbours is None else neighbours
-        raw = self.ridge.times(unit(_codes(vectors)))
-        weights = self._kriging_weights(vectors, slots)
-        share, base, slope, intercept = self.coefficients
-        for row, of_image in zip(raw, weights, strict=True):  # row by row: 30,000 numbers stay in the cache
-            row *= share
-            row += base * (1 - of_image.sum())
-            row += intercept
-        if slots.shape[1]:
-            images, tags, gained = self._carried(slots, weights)
-            np.add.at(raw, (images, tags), gained * slope[tags])
-        raw[:, self.hidden] = FLOOR
-        for tag, into in self.implied:
-            np.maximum(raw[:, into], raw[:, tag], out=raw[:, into])
-        return raw
+        return self._serving.log_odds(vectors, neighbours)
 
     @cached_property
-    def _serving(self) -> Serving | None:
+    def _serving(self) -> Serving:
         return self.backend.serving(self)
+
+    def _cut(self, vectors: Float32) -> list[Float32]:
+        batch = self._serving.batch
+        return [vectors[start : start + batch] for start in range(0, len(vectors), batch)]
 
     @cached_property
     def coefficients(self) -> tuple[Float32, Float32, Float32, Float32]:
@@ -177,25 +156,6 @@ class Snapshot:
         table = self.columns.table
         slope = kriging_slope(table, self.priors)
         return np.ascontiguousarray(table[:, 0]), slope * self.priors, slope, np.ascontiguousarray(table[:, -1])
-
-    def _kriging_weights(self, vectors: Float32, slots: Int64) -> Float32:
-        if not slots.shape[1]:
-            return np.zeros((len(vectors), 0), np.float32)
-        if len(slots) <= FEW:
-            compared = self.reference.vectors.take(slots) @ self.metric
-        else:
-            compared = self._compared.take(slots)
-        return kriging_weights(compared, _codes(vectors) @ self.metric)
-
-    def _carried(self, slots: Int64, weights: Float32) -> tuple[Int64, Int64, Float32]:
-        """What neighbours with these weights [B, k] give: (image, tag, evidence)."""
-        owner, rows = self.reference.tags_of(slots.reshape(-1))
-        of_neighbour, expected = weights.reshape(-1)[owner], weights.sum(axis=1)
-        return self.associations.spread(owner // slots.shape[1], rows, of_neighbour, expected, self.priors)
-
-    @cached_property
-    def _compared(self) -> Chunks:
-        return self.reference.compared(self.metric)
 
     @cached_property
     def _voices(self) -> Voices | None:
@@ -205,7 +165,7 @@ class Snapshot:
         """`probabilities` in the precision in which they are known."""
         if self._voices is None:
             return self.probabilities(vectors).astype(np.float64)
-        found = spoken(self._voices, unit(_codes(vectors)), range(len(self.names)), self.hidden)
+        found = spoken(self._voices, unit(codes_of(vectors)), range(len(self.names)), self.hidden)
         for tag, into in self.implied:
             np.maximum(found[:, into], found[:, tag], out=found[:, into])
         return found
@@ -216,8 +176,9 @@ class Snapshot:
         if self._voices is not None:
             return self.chances(vectors).astype(np.float32)
         result = np.empty((len(vectors), len(self.names)), np.float32)
-        for start in range(0, len(vectors), BATCH):
-            part = slice(start, start + BATCH)
+        batch = self._serving.batch
+        for start in range(0, len(vectors), batch):
+            part = slice(start, start + batch)
             result[part] = sigmoid(self.log_odds(vectors[part], None if neighbours is None else neighbours[part]))
         return result
 
@@ -226,8 +187,8 @@ class Snapshot:
         if self._voices is not None:
             return [best_spoken(self.names, of_image, limit) for of_image in self.chances(vectors)]
         result = []
-        for start in range(0, len(vectors), BATCH):
-            raw = self.log_odds(vectors[start : start + BATCH])
+        for part in self._cut(vectors):
+            raw = self.log_odds(part)
             for scores, best in zip(raw, top(raw, min(limit, raw.shape[1])), strict=True):
                 chances = sigmoid(scores[best])
                 pairs = zip(best, chances, scores[best], strict=True)
@@ -243,24 +204,11 @@ class Snapshot:
         rows = [self.row(tag)]
         rows += [source for source, into in self.implied if into == rows[0]]
         if self._voices is not None:
-            found = spoken(self._voices, unit(_codes(vectors)), rows, self.hidden)
+            found = spoken(self._voices, unit(codes_of(vectors)), rows, self.hidden)
             loudest: Float32 = found.max(axis=1).astype(np.float32)
             return loudest
-        if self._serving is not None:
-            return sigmoid(self._serving.log_odds(vectors, None)[:, rows[0]])
-        slots = self.find_neighbours(vectors)
-        weights = self._kriging_weights(vectors, slots)
-        share, base, slope, intercept = (of_all[rows] for of_all in self.coefficients)
-        raw = unit(_codes(vectors)) @ self.ridge.take(np.array(rows)).T * share
-        raw += np.outer(1 - weights.sum(axis=1), base) + intercept
-        if slots.shape[1]:
-            images, tags, gained = self._carried(slots, weights)
-            for column, row in enumerate(rows):
-                here = tags == row
-                np.add.at(raw[:, column], images[here], gained[here] * slope[column])
-        raw[:, self.columns.counts[rows] == 0] = FLOOR
-        best: Float32 = raw.max(axis=1)
-        return sigmoid(best)
+        best = [self._serving.log_odds_of(rows, part).max(axis=1) for part in self._cut(vectors)]
+        return sigmoid(np.concatenate([np.empty(0, np.float32), *best]))
 
     def tags(self, limit: int | None = None, prefix: str = "") -> list[TagRow]:
         """Tags with this beginning, the most used first."""
@@ -321,8 +269,3 @@ class Snapshot:
     def fingerprint(self) -> str:
         """SHA-256 over the content: equal for equal versions however they came about."""
         return hashlib.sha256(self.encoded()).hexdigest()
-
-
-def _codes(vectors: Float32) -> Float32:
-    codes: Float32 = np.rint(vectors * np.float32(SCALE))
-    return codes

@@ -19,14 +19,13 @@ from models.quantise import SCALE
 from models.tagging.arrays import Float32, Float64, Int64
 from models.tagging.associations import LIKELIEST
 from models.tagging.calibrate import FLOOR
-from models.tagging.chunks import Array, Chunks
+from models.tagging.chunks import Array, Chunks, Derived
 from models.tagging.kriging import BANDWIDTH, DOUBT, NOISE
 
 if TYPE_CHECKING:
     from models.tagging.snapshot import Snapshot
 
 CHUNK_ROWS = 16_384  # rows of C in double precision at a time: 67 MB
-BATCH = 256  # images predicted at a time: 31 MB of scores at 30,000 tags
 
 
 class TorchBackend:
@@ -34,7 +33,7 @@ class TorchBackend:
 
     def __init__(self, device: str) -> None:
         self.device = device
-        self._uploaded: dict[str, list[tuple[Array, Tensor]]] = {}  # chunks of the version served last
+        self._uploaded: dict[str, Derived[Tensor]] = {}  # of the version served last
 
     def __deepcopy__(self, memo: dict[int, Any]) -> TorchBackend:
         """Copies of a learner share the device."""
@@ -89,15 +88,8 @@ class TorchBackend:
 
     def keep(self, name: str, chunks: Chunks) -> Tensor:
         """A chunked array on the device; chunks that the version before had under this name are there already."""
-        known = {id(part): (part, tensor) for part, tensor in self._uploaded.get(name, [])}
-        kept = []
-        for part in chunks.parts:
-            old = known.get(id(part))
-            if old is None or old[0] is not part:
-                old = part, self.put(part)
-            kept.append(old)
-        self._uploaded[name] = kept
-        return torch.cat([self.put(chunks.empty), *(tensor for _, tensor in kept)])
+        kept = self._uploaded.setdefault(name, Derived(lambda part, _: self.put(part))).of(chunks)
+        return torch.cat([self.put(chunks.empty), *kept])
 
     def put(self, array: Array) -> Tensor:
         """An array on the device."""
@@ -118,7 +110,9 @@ class TorchBackend:
 
 
 class Resident:
-    """A snapshot on the device; see `models.tagging.backend.Serving`. `Snapshot.log_odds` says what is computed."""
+    """A snapshot on the device; see `models.tagging.backend.Serving`. `NumpyServing` says what is computed."""
+
+    batch = 256  # 31 MB of scores at 30,000 tags
 
     def __init__(self, snapshot: Snapshot, backend: TorchBackend) -> None:
         self._put = put = backend.put
@@ -139,20 +133,17 @@ class Resident:
     @torch.inference_mode()
     def find_neighbours(self, vectors: Float32) -> Int64:
         """See Serving."""
-        found = [np.empty((0, min(self._k, len(self._vectors))), np.int64)]
-        found += [_numpy(self._nearest(self._codes(part))) for part in _batches(vectors)]
-        return np.concatenate(found)
+        return _numpy(self._nearest(self._codes(vectors)))
 
     @torch.inference_mode()
     def log_odds(self, vectors: Float32, neighbours: Int64 | None) -> Float32:
         """See Serving."""
-        found = [np.empty((0, len(self._ridge)), np.float32)]
-        for start in range(0, len(vectors), BATCH):
-            part = slice(start, start + BATCH)
-            codes = self._codes(vectors[part])
-            slots = self._nearest(codes) if neighbours is None else self._put(neighbours[part])
-            found.append(_numpy(self._log_odds(codes, slots)))
-        return np.concatenate(found)
+        codes = self._codes(vectors)
+        return _numpy(self._log_odds(codes, self._nearest(codes) if neighbours is None else self._put(neighbours)))
+
+    def log_odds_of(self, rows: list[int], vectors: Float32) -> Float32:
+        """See Serving. Of all tags: single ones would not be faster."""
+        return self.log_odds(vectors, None)[:, rows]
 
     def _codes(self, vectors: Float32) -> Tensor:
         return torch.round(self._put(vectors.astype(np.float32)) * SCALE)
@@ -215,10 +206,6 @@ def _ragged(starts: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     owner = torch.repeat_interleave(torch.arange(len(rows), device=rows.device), lengths)
     within = torch.arange(len(owner), device=rows.device) - (torch.cumsum(lengths, 0) - lengths)[owner]
     return owner, starts[rows][owner] + within
-
-
-def _batches(vectors: Float32) -> list[Float32]:
-    return [vectors[start : start + BATCH] for start in range(0, len(vectors), BATCH)]
 
 
 def _numpy(tensor: Tensor) -> Array:

@@ -54,6 +54,14 @@ def test_a_data_directory_in_use_is_named(service):
     assert "already in use" in done.stderr
 
 
+def takes_a_new_picture(service, folder):
+    file = folder / "new.png"
+    file.write_bytes(drawing(400))
+    service.cli("post", str(file), "--id", "new")
+    wait_for(lambda: service.has("new"), "a new picture")
+    assert service.stop() == 0, service.output.read_text()
+
+
 @pytest.mark.timeout(240)
 def test_a_second_up_goes_on_from_the_first(tmp_path):
     """Ctrl-C drains and checkpoints; index, tags and taste are there again, and learning goes on."""
@@ -70,11 +78,7 @@ def test_a_second_up_goes_on_from_the_first(tmp_path):
     assert row["count"] == 3
     second.cli("tag", "k0", "kept")
     wait_for(lambda: json.loads(second.cli("tags", "show", "kept", "--json"))["count"] == 4, "the fourth")
-    file = tmp_path / "new.png"
-    file.write_bytes(drawing(400))
-    second.cli("post", str(file), "--id", "new")
-    wait_for(lambda: second.has("new"), "a new picture")
-    assert second.stop() == 0, second.output.read_text()
+    takes_a_new_picture(second, tmp_path)
 
 
 @pytest.mark.timeout(240)
@@ -84,11 +88,7 @@ def test_a_killed_worker_is_started_again(tmp_path):
 
     workers = [p for p in psutil.Process(running.process.pid).children() if "ingest" in " ".join(p.cmdline())]
     os.kill(workers[0].pid, signal.SIGKILL)
-    file = tmp_path / "a.png"
-    file.write_bytes(drawing(500))
-    running.cli("post", str(file), "--id", "after-kill")
-    wait_for(lambda: running.has("after-kill"), "the restarted worker")
-    assert running.stop() == 0, running.output.read_text()
+    takes_a_new_picture(running, tmp_path)
 
 
 @pytest.mark.timeout(240)
@@ -109,11 +109,7 @@ def test_nothing_stays_behind_when_the_service_is_killed(tmp_path):
     _, left = psutil.wait_procs(family, timeout=60)
     assert not left
     second = Service(tmp_path / "data").start()
-    file = tmp_path / "after.png"
-    file.write_bytes(drawing(2000))
-    second.cli("post", str(file), "--id", "after")
-    wait_for(lambda: second.has("after"), "a new picture")
-    assert second.stop() == 0, second.output.read_text()
+    takes_a_new_picture(second, tmp_path)
 
 
 def test_a_full_disk_is_one_sentence(tmp_path):

@@ -15,7 +15,7 @@ from models.tagging.backend import NUMPY, load_backend
 from models.tagging.chunks import CHUNK, Chunks
 from models.tagging.examples import Example, Surgery
 from models.tagging.kriging import kriging_weights
-from models.tagging.snapshot import FEW
+from models.tagging.predict import FEW
 from models.tagging.solve import factorise
 from models.tagging.state import digest
 from models.tagging.tagger import Tagger
