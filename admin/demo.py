@@ -51,7 +51,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Of the order of events and of the clicks.")] = SEED,
 ) -> None:
     """Stream the OpenMoji pictures with tags and simulated clicks through the whole service, and measure it."""
-    from stream.workers import configure_process
+    from stream.process import configure_process
 
     kept = nullcontext(str(data_dir)) if data_dir is not None else tempfile.TemporaryDirectory(prefix="mekiki-demo-")
     with kept as folder, progress() as bar:

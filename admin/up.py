@@ -28,7 +28,7 @@ def up(
 ) -> None:
     """Start broker, index, workers and search API here; Ctrl-C drains, checkpoints and stops."""
     from admin.embedded import EmbeddedService
-    from stream.workers import configure_process
+    from stream.process import configure_process
 
     settings = load_settings() if data_dir is None else load_settings(data_dir=data_dir)
     if port is not None:

@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _settings() -> Settings:
-    from stream.workers import configure_process
+    from stream.process import configure_process
 
     settings = load_settings()
     configure_process(settings)
@@ -64,7 +64,7 @@ def serve() -> None:
 
     from search.app import create_app
     from search.build import build_service
-    from stream.workers import on_stop
+    from stream.process import on_stop
 
     settings = _settings()
     listening = listen(settings.serve.host, settings.serve.port)

@@ -16,9 +16,9 @@ from benchmarks.pictures import drawing, encoded
 from models.encoders import load_encoder
 from models.encoders.base import Encoder
 from stream.events import ImagePosted, TagsApplied
+from stream.process import configure_process
 from stream.produce import LogWriter
 from stream.settings import load_settings
-from stream.workers import configure_process
 
 POLL_S = 0.1
 DEADLINE_S = 600.0

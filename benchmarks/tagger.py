@@ -12,7 +12,6 @@ from __future__ import annotations
 import gc
 import json
 import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -31,7 +30,7 @@ from models.tagging.schedule import STAGES
 from models.tagging.solve import factorise, solve_rows
 from models.tagging.store import TaggerStore
 from models.tagging.tagger import Tagger
-from stream.workers import SWITCH_INTERVAL_S
+from stream.process import settle
 
 PARTS = ("speed", "quality", "few_shot")
 WARM_UP = 57_344  # fills the reference set and reaches the last stage of the schedule
@@ -82,11 +81,11 @@ def run(
 
 def run_speed(tags: int = TAGS, peers: bool = True) -> dict[str, Any]:
     """The `speed` part of the report."""
-    sys.setswitchinterval(SWITCH_INTERVAL_S)  # as the tags worker does
     stream = TagStream(tags)
     with tempfile.TemporaryDirectory() as folder:
         store = TaggerStore(Path(folder) / "tagger.sqlite", Tagger(dimension=DIMENSION))
         tagger, _ = store.open()
+        settle()  # as the tags worker does
         first = _learn(tagger, stream, 10_240)
         _learn(tagger, stream, WARM_UP - 10_240)
         store.checkpoint({})

@@ -6,19 +6,9 @@ when the process that started it does.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import gc
-import logging
-import os
-import signal
-import sys
-import threading
-from collections.abc import Callable
 from pathlib import Path
 
 from prometheus_client import start_http_server
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.encoders import load_encoder
 from models.encoders.base import Encoder
@@ -31,62 +21,10 @@ from stream.index_qdrant import QdrantIndex
 from stream.index_remote import RemoteIndex
 from stream.pictures import DatarefReader, PictureStore
 from stream.pipeline import Ingest, IngestPipeline
+from stream.process import on_stop, settle
 from stream.produce import LogWriter
 from stream.published import ModelPublisher
-from stream.settings import PARENT_PIPE, Settings
-
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
-KEPT_BYTES = 32 * 2**20  # the largest that glibc takes
-GARBAGE = 10_000  # new objects between two looks for garbage; a batch of records makes thousands that live briefly
-SWITCH_INTERVAL_S = 0.0005  # a thread comes back from native code ten times as often as Python's 5 ms allow
-
-
-def configure_process(settings: Settings) -> None:
-    """Log to standard error, ours at the level of the settings, libraries' from WARNING; bound the BLAS threads.
-
-    On two busy cores a 512 x 512 factorisation takes 3 ms with one BLAS thread and 90 ms with two that wait for each
-    other: the processes of the service already use all cores between them.
-    """
-    threadpool_limits(settings.blas_threads, user_api="blas")
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
-    for package in ("stream", "models", "search", "admin"):
-        logging.getLogger(package).setLevel(settings.log_level)
-    logging.getLogger("kafka").setLevel(logging.ERROR)  # it logs every reconnect as a warning
-
-
-def _keep_memory() -> None:
-    """Keep freed memory for the next batch, where the C library allows, and let the collector pass by what stays.
-
-    A batch needs the same megabytes as the one before, and modules loaded at the start never become garbage.
-    """
-    with contextlib.suppress(OSError, AttributeError):  # another C library than glibc
-        library = ctypes.CDLL(None)
-        library.mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
-        library.mallopt(M_TRIM_THRESHOLD, 4 * KEPT_BYTES)
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GARBAGE)
-
-
-def on_stop(stop: Callable[[], None], abandon: Callable[[], None] | None = None) -> None:
-    """Call `stop` on SIGTERM and Ctrl-C, and `abandon` when the embedded service that started us is gone.
-
-    Its broker and its index went with it, so there is nothing to drain or to finish.
-    """
-
-    def stop_on_signal(number: int, frame: object) -> None:
-        stop()
-
-    signal.signal(signal.SIGTERM, stop_on_signal)
-    signal.signal(signal.SIGINT, stop_on_signal)
-    if os.environ.get(PARENT_PIPE):
-
-        def wait_for_parent() -> None:
-            while os.read(0, 1024):  # not sys.stdin: its lock would be held while the interpreter ends
-                continue
-            (abandon or stop)()
-
-        threading.Thread(target=wait_for_parent, name="parent", daemon=True).start()
+from stream.settings import Settings
 
 
 def open_index(settings: Settings) -> VectorIndex:
@@ -154,7 +92,6 @@ def _show_metrics(settings: Settings) -> None:
 
 def run_ingest(settings: Settings) -> None:
     """`mekiki work ingest`."""
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
     index = open_index(settings)
     encoder = build_encoder(settings)
     index.open(encoder.version, encoder.dimension)
@@ -176,7 +113,7 @@ def run_ingest(settings: Settings) -> None:
     pipeline = IngestPipeline(parts)
     on_stop(pipeline.stop, pipeline.abandon)
     _show_metrics(settings)
-    _keep_memory()
+    settle()
     try:
         pipeline.run(drain=settings.embedded)
         index.flush()
@@ -191,14 +128,13 @@ def run_tags(settings: Settings) -> None:
     """`mekiki work tags`."""
     from stream.learn_tags import TagsParts, TagsWorker, open_tagger
 
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
     store = open_tagger(settings)
     reader = LogReader(settings, ("examples",), "tags", lambda: store.offsets)
     writer = LogWriter(settings, "mekiki/tags")
     worker = TagsWorker(TagsParts(reader, writer, store, ModelPublisher(settings, "tagger", writer), settings))
     on_stop(worker.stop, worker.abandon)
     _show_metrics(settings)
-    _keep_memory()
+    settle()
     try:
         worker.run(drain=settings.embedded)
     finally:

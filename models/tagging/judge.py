@@ -100,22 +100,23 @@ class Judge:
         """Evidence for those of the images that are labelled; None when nothing else was learned yet."""
         ledger = self.ledger
         states = self._labelled(image_ids)
-        if not states or ledger.sums.images <= len(states):
+        if not states:
             return None
         vectors = ledger.vectors(states)
+        beside = _BESIDE.submit(self._neighbours, states, vectors)  # no sums are asked for: they may still come in
         pairs = [(index, row) for index, state in enumerate(states) for row in ledger.tags_of(state)]
         owners, tags = np.array(pairs, np.int64).reshape(-1, 2).T
         counts = ledger.sums.counts - np.bincount(tags, minlength=len(ledger.sums.counts))
         images = ledger.sums.images - len(states)
+        ridge = self._ridge(vectors, owners, tags, counts / images) if images > 0 else None
+        slots, weights = beside.result()
         rows = np.flatnonzero(counts > 0)
-        if not rows.size:
+        if ridge is None or not rows.size:
             return None
         priors = prior_of(counts.astype(np.float64), images)
+        kriging = self._kriging(slots, weights, priors)
         truth = np.zeros((len(states), len(counts)), np.bool_)
         truth[owners, tags] = True
-        beside = _BESIDE.submit(self._ridge, vectors, owners, tags, counts / images)
-        kriging = self._kriging(states, vectors, priors)
-        ridge = beside.result()
         if rows.size == len(counts):
             return Evidence(rows, truth, ridge, kriging, priors)
         return Evidence(rows, truth[:, rows], ridge[:, rows], kriging[:, rows], priors[rows])
@@ -138,18 +139,21 @@ class Judge:
         scores -= np.outer(towards @ (total / SCALE), share).astype(np.float32)
         return scores
 
-    def _kriging(self, states: Sequence[ImageState], vectors: Int16, priors: Float32) -> Float32:
+    def _neighbours(self, states: Sequence[ImageState], vectors: Int16) -> tuple[Int64, Float32]:
+        """Slots of the neighbours [B, k], and their kriging weights [B, k]."""
         reference = self.ledger.reference.present()
         queries = vectors.astype(np.float32)
         without = self.ledger.reference.slots([state.hash for state in states])
         slots = nearest(reference, queries, self._k, without, self._backend)
         if not slots.shape[1]:
-            return np.tile(priors, (len(states), 1))
+            return slots, np.empty(slots.shape, np.float32)
         used, where = np.unique(slots, return_inverse=True)
         by_hash = np.argsort(reference.hashes.take(used), kind="stable")  # slots are storage: no bit may depend on them
         compared = reference.vectors.take(used[by_hash]) @ self.metric  # few, early on: each once, not per query
         where = np.argsort(by_hash, kind="stable")[where].reshape(slots.shape)
-        weights = self._backend.kriging_weights(compared[where], queries @ self.metric)
+        return slots, self._backend.kriging_weights(compared[where], queries @ self.metric)
+
+    def _kriging(self, slots: Int64, weights: Float32, priors: Float32) -> Float32:
         expected = weights.sum(axis=1)
         evidence = np.outer(1 - expected, priors).astype(np.float32)
         owner, rows = self.ledger.reference.tags_of(slots.reshape(-1))

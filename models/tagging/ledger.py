@@ -7,6 +7,7 @@ memory and the reference set follow. How examples are cut into runs changes noth
 from __future__ import annotations
 
 from array import array
+from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
@@ -23,6 +24,7 @@ from models.tagging.reference import ReferenceSet, image_hash
 from models.tagging.sums import Sums
 from models.tagging.vocabulary import Vocabulary
 
+RUNS_AHEAD = 2  # runs that may wait to be summed: the few examples of a sample must not wait for thousands before them
 _POOL = ThreadPoolExecutor(1, thread_name_prefix="tag-sums")
 
 
@@ -75,7 +77,7 @@ class Ledger:
         self.dimension = dimension
         self.memory = memory
         self._sums = Sums(dimension)
-        self._summing: Future[None] | None = None
+        self._summing: deque[Future[None]] = deque()
         self.reference = ReferenceSet(dimension, reference_size)
         self.vocabulary = Vocabulary()
         self.lessons: LessonLog | None = None  # written where each tag has a classifier of its own (per_tag.py)
@@ -83,15 +85,17 @@ class Ledger:
 
     @property
     def sums(self) -> Sums:
-        """The exact sums, once what was booked last is in them."""
-        if self._summing is not None:
-            summing, self._summing = self._summing, None
-            summing.result()
+        """The exact sums, once all that was booked is in them."""
+        self._wait(0)
         return self._sums
+
+    def _wait(self, left: int) -> None:
+        while len(self._summing) > left:
+            self._summing.popleft().result()
 
     def __getstate__(self) -> dict[str, Any]:
         """For `copy.deepcopy`: with all sums in."""
-        return {**self.__dict__, "_sums": self.sums, "_summing": None}
+        return {**self.__dict__, "_sums": self.sums, "_summing": deque()}
 
     def apply(self, examples: Sequence[Example], position: int) -> None:
         """Learn a run of examples; `position` is that of the first. The sums follow on a thread of their own.
@@ -255,15 +259,16 @@ class Ledger:
             else:
                 reference.put(state.hash, state.codes, new.tags)
                 limit = reference.limit
-        sums = self.sums
-        self._summing = _POOL.submit(self._sum, sums, len(self.vocabulary), changes)  # BLAS leaves the interpreter free
+        self._wait(RUNS_AHEAD - 1)
+        self._summing.append(_POOL.submit(self._sum, len(self.vocabulary), changes))  # BLAS leaves the interpreter free
         empty = [state.vector is None and not state.tags and not state.complete for state, _ in touched]
         self.memory.write(state for (state, _), gone in zip(touched, empty, strict=True) if not gone)
         gone_keys = [state.key for (state, _), gone in zip(touched, empty, strict=True) if gone]
         self.memory.delete(key for key in gone_keys if key is not None)
         self._leave(leaving, was_full)
 
-    def _sum(self, sums: Sums, rows: int, changes: _Changes) -> None:
+    def _sum(self, rows: int, changes: _Changes) -> None:
+        sums = self._sums
         sums.grow(rows)
         if not changes.vectors:
             return
