@@ -26,7 +26,7 @@ from benchmarks.tagger_quality import SPLITS, Project, Split, run_few_shot, run_
 from benchmarks.workloads import BATCH, DIMENSION, TAGS, TagStream
 from models.quantise import quantise
 from models.tagging.examples import Example
-from models.tagging.schedule import STAGES
+from models.tagging.schedule import SLOW, SLOW_MS, STAGES
 from models.tagging.solve import factorise, solve_rows
 from models.tagging.store import TaggerStore
 from models.tagging.tagger import Tagger
@@ -36,7 +36,9 @@ PARTS = ("speed", "quality", "few_shot")
 WARM_UP = 57_344  # fills the reference set and reaches the last stage of the schedule
 MADE_AHEAD = 4  # batches, so that learning goes from one to the next as it does in the service
 STEADY = 12 * BATCH  # what 20,000 images a second learn in 5 s, the usual time between checkpoints
-SAMPLING = "; ".join(f"from {s.start}: the first {s.sample} of every {s.block}" for s in STAGES)
+SAMPLING = "; ".join(f"from {s.start}: the first {s.sample} of every {s.block}" for s in STAGES) + (
+    f", or of fewer, but not of fewer than {SLOW}, when {SLOW_MS // 60_000} minutes have passed by the log"
+)
 
 
 def run(

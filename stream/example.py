@@ -74,8 +74,8 @@ def example_headers(topic: str, partition: int, version: int) -> list[tuple[str,
     ]
 
 
-def decode_example(value: bytes | None) -> SourcedExample:
-    """Read an examples.v1 record.
+def decode_example(value: bytes | None, time_ms: int = 0) -> SourcedExample:
+    """Read an examples.v1 record; `time_ms` is its time, ms since 1970.
 
     Raises:
         SchemaError: the bytes are not an example of this format.
@@ -88,7 +88,7 @@ def decode_example(value: bytes | None) -> SourcedExample:
         topic, partition, version = header["src"]
         if not (_is(str, topic, header["enc"]) and _is(int, partition, version)):
             raise TypeError("encoder and source of other types")
-        example = _surgery(header) if "op" in header else _example(header, value, end)
+        example = _surgery(header) if "op" in header else _example(header, value, end, time_ms)
         return SourcedExample(example, topic, partition, version, header["enc"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise SchemaError(
@@ -96,7 +96,7 @@ def decode_example(value: bytes | None) -> SourcedExample:
         ) from None
 
 
-def _example(header: dict[str, Any], value: bytes, end: int) -> Example:
+def _example(header: dict[str, Any], value: bytes, end: int, time_ms: int) -> Example:
     if not _is(str, header["id"]):
         raise TypeError("an id that is no string")
     return Example(
@@ -106,6 +106,7 @@ def _example(header: dict[str, Any], value: bytes, end: int) -> Example:
         removed=_names(header.get("rem", [])),
         complete=header.get("all"),
         deleted=header.get("del", False),
+        time_ms=time_ms,
     )
 
 

@@ -213,7 +213,7 @@ class TagsWorker:
             EncoderMismatchError: its vector was made by another encoder than the state's.
         """
         try:
-            sourced = decode_example(record.value)
+            sourced = decode_example(record.value, record.timestamp_ms)
         except PoisonError as error:
             raise CheckpointError(f"examples.v1 offset {record.offset}: {error}") from error
         source = f"{sourced.topic}/{sourced.partition}"

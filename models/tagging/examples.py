@@ -24,6 +24,7 @@ class Example:
         complete: True says that the tag list is exhaustive, so the image counts as labelled even without tags; False
             withdraws that; None says nothing.
         deleted: the image is gone, with everything learned from it; the other fields are not read.
+        time_ms: when it happened, ms since 1970 by the log; 0 if that is not known.
     """
 
     image_id: str
@@ -32,6 +33,7 @@ class Example:
     removed: tuple[str, ...] = ()
     complete: bool | None = None
     deleted: bool = False
+    time_ms: int = 0
 
 
 SurgeryKind = Literal["merge", "split", "rename", "alias", "forget", "imply", "undo"]

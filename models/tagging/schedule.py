@@ -1,8 +1,10 @@
-"""Which examples the calibrators and the running evaluation look at: a function of the position in the log alone.
+"""Which examples the calibrators and the running evaluation look at: a function of the log alone.
 
-The log is cut into blocks; of each block the first examples are the sample. At first the sample is everything, at last
-one in 512: evidence for one example costs as much as the sums of a hundred. The sample of a block is judged as soon as
-its last example is there, with evidence from which all of the sample was taken out.
+The log is cut into blocks by position; of each block the first examples are the sample. At first the sample is
+everything, at last one in 512: evidence for one example costs as much as the sums of a hundred. Where images come
+slowly a block ends sooner, by the time the log gives its records: a site with a thousand images a day would otherwise
+look for drift once a month. The sample of a block is judged as soon as its last example is there, with evidence from
+which all of the sample was taken out.
 """
 
 from __future__ import annotations
@@ -31,25 +33,54 @@ STAGES = (
     Stage(4096, 1024, 64),
     Stage(32_768, 32_768, 64),
 )
+SLOW = 2048  # examples after which a block of the last stage may end ...
+SLOW_MS = 3_600_000  # ... if it took this long; a log of years, read again at once, costs no more than its samples
 
 
-def stage_at(position: int, stages: tuple[Stage, ...] = STAGES) -> Stage:
+def stage_at(position: int) -> Stage:
     """The rule in force at a position, counted from the first example ever learned."""
-    return next(stage for stage in reversed(stages) if stage.start <= position)
+    return next(stage for stage in reversed(STAGES) if stage.start <= position)
 
 
-def sample_left(position: int, stages: tuple[Stage, ...] = STAGES) -> int:
-    """How many examples from `position` on belong to a sample; 0 when this one does not."""
-    stage = stage_at(position, stages)
-    return max(stage.sample - (position - stage.start) % stage.block, 0)
+@dataclass(slots=True)
+class Schedule:
+    """The present block.
 
+    Attributes:
+        begin: the position of its first record.
+        began_ms: the time of that record, ms since 1970 by the log; 0 if it has none.
+    """
 
-def until_next_sample(position: int, stages: tuple[Stage, ...] = STAGES) -> int:
-    """How many examples from `position` on belong to no sample; 0 when this one does."""
-    if sample_left(position, stages):
-        return 0
-    stage = stage_at(position, stages)
-    return stage.block - (position - stage.start) % stage.block
+    begin: int = 0
+    began_ms: int = 0
+
+    def enter(self, position: int, time_ms: int) -> None:
+        """Begin a block with the record at this position if one is due."""
+        stage = stage_at(self.begin)
+        ends = self.begin + stage.block
+        if position >= ends or (position >= self.slow_from and time_ms >= self.slow_until_ms):
+            self.begin = position
+        if position == self.begin:
+            self.began_ms = time_ms
+
+    @property
+    def slow_from(self) -> int:
+        """The first position that may begin a block because of its time; beyond the block in all but the last stage."""
+        stage = stage_at(self.begin)
+        return self.begin + (SLOW if stage is STAGES[-1] else stage.block)
+
+    @property
+    def slow_until_ms(self) -> int:
+        """The time from which on it does."""
+        return self.began_ms + SLOW_MS
+
+    def sample_left(self, position: int) -> int:
+        """How many records from `position` on belong to the sample; 0 when this one does not."""
+        return max(stage_at(self.begin).sample - (position - self.begin), 0)
+
+    def rest(self, position: int) -> int:
+        """How many records from `position` on belong to the block."""
+        return self.begin + stage_at(self.begin).block - position
 
 
 def next_fit(last: int) -> int:

@@ -13,6 +13,7 @@ from models.tagging.arrays import Float64
 from models.tagging.associations import Associations
 from models.tagging.calibrate import NUMBERS, default_classifier, own_classifier, set_weights, weights_of
 from models.tagging.chunks import Array
+from models.tagging.schedule import Schedule
 
 if TYPE_CHECKING:
     from models.tagging.tagger import Tagger
@@ -28,6 +29,7 @@ def dump(tagger: Tagger) -> tuple[dict[str, Any], dict[str, Array]]:
         "learned": tagger.learned,
         "next_position": tagger.next_position,
         "pending": tagger.pending,
+        "block": [tagger.schedule.begin, tagger.schedule.began_ms],
         "images": sums.images,
         "fitted_at": tagger.judge.fitted_at,
         "names": words.names,
@@ -75,6 +77,7 @@ def load(tagger: Tagger, facts: dict[str, Any], arrays: dict[str, Array]) -> Non
     tagger.learned, tagger.next_position = facts["learned"], facts["next_position"]
     tagger.judge.metric, tagger.judge.fitted_at = arrays["metric"], facts["fitted_at"]
     tagger.judge.associations = Associations(*(arrays[f"association_{field}"] for field in Associations.__slots__))
+    tagger.schedule = Schedule(*facts["block"])
     tagger.pending = list(facts["pending"])
     words.restore(facts["names"], facts["first_seen"], facts.get("free", ()))
     for row in facts["detached"]:

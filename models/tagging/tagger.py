@@ -36,7 +36,7 @@ from models.tagging.per_tag import Classifiers, per_tag
 from models.tagging.progress import Progress, Quality
 from models.tagging.publish import Publisher
 from models.tagging.reference import REFERENCE_SIZE
-from models.tagging.schedule import sample_left, until_next_sample
+from models.tagging.schedule import Schedule
 from models.tagging.snapshot import Snapshot
 from models.tagging.solve import RIDGE_LAMBDA
 from models.tagging.surgery import Surgeon
@@ -105,6 +105,7 @@ class Tagger(MultiLabelClassifier):
         self.parking = Parking(self.ledger, self.max_tags if self.ledger.lessons is None else sys.maxsize)
         self.calibrators = Calibrators(default_classifier())
         self.progress = Progress()
+        self.schedule = Schedule()
         learning: dict[str, Any] = {"ridge_lambda": self.ridge_lambda, "backend": load_backend(self.backend)}
         self.judge = Judge(self.ledger, self.calibrators, self.progress, k=self.neighbours, **learning)
         start = Snapshot.empty(self.dimension, self.neighbours, version=generation * GENERATION)
@@ -142,16 +143,22 @@ class Tagger(MultiLabelClassifier):
             self.next_position = offsets[done - 1] + 1
 
     def _run(self, examples: Sequence[Example | Surgery], start: int) -> int:
-        """How many records from `start` on can be booked together."""
-        longest = sample_left(self.learned) or min(until_next_sample(self.learned), MAX_RUN)
-        longest = min(longest, EVERY - self.learned % EVERY)
-        if isinstance(examples[start], Surgery):
+        """How many records from `start` on can be booked together; the first may begin a block."""
+        schedule, first = self.schedule, examples[start]
+        schedule.enter(self.learned, 0 if isinstance(first, Surgery) else first.time_ms)
+        if isinstance(first, Surgery):
             return 1
-        stop = min(len(examples), start + longest)
-        return next((i for i in range(start, stop) if isinstance(examples[i], Surgery)), stop) - start
+        longest = schedule.sample_left(self.learned) or min(schedule.rest(self.learned), MAX_RUN)
+        stop = min(len(examples), start + longest, start + EVERY - self.learned % EVERY)
+        slow, until_ms = start + schedule.slow_from - self.learned, schedule.slow_until_ms
+        for i in range(start + 1, stop):
+            record = examples[i]
+            if isinstance(record, Surgery) or (i >= slow and record.time_ms >= until_ms):
+                return i - start
+        return stop - start
 
     def _learn_run(self, records: Sequence[Example | Surgery], position: int) -> None:
-        left = sample_left(self.learned)
+        left = self.schedule.sample_left(self.learned)
         examples = [record for record in records if isinstance(record, Example)]
         for record in records:
             if isinstance(record, Surgery):

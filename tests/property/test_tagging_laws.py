@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -13,7 +15,9 @@ from hypothesis import strategies as st
 
 from models.errors import UsageError
 from models.quantise import quantise
+from models.tagging import schedule
 from models.tagging.examples import Example, Surgery
+from models.tagging.schedule import SLOW_MS, Stage
 from models.tagging.state import digest, exact_digest
 from models.tagging.store import TaggerStore
 from models.tagging.tagger import Tagger
@@ -98,6 +102,24 @@ def test_restarts_and_batches_change_no_bit_of_calibrators_either(cuts: list[int
         assert tagger.quality() == whole.quality()
         store.close()
     assert whole.progress.images > 0
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.data(), st.integers(0, 3))
+def test_a_slow_log_is_cut_the_same_in_any_batches(data: st.DataObject, seed: int) -> None:
+    times = np.cumsum(np.random.default_rng(seed).integers(0, SLOW_MS // 8, 300)).tolist()
+    log: list[Example | Surgery] = [replace(e, time_ms=t) for e, t in zip(plain_log(seed, 300), times, strict=True)]
+    log.insert(150, Surgery("s", "rename", ("cat",), "kitty"))
+    with mock.patch.multiple(schedule, STAGES=(Stage(0, 8, 4), Stage(32, 120, 6)), SLOW=12):
+        whole, parts = small(), small()
+        whole.learn_many(log, 0)
+        position = 0
+        while position < len(log):
+            step = data.draw(st.integers(1, len(log)))
+            parts.learn_many(log[position : position + step], position)
+            position += step
+    assert digest(whole) == digest(parts)
+    assert whole.progress.images > 4 * 4 + 3 * 6  # more samples than positions alone give
 
 
 @settings(max_examples=40, deadline=None)

@@ -44,11 +44,11 @@ class MemoryExamples:
         pass
 
 
-def record(offset, example, source=None):
+def record(offset, example, source=None, timestamp_ms=0):
     """A record of examples.v1; `source` is where it came from in tags.v1, else its own offset."""
     version = version_of(0, offset if source is None else source)
     value = encode_example(SourcedExample(example, "tags", 0, version, "enc"))
-    return Record("examples", 0, offset, version_of(0, offset), 0, b"key", value, ())
+    return Record("examples", 0, offset, version_of(0, offset), timestamp_ms, b"key", value, ())
 
 
 def learn(tmp_path, examples, told=None):
@@ -91,6 +91,14 @@ def test_an_operation_is_carried_out_in_its_place_and_served_with_what_came_of_i
     assert counts(snapshot) == {"cat": 11}
     assert [(row.surgery_id, row.outcome, row.active) for row in snapshot.operations] == [("s", "done", True)]
     assert counted("merge", "done") == before + 1
+
+
+def test_the_learner_is_told_the_time_of_the_log(tmp_path):
+    learn(tmp_path, [record(n, example, timestamp_ms=1_800_000_000_000 + n) for n, example in enumerate(EXAMPLES)])
+    store = TaggerStore(tmp_path / "tagger.sqlite", Tagger(dimension=D))
+    tagger, _ = store.open()
+    store.close()
+    assert (tagger.schedule.begin, tagger.schedule.began_ms) == (0, 1_800_000_000_000)
 
 
 def test_what_ingest_sent_twice_is_carried_out_once(tmp_path):
