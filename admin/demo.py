@@ -68,6 +68,7 @@ def demo(
 
 def _run(settings: Settings, bar: Progress, pictures: int | None, seed: int, sheet: Path | None) -> tuple[Report, Plan]:
     from admin import demo_events
+    from stream.process import settle
     from stream.workers import build_encoder
 
     task = bar.add_task("drawing pictures", total=None, note="OpenMoji, CC BY-SA 4.0")
@@ -81,6 +82,7 @@ def _run(settings: Settings, bar: Progress, pictures: int | None, seed: int, she
     with EmbeddedService(settings) as service:
         api = Api(service.settings)
         writer = LogWriter(service.settings, "mekiki/demo")
+        settle()
         try:
             report = _measure(_Run(service, api, writer, plan, bar, encoder, seed))
             if sheet is not None:

@@ -64,7 +64,7 @@ def serve() -> None:
 
     from search.app import create_app
     from search.build import build_service
-    from stream.process import on_stop
+    from stream.process import on_stop, settle
 
     settings = _settings()
     listening = listen(settings.serve.host, settings.serve.port)
@@ -76,6 +76,7 @@ def serve() -> None:
         server.should_exit = True
 
     on_stop(stop)
+    settle()
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # ours also watch the parent
     server.run(sockets=[listening])
 

@@ -21,7 +21,7 @@ from stream.index_qdrant import QdrantIndex
 from stream.index_remote import RemoteIndex
 from stream.pictures import DatarefReader, PictureStore
 from stream.pipeline import Ingest, IngestPipeline
-from stream.process import on_stop, settle
+from stream.process import on_stop, settle, work_in_long_slices
 from stream.produce import LogWriter
 from stream.published import ModelPublisher
 from stream.settings import Settings
@@ -92,6 +92,7 @@ def _show_metrics(settings: Settings) -> None:
 
 def run_ingest(settings: Settings) -> None:
     """`mekiki work ingest`."""
+    work_in_long_slices()
     index = open_index(settings)
     encoder = build_encoder(settings)
     index.open(encoder.version, encoder.dimension)
@@ -128,6 +129,7 @@ def run_tags(settings: Settings) -> None:
     """`mekiki work tags`."""
     from stream.learn_tags import TagsParts, TagsWorker, open_tagger
 
+    work_in_long_slices()
     store = open_tagger(settings)
     reader = LogReader(settings, ("examples",), "tags", lambda: store.offsets)
     writer = LogWriter(settings, "mekiki/tags")
@@ -147,6 +149,7 @@ def run_ranking(settings: Settings) -> None:
     """`mekiki work ranking`."""
     from stream.learn_ranking import RankingParts, RankingWorker  # imports torch: seconds, and 200 MB
 
+    work_in_long_slices()
     checkpoint = Checkpoint(settings.data_path / "ranker.sqlite")
     state = checkpoint.load()
     index = open_index(settings)
@@ -161,6 +164,7 @@ def run_ranking(settings: Settings) -> None:
     worker = RankingWorker(parts, state, encoder.dimension)
     on_stop(worker.stop, worker.abandon)
     _show_metrics(settings)
+    settle()
     try:
         worker.run(drain=settings.embedded)
     finally:
@@ -177,6 +181,8 @@ def run_index(settings: Settings) -> None:
 
     if not settings.index_socket:
         raise ConfigurationError("MEKIKI_INDEX_SOCKET: not set; `mekiki up` starts this process with an address")
+    work_in_long_slices()
     server = IndexServer(EdgeIndex(settings.data_path / "index"), settings.index_socket)
     on_stop(server.stop)
+    settle()
     server.serve()

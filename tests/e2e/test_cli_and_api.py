@@ -196,7 +196,11 @@ def test_bad_bodies_get_a_sentence(service):
 def test_health_metrics_and_openapi(service):
     assert service.get("/healthz").status_code == 200
     assert service.get("/readyz").json() == {"status": "ready"}
-    assert "mekiki_requests_total" in service.get("/metrics").text
+    assert service.get("/nowhere").status_code == 404
+    text = service.get("/metrics").text
+    assert 'mekiki_requests_total{route="/healthz",status="200"}' in text
+    assert 'mekiki_requests_total{route="unknown",status="404"}' in text
+    assert 'mekiki_request_seconds_count{route="/healthz"}' in text
     document = service.get("/openapi.json").json()
     assert "/v1/search/image" in document["paths"]
     assert document["components"]["schemas"]["Result"]["example"]["image_id"]
