@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import itertools
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from models.cuda import cuda_is_available
 from models.errors import UsageError
+from models.tagging import tagger as tagger_module
 from models.tagging.backend import NUMPY, load_backend
 from models.tagging.chunks import CHUNK, Chunks
 from models.tagging.examples import Example, Surgery
@@ -20,15 +23,20 @@ from models.tagging.solve import factorise
 from models.tagging.state import digest
 from models.tagging.tagger import Tagger
 from models.tagging.torch_backend import TorchBackend
+from tests.pretended_device import DEVICE, PretendedBackend, Pretending
 from tests.unit.models.test_tagging_snapshot import DIMENSION, images, learner, queries
 
 NO_GPU = pytest.mark.skipif(not cuda_is_available(), reason="no GPU that torch can use")
-DEVICES = ["cpu", pytest.param("cuda", marks=NO_GPU)]
+DEVICES = ["cpu", "pretended", pytest.param("cuda", marks=NO_GPU)]
 
 
 @pytest.fixture(params=DEVICES)
 def backend(request):
-    return TorchBackend(request.param)
+    if request.param != "pretended":
+        yield TorchBackend(request.param)
+        return
+    with Pretending():
+        yield PretendedBackend()
 
 
 def test_auto_is_torch_only_where_there_is_a_gpu():
@@ -145,18 +153,39 @@ def learn(log, cuts, name):
     return tagger
 
 
-def test_learning_comes_to_the_same():
+@pytest.fixture(params=["cpu or GPU", "pretended"])
+def with_torch(request, monkeypatch):
+    """Learns with torch, also where everything must be moved to a device and back."""
+    if request.param == "pretended":
+        made = PretendedBackend()
+        monkeypatch.setattr(tagger_module, "load_backend", lambda name: made if name == "torch" else load_backend(name))
+    with Pretending() if request.param == "pretended" else contextlib.nullcontext():
+        yield lambda log, cuts: learn(log, cuts, "torch")
+
+
+def test_learning_comes_to_the_same(with_torch):
     log = images(0, 1500, 25)
-    numpys, torchs = learn(log, [700], "numpy"), learn(log, [700], "torch")
+    numpys, torchs = learn(log, [700], "numpy"), with_torch(log, [700])
     assert np.array_equal(numpys.ledger.sums.tags, torchs.ledger.sums.tags)
+    assert (numpys.snapshot().backend is NUMPY) is not (torchs.snapshot().backend is NUMPY)
     assert torchs.progress.lrap == pytest.approx(numpys.progress.lrap, rel=0.01)
     a, b = (tagger.snapshot(wait=True).probabilities(queries(50)) for tagger in (numpys, torchs))
     assert np.abs(a - b).max() < 0.02
 
 
-def test_a_replay_in_other_batches_gives_the_same_bits():
+def test_a_replay_in_other_batches_gives_the_same_bits(with_torch):
     log = images(0, 1500, 25)
-    whole = learn(log, [], "torch")
-    in_pieces = learn(log, [100, 101, 640, 1200], "torch")
+    whole = with_torch(log, [])
+    in_pieces = with_torch(log, [100, 101, 640, 1200])
     assert digest(whole) == digest(in_pieces)
     assert digest(copy.deepcopy(whole)) == digest(whole)
+
+
+def test_the_pretended_device_refuses_what_a_gpu_refuses():
+    with Pretending():
+        there, here = torch.ones(3, device=DEVICE), torch.ones(3)
+        with pytest.raises(RuntimeError, match="expected all tensors to be on"):
+            there + here
+        with pytest.raises(RuntimeError):
+            there.numpy()
+        assert (there + torch.tensor(1.0)).cpu().numpy().tolist() == [2.0, 2.0, 2.0]

@@ -1,0 +1,114 @@
+"""A device that is none: tensors that compute on the CPU and say that they live elsewhere.
+
+An operation on tensors of two devices is refused as CUDA refuses it, and what leaves the device must be copied. So code
+for a GPU shows where it forgot to move something on machines without one; speed and the last bits only a GPU can show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten, tree_map
+
+from models.tagging.torch_backend import TorchBackend
+
+DEVICE = "xla:0"  # a type that torch knows and that no build here has, and that needs no driver to be named
+_COPIES = ("aten::_to_copy", "aten::copy_")
+
+
+class Elsewhere(Tensor):
+    """A tensor on the pretended device."""
+
+    inner: Tensor
+
+    @staticmethod
+    def __new__(cls, inner: Tensor) -> Elsewhere:
+        """Wrap a tensor of the CPU."""
+        with torch.inference_mode(False):  # inference tensors of a class of one's own cannot be changed in place
+            made: Elsewhere = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+                cls, inner.size(), strides=inner.stride(), storage_offset=inner.storage_offset(), dtype=inner.dtype,
+                device="meta",
+            )  # fmt: skip
+        made.inner = inner
+        return made
+
+    @property
+    def device(self) -> torch.device:  # type: ignore[override]
+        """To torch's own code it is `meta`, whose guards every build has."""
+        return torch.device(DEVICE)
+
+    def __int__(self) -> int:
+        """A single number; torch would ask the driver of the device."""
+        return int(self.inner)
+
+    @classmethod
+    def __torch_dispatch__(
+        cls, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Every operation on one."""
+        return _carry_out(func, args, kwargs or {})
+
+
+class Pretending(TorchDispatchMode):
+    """While this is entered, tensors may be made on the device and moved there, on this thread."""
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Every operation at all."""
+        return _carry_out(func, args, kwargs or {})
+
+
+def _carry_out(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    name, leaves = func._schema.name, tree_flatten((args, kwargs))[0]
+    given = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+    there = [isinstance(tensor, Elsewhere) for tensor in given]
+    if name not in _COPIES and any(there):
+        for tensor, is_there in zip(given, there, strict=True):
+            if not is_there and tensor.dim():  # a single number may come from the CPU, on CUDA too
+                raise RuntimeError(
+                    f"{name}: expected all tensors to be on {DEVICE}, found one of {tensor.shape} on cpu"
+                )
+    wanted = kwargs.get("device")
+    kwargs = {key: torch.device("cpu") if key == "device" and value is not None else value
+              for key, value in kwargs.items()}  # fmt: skip
+    made = func(*tree_map(_inner, args), **tree_map(_inner, kwargs))
+    if name.endswith("_") and given and args[0] is given[0]:
+        return args[0]  # changed in place
+    is_there = (torch.device(wanted).type != "cpu") if wanted is not None else any(there)
+    return tree_map(lambda value: _wrapped(value, is_there), made)
+
+
+def _inner(value: Any) -> Any:
+    return value.inner if isinstance(value, Elsewhere) else value
+
+
+def _wrapped(value: Any, is_there: bool) -> Any:
+    return Elsewhere(value) if is_there and isinstance(value, Tensor) else value
+
+
+def _pretending(work: Callable[..., Any]) -> Callable[..., Any]:
+    def pretend(*args: Any, **kwargs: Any) -> Any:
+        with Pretending():
+            return work(*args, **kwargs)
+
+    return pretend
+
+
+class PretendedBackend(TorchBackend):
+    """`TorchBackend` on the pretended device, from any thread."""
+
+    def __init__(self) -> None:
+        super().__init__(DEVICE)
+
+    inverse = _pretending(TorchBackend.inverse)
+    solve = _pretending(TorchBackend.solve)
+    centred_times = _pretending(TorchBackend.centred_times)
+    scatter = _pretending(TorchBackend.scatter)
+    scores = _pretending(TorchBackend.scores)
+    likeness = _pretending(TorchBackend.likeness)
+    kriging_weights = _pretending(TorchBackend.kriging_weights)
