@@ -18,6 +18,7 @@ from models.encoders.projected import ProjectedEncoder, encoder_version
 from models.encoders.projection import SHIPPED, Projection
 from models.encoders.torch_extractor import TorchExtractor
 from models.errors import ConfigurationError, StorageUnavailableError, UsageError
+from tests.pretended_device import DEVICE, Pretending
 
 # Cosine of the vectors of one picture by two runtimes, at least. Half the network's numbers are rounded to 11 bits in
 # float16; the projection divides by small singular values and makes that visible.
@@ -101,6 +102,14 @@ def test_torch_and_onnx_agree(encoder: Encoder, images: Images, cache_dir: Path)
 def test_half_precision_stays_within_its_tolerance(encoder: Encoder, images: Images) -> None:
     half = ProjectedEncoder(TorchExtractor("cpu", torch.float16), Projection.load(SHIPPED))
     assert cosines(encoder, half, images[:3]).min() >= FLOAT16_COSINE
+
+
+def test_everything_the_network_meets_is_on_its_device(images: Images) -> None:
+    with Pretending():
+        there = TorchExtractor(DEVICE)
+        features, maps = there.extract_with_maps(images[:2])
+    assert np.array_equal(features, TorchExtractor("cpu").extract(images[:2]))
+    assert maps.shape == (2, 7, 7, 1280)
 
 
 def test_folded_and_plain_network_agree(images: Images) -> None:
