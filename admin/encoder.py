@@ -16,7 +16,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from models.encoders.base import Extractor, Images, Vectors, load_extractor
+from models.encoders.base import Extractor, Images, Vectors
+from models.encoders.load import load_extractor
 from models.encoders.projected import encoder_version
 from models.encoders.projection import DIMENSION, SHIPPED, fit_projection
 from models.errors import UsageError

@@ -12,7 +12,7 @@ import numpy as np
 
 from admin.console import errors_out, progress
 from admin.labels import labels_of, read_labels
-from models.encoders.base import load_extractor
+from models.encoders.load import load_extractor
 from models.errors import PoisonError, PolicyError, UsageError
 from models.tagging.names import normalise_tag
 from stream.decode import Decoded, DecodePool

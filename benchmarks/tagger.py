@@ -180,7 +180,7 @@ def openmoji_features() -> tuple[np.ndarray, list[tuple[str, ...]]]:
     import cv2
 
     from admin.openmoji import load_pictures, rasterise
-    from models.encoders.base import load_extractor
+    from models.encoders.load import load_extractor
 
     pictures, extractor, features = load_pictures(), load_extractor(), []
     for start in range(0, len(pictures), 64):

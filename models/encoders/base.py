@@ -1,18 +1,16 @@
-"""What every encoder promises, whatever it runs on, and the one door to get one.
+"""What every encoder promises, whatever it runs on.
 
 Comes in: uint8 pictures [B, 224, 224, 3] RGB. Goes out: float32 unit vectors [B, D]. Fails with UsageError on other
-arrays, with ConfigurationError when a package, the weights or the projection is missing.
+arrays.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.cuda import cuda_is_available
 from models.errors import UsageError
 
 INPUT_SIZE_PX = 224  # what the ImageNet weights were trained on
@@ -22,7 +20,6 @@ NAME = "efficientnet-lite0"
 
 Images = NDArray[np.uint8]
 Vectors = NDArray[np.float32]
-Backend = Literal["auto", "onnx", "torch"]
 
 
 @runtime_checkable
@@ -63,44 +60,6 @@ class Extractor(Protocol):
     def extract_with_maps(self, images: Images) -> tuple[Vectors, Vectors]:
         """The same, and the last feature map float32 [B, 7, 7, 1280]."""
         ...
-
-
-def load_encoder(
-    backend: Backend = "auto",
-    projection_path: Path | None = None,
-    *,
-    cache_dir: Path | None = None,
-    threads: int | None = None,
-) -> Encoder:
-    """The encoder that fits this machine.
-
-    Args:
-        backend: "auto" takes torch where it finds CUDA, else ONNX Runtime on the CPU.
-        projection_path: what `mekiki encoder fit` wrote; None takes the one shipped, fitted on OpenMoji.
-        cache_dir: keeps the ONNX graph between runs; None takes ~/.cache/mekiki.
-        threads: CPU threads, None takes all this process may use.
-
-    Raises:
-        ConfigurationError: weights, projection or packages are missing.
-    """
-    from models.encoders.projected import ProjectedEncoder
-    from models.encoders.projection import SHIPPED, Projection
-
-    projection = Projection.load(projection_path or SHIPPED)
-    return ProjectedEncoder(load_extractor(backend, cache_dir=cache_dir, threads=threads), projection)
-
-
-def load_extractor(
-    backend: Backend = "auto", *, cache_dir: Path | None = None, threads: int | None = None
-) -> Extractor:
-    """The network alone, for fitting a projection; arguments and errors as for `load_encoder`."""
-    if backend == "torch" or (backend == "auto" and cuda_is_available()):
-        from models.encoders.torch_extractor import TorchExtractor
-
-        return TorchExtractor("cuda" if cuda_is_available() else "cpu")
-    from models.encoders.onnx_extractor import OnnxExtractor, cached_graph
-
-    return OnnxExtractor(cached_graph(cache_dir), threads=threads)
 
 
 def check_images(images: Images) -> Images:

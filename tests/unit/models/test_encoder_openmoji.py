@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from admin.openmoji import Picture, load_pictures, rasterise
-from models.encoders.base import Images, Vectors, load_extractor
+from models.encoders.base import Images, Vectors
 from models.encoders.efficientnet_lite import HEAD_CHANNELS, load_network
+from models.encoders.load import load_extractor
 from models.encoders.projection import SHIPPED, Projection, Projector, fit_projection
 from models.ranking.ranknet import Ranker
 
