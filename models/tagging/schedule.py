@@ -9,6 +9,7 @@ which all of the sample was taken out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 FIRST_FIT = 256  # examples before metric and associations are fitted; before, everything is noise
@@ -56,31 +57,31 @@ class Schedule:
 
     def enter(self, position: int, time_ms: int) -> None:
         """Begin a block with the record at this position if one is due."""
-        stage = stage_at(self.begin)
-        ends = self.begin + stage.block
-        if position >= ends or (position >= self.slow_from and time_ms >= self.slow_until_ms):
+        ends = self.begin + stage_at(self.begin).block
+        if position >= ends or (position >= self._slow_from and time_ms >= self.began_ms + SLOW_MS):
             self.begin = position
         if position == self.begin:
             self.began_ms = time_ms
 
-    @property
-    def slow_from(self) -> int:
-        """The first position that may begin a block because of its time; beyond the block in all but the last stage."""
-        stage = stage_at(self.begin)
-        return self.begin + (SLOW if stage is STAGES[-1] else stage.block)
+    def together(self, position: int, times_ms: Sequence[int]) -> int:
+        """How many of the records from `position` on, which have these times, are all of a sample or all beside one.
 
-    @property
-    def slow_until_ms(self) -> int:
-        """The time from which on it does."""
-        return self.began_ms + SLOW_MS
+        The first may begin a block.
+        """
+        self.enter(position, times_ms[0])
+        left = self.sample_left(position) or self.begin + stage_at(self.begin).block - position
+        stop, slow_ms = min(left, len(times_ms)), self.began_ms + SLOW_MS
+        return next((i for i in range(max(self._slow_from - position, 1), stop) if times_ms[i] >= slow_ms), stop)
 
     def sample_left(self, position: int) -> int:
         """How many records from `position` on belong to the sample; 0 when this one does not."""
         return max(stage_at(self.begin).sample - (position - self.begin), 0)
 
-    def rest(self, position: int) -> int:
-        """How many records from `position` on belong to the block."""
-        return self.begin + stage_at(self.begin).block - position
+    @property
+    def _slow_from(self) -> int:
+        """The first position that may begin a block because of its time; beyond the block in all but the last stage."""
+        stage = stage_at(self.begin)
+        return self.begin + (SLOW if stage is STAGES[-1] else stage.block)
 
 
 def next_fit(last: int) -> int:

@@ -144,18 +144,15 @@ class Tagger(MultiLabelClassifier):
 
     def _run(self, examples: Sequence[Example | Surgery], start: int) -> int:
         """How many records from `start` on can be booked together; the first may begin a block."""
-        schedule, first = self.schedule, examples[start]
-        schedule.enter(self.learned, 0 if isinstance(first, Surgery) else first.time_ms)
-        if isinstance(first, Surgery):
-            return 1
-        longest = schedule.sample_left(self.learned) or min(schedule.rest(self.learned), MAX_RUN)
-        stop = min(len(examples), start + longest, start + EVERY - self.learned % EVERY)
-        slow, until_ms = start + schedule.slow_from - self.learned, schedule.slow_until_ms
-        for i in range(start + 1, stop):
-            record = examples[i]
-            if isinstance(record, Surgery) or (i >= slow and record.time_ms >= until_ms):
-                return i - start
-        return stop - start
+        times_ms: list[int] = []
+        for record in examples[start : start + min(MAX_RUN, EVERY - self.learned % EVERY)]:
+            if isinstance(record, Surgery):
+                break
+            times_ms.append(record.time_ms)
+        if times_ms:
+            return self.schedule.together(self.learned, times_ms)
+        self.schedule.enter(self.learned, 0)
+        return 1
 
     def _learn_run(self, records: Sequence[Example | Surgery], position: int) -> None:
         left = self.schedule.sample_left(self.learned)

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -61,7 +62,7 @@ def plain_log(seed: int, size: int) -> list[Example]:
     ]
 
 
-def batches(log: list[Example], data: st.DataObject) -> Iterator[tuple[int, list[Example]]]:
+def batches(log: list[Any], data: st.DataObject) -> Iterator[tuple[int, list[Any]]]:
     """The log cut anywhere, each piece with its position."""
     position = 0
     while position < len(log):
@@ -113,11 +114,8 @@ def test_a_slow_log_is_cut_the_same_in_any_batches(data: st.DataObject, seed: in
     with mock.patch.multiple(schedule, STAGES=(Stage(0, 8, 4), Stage(32, 120, 6)), SLOW=12):
         whole, parts = small(), small()
         whole.learn_many(log, 0)
-        position = 0
-        while position < len(log):
-            step = data.draw(st.integers(1, len(log)))
-            parts.learn_many(log[position : position + step], position)
-            position += step
+        for position, batch in batches(log, data):
+            parts.learn_many(batch, position)
     assert digest(whole) == digest(parts)
     assert whole.progress.images > 4 * 4 + 3 * 6  # more samples than positions alone give
 

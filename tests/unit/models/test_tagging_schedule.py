@@ -26,7 +26,9 @@ def test_blocks_follow_the_stages():
 def test_the_sample_is_the_first_of_a_block():
     schedule = Schedule(begin=1024)
     assert [schedule.sample_left(position) for position in (1024, 1087, 1088, 1500)] == [64, 1, 0, 0]
-    assert schedule.rest(1088) == 512 - 64
+    assert schedule.together(1024, [0] * 100) == 64
+    assert schedule.together(1088, [0] * 1000) == 512 - 64
+    assert schedule.together(1100, [0] * 3) == 3
 
 
 def test_a_fast_log_is_cut_by_position_alone():
@@ -52,4 +54,13 @@ def test_records_without_a_time_are_cut_by_position():
     schedule = Schedule(begin=LAST.start, began_ms=NOON_MS)
     schedule.enter(LAST.start + SLOW, 0)
     assert schedule.begin == LAST.start
-    assert schedule.slow_from == LAST.start + SLOW
+
+
+def test_what_goes_together_ends_before_a_late_record():
+    schedule = Schedule(begin=LAST.start, began_ms=NOON_MS)
+    times_ms = [NOON_MS] * 2000 + [NOON_MS + SLOW_MS] * 1000
+    assert schedule.together(LAST.start + 64, times_ms) == 2000
+    assert schedule.together(LAST.start + 2064, times_ms[2000:]) == LAST.sample
+    assert schedule.begin == LAST.start + 2064
+    late_too_soon = Schedule(begin=LAST.start, began_ms=NOON_MS)
+    assert late_too_soon.together(LAST.start + 64, [NOON_MS + SLOW_MS] * 3000) == SLOW - 64
