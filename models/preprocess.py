@@ -32,13 +32,19 @@ def fit_square(image: Pixels, size_px: int = 224) -> Pixels:
     Raises:
         UsageError: not uint8 [H, W, 3] with at least one pixel.
     """
-    height, width = _check(image)
+    _check(image)
+    return np.ascontiguousarray(_shrunk(image, size_px))
+
+
+def _shrunk(image: Pixels, size_px: int) -> Pixels:
+    """[H, W, 3] or [H, W] to the square."""
+    height, width = image.shape[:2]
     shrunk = (min(width, size_px), min(height, size_px))
     if shrunk != (width, height):
         image = np.asarray(cv2.resize(image, shrunk, interpolation=cv2.INTER_AREA), np.uint8)
     if shrunk != (size_px, size_px):
         image = np.asarray(cv2.resize(image, (size_px, size_px), interpolation=cv2.INTER_LINEAR), np.uint8)
-    return np.ascontiguousarray(image)
+    return image
 
 
 def perceptual_hash(image: Pixels) -> int:
@@ -53,7 +59,7 @@ def perceptual_hash(image: Pixels) -> int:
     Source: Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions, 2010, section 3.2.1.
     """
     _check(image)
-    gray = cv2.cvtColor(fit_square(image, _HASH_INPUT_PX), cv2.COLOR_RGB2GRAY)
+    gray = _shrunk(np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8), _HASH_INPUT_PX)
     low = np.asarray(cv2.dct(np.asarray(gray, np.float32)))[:_HASH_SIDE, :_HASH_SIDE].ravel()
     bits = low > np.partition(low[1:], _MIDDLE)[_MIDDLE]
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
@@ -64,7 +70,6 @@ def hash_distance(one: int, other: int) -> int:
     return (one ^ other).bit_count()
 
 
-def _check(image: Pixels) -> tuple[int, int]:
+def _check(image: Pixels) -> None:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise UsageError(f"image {image.dtype} {list(image.shape)}: expected uint8 [H, W, 3] RGB; decode it first")
-    return image.shape[0], image.shape[1]

@@ -1,7 +1,8 @@
-"""The child process that decodes: `python -m stream.decode_child MEMORY_BYTES DEADLINE_S`.
+"""The child process that decodes: `python -m stream.decode_child MEMORY_BYTES DEADLINE_S [DESCRIPTOR]`.
 
 Comes in on stdin: frames of `REQUEST` (length, crop) and a file's bytes. Goes out on stdout: `READY` once, then one
-answer a frame: `ANSWER` (status, size, hashes, length of what follows), then the pixels or a reason. Ends with stdin.
+answer a frame: `ANSWER` (status, size, hashes, length of what follows), then a reason, or the pixels unless there is
+DESCRIPTOR, memory of the parent's for them. Ends with stdin.
 
 It imports numpy and OpenCV and nothing of the service: a start takes 0.2 s, and whatever a hostile file does to this
 process, there is nothing here to reach. The parent stops one that is late; the alarm here is for an orphan.
@@ -10,6 +11,7 @@ process, there is nothing here to reach. The parent stops one that is late; the 
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 import resource
 import signal
@@ -23,7 +25,7 @@ import numpy as np
 from models.errors import DecodeError, PoisonError
 from models.preprocess import Pixels, fit_square, perceptual_hash
 from stream.decode_header import ImageHeader, sniff
-from stream.decode_wire import ANSWER, READY, REQUEST, SIZE_PX, WHOLE
+from stream.decode_wire import ANSWER, PIXEL_BYTES, READY, REQUEST, SIZE_PX, WHOLE
 
 ORPHAN_DEADLINES = 2  # the alarm kills after this many deadlines: the parent, if there is one, is earlier
 
@@ -134,15 +136,19 @@ def _translated(error: cv2.error, header: ImageHeader) -> PoisonError:
     return DecodeError(f"{header.format} of {header.pixels} pixels: expected a whole picture; export it again")
 
 
-def answer(data: bytes, crop: Crop = WHOLE) -> bytes:
-    """The answer frame for one file."""
+def answer(data: bytes, crop: Crop = WHOLE, shared: Pixels | None = None) -> bytes:
+    """The answer frame for one file; its pixels go to `shared` uint8 [224, 224, 3] if there is such memory."""
     digest = hashlib.sha256(data).digest()
     try:
         square, width_px, height_px, name = decode(data, crop)
     except PoisonError as error:
         text = f"{error.reason}\n{error}".encode()
         return ANSWER.pack(0, 0, 0, 0, digest, b"", len(text)) + text
-    pixels = square.tobytes()
+    pixels = b""
+    if shared is None:
+        pixels = square.tobytes()
+    else:
+        shared[:] = square
     phash = perceptual_hash(square)
     return ANSWER.pack(1, width_px, height_px, phash, digest, name.encode(), len(pixels)) + pixels
 
@@ -158,7 +164,7 @@ def _limit_memory(memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def serve(requests: BinaryIO, answers: BinaryIO, deadline_s: float) -> None:
+def serve(requests: BinaryIO, answers: BinaryIO, deadline_s: float, shared: Pixels | None = None) -> None:
     """Answer frames until there are no more."""
     answers.write(READY)
     answers.flush()
@@ -166,7 +172,7 @@ def serve(requests: BinaryIO, answers: BinaryIO, deadline_s: float) -> None:
         length, *crop = REQUEST.unpack(head)
         data = requests.read(length)
         signal.setitimer(signal.ITIMER_REAL, ORPHAN_DEADLINES * deadline_s)
-        answers.write(answer(data, (crop[0], crop[1], crop[2], crop[3])))
+        answers.write(answer(data, (crop[0], crop[1], crop[2], crop[3]), shared))
         answers.flush()
         signal.setitimer(signal.ITIMER_REAL, 0)
 
@@ -174,6 +180,7 @@ def serve(requests: BinaryIO, answers: BinaryIO, deadline_s: float) -> None:
 def main() -> None:
     """Take stdin and stdout for the frames; whatever a library prints goes nowhere."""
     memory_bytes, deadline_s = int(sys.argv[1]), float(sys.argv[2])
+    shared = _shared(int(sys.argv[3])) if len(sys.argv) > 3 else None
     requests = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -183,7 +190,11 @@ def main() -> None:
     cv2.setNumThreads(1)
     answer(b"")  # what the first call maps and imports is not charged to the first picture
     _limit_memory(memory_bytes)
-    serve(requests, answers, deadline_s)
+    serve(requests, answers, deadline_s, shared)
+
+
+def _shared(descriptor: int) -> Pixels:
+    return np.frombuffer(mmap.mmap(descriptor, PIXEL_BYTES), np.uint8).reshape(SIZE_PX, SIZE_PX, 3)
 
 
 if __name__ == "__main__":

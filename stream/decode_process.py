@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import mmap
 import os
 import select
 import subprocess
@@ -17,13 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import ConfigurationError, DecodeError, InfrastructureError
-from stream.decode_wire import ANSWER, READY, REQUEST, WHOLE
+from stream.decode_wire import ANSWER, PIXEL_BYTES, READY, REQUEST, WHOLE
 
 START_S = 60.0  # a start takes 0.2 s; a machine that is starting everything at once may take long
 PIPE_BYTES = 1 << 20  # a file or an answer passes in one go where the system allows
 KEPT_BYTES = 32 * 2**20  # buffers up to this size are used again, not given back: a fifth of the time of a picture
 _ROOT = Path(__file__).resolve().parent.parent
 _F_SETPIPE_SZ = 1031  # Linux; fcntl names it from 3.10 on there only
+_F_ADD_SEALS, _SEALED = 1033, 1 | 2 | 4  # Linux: nobody seals again, shrinks or grows; a child that shrank it ...
+# ... under the parent's eyes would kill the parent
 
 
 class ChildDied(Exception):
@@ -61,6 +64,10 @@ class DecodeChild:
 
     def __init__(self, limits: ChildLimits) -> None:
         command = [sys.executable, "-P", "-m", "stream.decode_child", str(limits.memory_bytes), str(limits.deadline_s)]
+        memory = _memory()
+        self._pixels = mmap.mmap(memory, PIXEL_BYTES, prot=mmap.PROT_READ) if memory is not None else None
+        if memory is not None:
+            command.append(str(memory))
         try:
             self._process = subprocess.Popen(
                 command,
@@ -70,11 +77,15 @@ class DecodeChild:
                 bufsize=0,
                 env=_environment(limits),
                 start_new_session=True,  # Ctrl-C is the parent's to handle; a child ends when its stdin does
+                pass_fds=() if memory is None else (memory,),
             )
         except OSError as error:
             raise InfrastructureError(
                 f"decoding process: expected to start, {error}; free memory or lower MEKIKI_INGEST__DECODE_WORKERS"
             ) from error
+        finally:
+            if memory is not None:
+                os.close(memory)
         assert self._process.stdin is not None and self._process.stdout is not None
         self._to = self._process.stdin.fileno()
         self._from = self._process.stdout.fileno()
@@ -124,7 +135,8 @@ class DecodeChild:
         if not is_picture:
             reason, _, text = content.decode().partition("\n")
             raise DecodeError(text, reason)
-        return Answer(width_px, height_px, phash, sha256.hex(), name.rstrip(b"\0").decode(), content)
+        pixels = self._pixels[:] if self._pixels is not None else content
+        return Answer(width_px, height_px, phash, sha256.hex(), name.rstrip(b"\0").decode(), pixels)
 
     def stop(self) -> None:
         """Kill it and close the pipes; harmless when it is gone already."""
@@ -133,6 +145,8 @@ class DecodeChild:
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()
+        if self._pixels is not None:
+            self._pixels.close()
 
     def _write(self, data: bytes, until: float) -> None:
         view = memoryview(data)
@@ -172,6 +186,16 @@ class DecodeChild:
         assert self._process.stderr is not None
         lines = self._process.stderr.read().decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else ""
+
+
+def _memory() -> int | None:
+    """Memory that a child can have as well, of a size that stays; None where the system has no such memory."""
+    if not hasattr(os, "memfd_create"):
+        return None
+    descriptor = os.memfd_create("mekiki-pixels", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(descriptor, PIXEL_BYTES)
+    fcntl.fcntl(descriptor, _F_ADD_SEALS, _SEALED)
+    return descriptor
 
 
 def _environment(limits: ChildLimits) -> dict[str, str]:
