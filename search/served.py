@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -32,7 +33,7 @@ class ServedModels:
         self.tagger: Snapshot | None = None
         self.ranker: PublishedRanker | None = None
         self.offsets: dict[str, dict[str, int]] = {}
-        self._base: tuple[str, Snapshot] | None = None
+        self._loaded: dict[str, Snapshot] = {}  # by the file that led to it: the last one, and what it was a delta of
         self.replayer = Replayer()
 
     def take(self, event: ModelPublished) -> None:
@@ -66,14 +67,23 @@ class ServedModels:
 
     def _tagger(self, event: ModelPublished) -> Snapshot:
         content = _checked(event.uri, event.sha256)
-        if event.base_uri is None:
+        if not event.base_uris:
             snapshot = replace(Snapshot.of(content), backend=self._backend)
-            self._base = (event.uri, snapshot)
+            self._loaded = {event.uri: snapshot}
             return snapshot
-        if self._base is None or self._base[0] != event.base_uri:
-            base = Snapshot.load(_path(event.base_uri))
-            self._base = (event.base_uri, replace(base, backend=self._backend))
-        return self._base[1].apply(content)
+        base = self._loaded.get(event.base_uris[-1])
+        if base is None:  # not followed from the beginning
+            base = self._chained(event.base_uris)
+        snapshot = base.apply(content)
+        self._loaded = {event.base_uris[-1]: base, event.uri: snapshot}
+        return snapshot
+
+    def _chained(self, uris: Sequence[str]) -> Snapshot:
+        """What a full version and the links after it lead to."""
+        snapshot = replace(Snapshot.load(_path(uris[0])), backend=self._backend)
+        for uri in uris[1:]:
+            snapshot = snapshot.apply(_path(uri).read_bytes())
+        return snapshot
 
 
 def _path(uri: str) -> Path:

@@ -1,8 +1,8 @@
 """The tags worker: examples.v1 to tag weights that anybody can serve.
 
 In: examples.v1, one partition, totally ordered. Out: snapshots of the tagger, published as deltas several times a
-second and whole when a delta grows large. State, offset and the high-water mark of every source partition are one
-unit (models/tagging/store.py); an example that an ingest worker sent twice is learned once.
+second and whole when the deltas together grow large. State, offset and the high-water mark of every source partition
+are one unit (models/tagging/store.py); an example that an ingest worker sent twice is learned once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import Any
 
 from models.errors import CheckpointError, EncoderMismatchError, PoisonError, StorageUnavailableError
 from models.tagging.examples import Example, Surgery
-from models.tagging.snapshot import Snapshot
 from models.tagging.store import TaggerStore
 from models.tagging.tagger import Tagger
 from stream import metrics
@@ -29,11 +28,11 @@ from stream.produce import LogWriter
 from stream.published import ModelPublisher
 from stream.retry import StoppedError, until_available
 from stream.settings import Settings
+from stream.snapshot_chain import SnapshotChain
 
 log = logging.getLogger(__name__)
 
 POLL_S = 0.5  # longest wait of one poll; it returns as soon as there are records
-DELTA_SHARE = 0.25  # a delta larger than this share of the full snapshot is published as a full one
 MAX_PAUSE_S = 1.0  # between two versions: a new tag is to be served within a second
 REFRESH_S = 1.0  # after the last example, once more: a solve in the background may have ended since
 THOROUGH_S = 4.0  # between two versions with all tags up to date; those between have new and rare ones
@@ -102,8 +101,7 @@ class TagsWorker:
         self._state = parts.state
         self._stopping = threading.Event()
         self._abandoned = threading.Event()
-        self._base: Snapshot | None = None
-        self._base_bytes = 0
+        self._chain = SnapshotChain()
         self._since_checkpoint = 0
         self._unpublished = 0
         self._publish_s = 0.0
@@ -233,27 +231,14 @@ class TagsWorker:
         started_s = time.thread_time()  # not the wall's: waiting for a busy core is no work
         snapshot = self._state.tagger.snapshot(quick=quick)
         self._unpublished = 0
-        content, delta = self._encoded(snapshot)
-        publish = functools.partial(
-            self._parts.publisher.publish, snapshot.version, content, self._state.offsets, delta=delta
-        )
+        content, kind = self._chain.encode(snapshot)
+        publish = functools.partial(self._parts.publisher.publish, snapshot.version, content, self._state.offsets, kind)
         until_available(publish, self._stopping, what="models")
-        if not delta:
-            self._base, self._base_bytes = snapshot, len(content)
         if not quick:
             self._thorough_at_s = time.monotonic() + THOROUGH_S
         self._publish_s = time.thread_time() - started_s
         metrics.TAGS_KNOWN.set(snapshot.known)
-        log.debug("tagger version %s, %s tags, %s bytes", snapshot.version, snapshot.known, len(content))
-
-    def _encoded(self, snapshot: Snapshot) -> tuple[bytes, bool]:
-        """The file of a version, and whether it is a delta since the last whole one."""
-        base = self._base
-        if base is not None and len(snapshot) - len(base) < DELTA_SHARE * len(snapshot):
-            content = snapshot.delta(base)
-            if len(content) < DELTA_SHARE * self._base_bytes:
-                return content, True
-        return snapshot.encoded(), False
+        log.debug("tagger version %s, %s, %s tags, %s bytes", snapshot.version, kind, snapshot.known, len(content))
 
     def _save(self, *, last: bool = False) -> None:
         until_available(self._state.checkpoint, self._stopping, what="tagger state")

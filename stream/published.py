@@ -1,7 +1,8 @@
 """Who serves what: learners put model files down and announce them on models.v1; the search API follows.
 
 In: the content of a model file. Out: the file under `<data_dir>/models/`, hashed, and one compacted record.
-A delta names the full file it applies to, so a follower that starts late needs two files at most.
+A delta names the files it applies to, a full one and the links of a chain that begins there: a follower that starts
+late needs these, and one that follows has them.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from stream.settings import Settings
 log = logging.getLogger(__name__)
 
 POLL_S = 0.5  # a poll returns as soon as there are records
-KEEP_FILES = 4  # older ones go; a follower is at most one announcement behind
+KEEP_FILES = 4  # older ones go, but for the chain; a follower is at most one announcement behind
+
+Kind = Literal["full", "link", "delta"]
 
 
 def model_folder(settings: Settings, model: str) -> Path:
@@ -39,15 +42,17 @@ class ModelPublisher:
         self._folder = model_folder(settings, model)
         self._model = model
         self._writer = writer
-        self._base: tuple[int, Path] | None = None
+        self._chain: list[tuple[int, Path]] = []  # a full version and the links after it
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageUnavailableError(f"models folder {self._folder}: {error.strerror}; free space") from error
 
-    def publish(self, version: int, content: bytes, offsets: Sequence[StoredOffset], *, delta: bool = False) -> None:
-        """Put the file of one version down and announce it; with `delta` it applies to the last full one."""
-        kind = "delta" if delta else "full"
+    def publish(self, version: int, content: bytes, offsets: Sequence[StoredOffset], kind: Kind = "full") -> None:
+        """Put the file of one version down and announce it.
+
+        A `link` and a `delta` apply to the last version that was full or a link; what comes after a link applies to it.
+        """
         path = self._folder / f"{version:012d}.{kind}.safetensors"
         partial = path.with_suffix(".part")
         try:
@@ -55,23 +60,21 @@ class ModelPublisher:
             partial.replace(path)
         except OSError as error:
             raise StorageUnavailableError(f"models folder {self._folder}: {error.strerror}; free space") from error
-        if not delta:
-            self._base = (version, path)
-        base_version, base_path = self._base if self._base is not None else (version, path)
-        digest = hashlib.sha256(content).hexdigest()
-        self._announce(version, path, digest, (base_version, base_path) if delta else None, offsets)
+        if kind == "full":
+            self._chain = []
+        self._announce(version, path, hashlib.sha256(content).hexdigest(), offsets)
+        if kind != "delta":
+            self._chain.append((version, path))
         self._clean()
 
-    def _announce(
-        self, version: int, path: Path, digest: str, base: tuple[int, Path] | None, offsets: Sequence[StoredOffset]
-    ) -> None:
+    def _announce(self, version: int, path: Path, digest: str, offsets: Sequence[StoredOffset]) -> None:
         event = ModelPublished(
             model=self._model,
             version=version,
             uri=path.as_uri(),
             sha256=digest,
-            base_version=base[0] if base else None,
-            base_uri=base[1].as_uri() if base else None,
+            base_version=self._chain[-1][0] if self._chain else None,
+            base_uris=tuple(link.as_uri() for _, link in self._chain),
             offsets={f"{o.topic}/{o.partition}": o.offset for o in offsets},
         )
         self._writer.send_event(event)
@@ -79,9 +82,9 @@ class ModelPublisher:
 
     def _clean(self) -> None:
         files = sorted(self._folder.glob("*.safetensors"))
-        base = self._base[1] if self._base else None
+        chain = {path for _, path in self._chain}
         for stale in files[:-KEEP_FILES]:
-            if stale != base:
+            if stale not in chain:
                 stale.unlink(missing_ok=True)
 
 
@@ -90,7 +93,7 @@ class ModelFollower(threading.Thread):
 
     def __init__(self, settings: Settings, on_published: Callable[[ModelPublished], None]) -> None:
         super().__init__(name="models", daemon=True)
-        self._reader = LogReader(settings, ("models",), "followers", lambda: (), fetch_wait_ms=200)
+        self._reader = LogReader(settings, ("models",), "followers", lambda: (), fetch_wait_ms=300)
         self._on_published = on_published
         self._stopping = threading.Event()
         self.caught_up = threading.Event()

@@ -149,6 +149,8 @@ class Publisher:
                 self._start()
         if self._factor is None:
             self._factor = self._new_factor()
+        if self._running is not None:
+            patience = QUICK  # all rows come in a moment
         moved = np.flatnonzero(np.abs(counts - self._solved) > patience * STALE * np.maximum(self._solved, 0))
         rows = moved if wait else moved[np.argsort(self._solved[moved], kind="stable")[:AT_ONCE]]
         if rows.size:

@@ -62,7 +62,7 @@ class Learner:
             self.base = snapshot
             self._publisher.publish(snapshot.version, snapshot.encoded(), [])
         else:
-            self._publisher.publish(snapshot.version, snapshot.delta(self.base), [], delta=True)
+            self._publisher.publish(snapshot.version, snapshot.delta(self.base), [], "delta")
         return self._writer.events[-1]
 
     def chances(self):

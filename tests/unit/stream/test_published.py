@@ -44,25 +44,29 @@ def test_announces_a_file_that_is_there_with_its_hash_and_offsets(publisher, wri
     (event,) = writer.events
     assert path_of(event.uri).read_text() == "weights"
     assert event.sha256 == hashlib.sha256(b"weights").hexdigest()
-    assert (event.model, event.version, event.offsets, event.base_uri) == ("tagger", 3, {"examples/0": 9}, None)
+    assert (event.model, event.version, event.offsets, event.base_uris) == ("tagger", 3, {"examples/0": 9}, ())
     assert writer.acknowledged == 1
 
 
-def test_a_delta_names_the_full_file_it_applies_to(publisher, writer):
-    publisher.publish(1, b"full", [])
-    publisher.publish(2, b"delta", [], delta=True)
-    publisher.publish(3, b"delta", [], delta=True)
-    full, *deltas = writer.events
-    assert [(d.base_version, d.base_uri) for d in deltas] == [(1, full.uri)] * 2
+def test_a_delta_names_the_full_file_and_the_links_it_applies_to(publisher, writer):
+    kinds = ["full", "delta", "link", "delta", "link", "delta", "full", "delta"]
+    for version, kind in enumerate(kinds, start=1):
+        publisher.publish(version, kind.encode(), [], kind)
+    uri = {event.version: event.uri for event in writer.events}
+    applies_to = [(event.base_version, event.base_uris) for event in writer.events]
+    chain = (uri[1], uri[3], uri[5])
+    first, last = [(None, ()), (1, chain[:1]), (1, chain[:1])], [(5, chain), (None, ()), (7, (uri[7],))]
+    assert applies_to == [*first, (3, chain[:2]), (3, chain[:2]), *last]
 
 
-def test_keeps_the_last_files_and_always_the_base(publisher, writer, settings):
+def test_keeps_the_last_files_and_always_the_chain(publisher, writer, settings):
     publisher.publish(1, b"full", [])
-    for version in range(2, 20):
-        publisher.publish(version, b"delta", [], delta=True)
+    publisher.publish(2, b"link", [], "link")
+    for version in range(3, 20):
+        publisher.publish(version, b"delta", [], "delta")
     kept = {path.name[:12] for path in model_folder(settings, "tagger").iterdir()}
-    assert kept == {f"{v:012d}" for v in [1, *range(20 - KEEP_FILES, 20)]}
-    assert path_of(writer.events[-1].base_uri).exists()
+    assert kept == {f"{v:012d}" for v in [1, 2, *range(20 - KEEP_FILES, 20)]}
+    assert all(path_of(uri).exists() for uri in writer.events[-1].base_uris)
 
 
 def test_a_file_that_cannot_be_written_is_not_announced(publisher, writer, settings):
