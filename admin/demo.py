@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -27,7 +28,10 @@ from stream.produce import LogWriter
 from stream.settings import Settings, load_settings
 
 SEED = 20240229
-IN_FLIGHT = 144  # pictures posted ahead of the index: the pipeline is full, and nobody waits long
+IN_FLIGHT = 160  # pictures posted ahead of the index: the pipeline is full, and nobody waits long
+LOOK_S = 0.3  # between two looks at the index: a look costs the service the cores that are being measured
+LAST = 48  # pictures, a batch, before the end; the end is measured, so that it is looked for ...
+LAST_LOOK_S = 0.03  # ... as often as this
 TRICKLE = 40
 TRAINING_PAIRS = 3_000
 HELD_OUT_PAIRS = 1_000
@@ -176,7 +180,8 @@ def _stream(run: _Run) -> dict[str, Any]:
     planted = _plant(writer)
     ready = [(event, encode(event, source="mekiki/demo")) for event in plan.events]
     started_s = time.perf_counter()
-    seen = 0
+    pause = threading.Event()
+    indexed = 0
 
     def look() -> int:
         found = run.indexed()
@@ -184,19 +189,24 @@ def _stream(run: _Run) -> dict[str, Any]:
         run.bar.update(task, completed=found, note=f"{found / (time.perf_counter() - started_s):.0f} images/s")
         return found
 
+    def has_room() -> bool:
+        nonlocal indexed
+        indexed = look()
+        return len(posted_ids) - indexed < IN_FLIGHT
+
     for event, (key, value, headers) in ready:
         writer.send(event.topic, key, value, headers)
         if isinstance(event, ImagePosted):
             posted_ids.append(event.image_id)
-            if len(posted_ids) - seen >= IN_FLIGHT:
+            if len(posted_ids) - indexed >= IN_FLIGHT:
                 writer.flush()
-                want = len(posted_ids) - IN_FLIGHT + IN_FLIGHT // 4
-                measure.wait_until(lambda w=want: look() >= w, "indexing", 300, poll_s=0.25)  # type: ignore[misc]
-                seen = want
+                pause.wait(LOOK_S)
+                measure.wait_until(has_room, "indexing", 300, poll_s=LOOK_S)
             if len(posted_ids) == images // 2:
                 late.start()
     writer.flush()
-    measure.wait_until(lambda: look() >= images, "indexing everything", 300, poll_s=0.1)
+    measure.wait_until(lambda: look() >= images - LAST, "indexing", 300, poll_s=LOOK_S / 3)
+    measure.wait_until(lambda: look() >= images, "indexing everything", 300, poll_s=LAST_LOOK_S)
     seconds = time.perf_counter() - started_s
     indexed_ids.update(posted_ids)
     late.join(timeout=300)

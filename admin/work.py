@@ -64,9 +64,10 @@ def serve() -> None:
 
     from search.app import create_app
     from search.build import build_service
-    from stream.process import on_stop, settle
+    from stream.process import on_stop, settle, share_one_heap
 
     settings = _settings()
+    share_one_heap()
     listening = listen(settings.serve.host, settings.serve.port)
     server = uvicorn.Server(uvicorn.Config(
         create_app(build_service(settings)), log_level="warning", access_log=False, timeout_graceful_shutdown=5,

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 OPTIMIZE_AFTER_WRITES = 100_000  # up to some 100,000 points an exact search is fast enough
 OPTIMIZE_AFTER_IDLE_S = 30.0
-FLUSH_INTERVAL_S = 1.0
+FLUSH_INTERVAL_S = 5.0  # as the server does; a flush waits for the disk, and writes wait for it
 
 Answer = tuple[dict[str, Any], Sequence[Vector | None]]
 

@@ -1,4 +1,4 @@
-"""Picture bytes: kept content-addressed, or fetched by dataref.
+"""Picture bytes: kept content-addressed under an fsspec URL, or fetched by dataref.
 
 In: bytes with their sha256, or a `dataref` URL. Out: an fsspec URI, or bytes. Raises PolicyError (a dataref outside
 the allowed folders and hosts, a hash that does not match, too many bytes) and StorageUnavailableError (disk full).
@@ -12,7 +12,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 import fsspec
@@ -26,8 +26,31 @@ _PATH_ERRORS = {
 _TEMPORARY_HTTP = {408, 425, 429}
 
 
-class PictureStore:
-    """Content-addressed bytes under one fsspec URL: `<root>/ab/cdef...`. Thread-safe."""
+class PictureStore(Protocol):
+    """Bytes by their sha256 in hex. `put`, `remove` and `flush` are for one thread at a time."""
+
+    def uri(self, sha256: str) -> str:
+        """Where the bytes are, or would be."""
+
+    def put(self, content: bytes, sha256: str) -> str:
+        """Keep bytes, from `flush` on at the latest; returns their URI. The same bytes again change nothing."""
+
+    def remove(self, sha256: str) -> None:
+        """Forget the bytes, from `flush` on at the latest; fine if they are gone already."""
+
+    def flush(self) -> None:
+        """Write what waits; after it no death of this process takes anything back."""
+
+    def get(self, sha256: str) -> bytes:
+        """The bytes with this hash.
+
+        Raises:
+            FileNotFoundError: they are not here.
+        """
+
+
+class PictureFolder:
+    """See PictureStore: a file or object each, `<root>/ab/cdef...` under one fsspec URL. Thread-safe."""
 
     def __init__(self, root: str) -> None:
         self._fs, self._root = fsspec.core.url_to_fs(root)
@@ -40,11 +63,11 @@ class PictureStore:
         return f"{self._root}/{sha256[:2]}/{sha256[2:]}"
 
     def uri(self, sha256: str) -> str:
-        """The same as an fsspec URI."""
+        """See PictureStore.uri: an fsspec URI."""
         return self._scheme + self.path(sha256)
 
     def put(self, content: bytes, sha256: str) -> str:
-        """Keep bytes; returns their URI. Writing the same bytes again changes nothing."""
+        """See PictureStore.put."""
         path = self.path(sha256)
         try:
             if self._local:
@@ -74,22 +97,21 @@ class PictureStore:
             raise
 
     def get(self, sha256: str) -> bytes:
-        """The bytes with this hash.
-
-        Raises:
-            FileNotFoundError: they are not here.
-        """
+        """See PictureStore.get."""
         found: bytes = self._fs.cat_file(self.path(sha256))
         return found
 
     def remove(self, sha256: str) -> None:
-        """Forget the bytes; fine if they are gone already."""
+        """See PictureStore.remove."""
         try:
             self._fs.rm_file(self.path(sha256))
         except FileNotFoundError:
             return
         except OSError as error:
             raise _storage_error(f"pictures at {self._root}", error) from error
+
+    def flush(self) -> None:
+        """See PictureStore.flush: everything is written at once."""
 
 
 class DatarefReader:

@@ -43,9 +43,10 @@ from stream.write import Write
 log = logging.getLogger(__name__)
 
 POLL_S = 0.05  # longest wait of one poll while something is under way
-BUSY_POLL_S = 0.1  # between two polls while the steps are busy
+BUSY_POLL_S = 0.2  # between two polls while the steps are busy; two batches with the encoder last longer
 IDLE_POLL_S = 0.5  # and while nothing is; a poll returns as soon as there are records
 BATCH_IMAGES = {"cpu": 48, "cuda": 128}  # the CPU works picture by picture: small batches overlap better
+FIRST_IMAGES = 8  # in a batch that finds the steps idle: the encoder begins before the others are decoded
 QUEUE_BATCHES = 2  # between two steps; enough to overlap, little to redo after a crash
 EMBED_BATCHES = 2  # with the encoder at once
 BUSY_BATCHES = 3  # under way: what comes now waits for a full batch, which costs less for each of its images
@@ -221,8 +222,9 @@ class IngestPipeline:
     def _next_batch(self) -> Batch:
         items: list[Item] = []
         images = size = 0
+        enough = self._batch_images if self._in_flight else min(FIRST_IMAGES, self._batch_images)
         last: dict[tuple[str, int], int] = {}
-        while self._pending and len(items) < MAX_BATCH_RECORDS and images < self._batch_images:
+        while self._pending and len(items) < MAX_BATCH_RECORDS and images < enough:
             record = self._pending.popleft()
             size += record.size_bytes
             images += record.topic == "images"

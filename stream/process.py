@@ -7,7 +7,9 @@ import ctypes
 import gc
 import logging
 import os
+import platform
 import signal
+import struct
 import sys
 import threading
 from collections.abc import Callable
@@ -16,10 +18,13 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from stream.settings import PARENT_PIPE, Settings
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of malloc.h
 KEPT_BYTES = 32 * 2**20  # the largest that glibc takes
 GARBAGE = 10_000  # new objects between two looks for garbage; a batch of records makes thousands that live briefly
 SWITCH_INTERVAL_S = 0.0005  # a thread comes back from native code ten times as often as Python's 5 ms allow
+SLICE_NS = 20_000_000  # two pictures; Linux hands a core on after 1 to 3 ms
+SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}  # numbers of the system call, which older C libraries do not know
+SCHED_ATTR = struct.Struct("=IIQiIQQQ")  # of linux/sched/types.h: size, policy, flags, nice, priority, slice, -, -
 
 
 def configure_process(settings: Settings) -> None:
@@ -52,14 +57,29 @@ def settle() -> None:
     gc.set_threshold(GARBAGE)
 
 
+def share_one_heap() -> None:
+    """Let all threads allocate from one heap, where the C library is glibc; call it before any thread starts.
+
+    The heaps that other threads than the first get otherwise give their megabytes back after every version of a model,
+    and fetch them again page by page: half of the page faults. For processes of which one thread at a time works.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
+
+
 def work_in_long_slices() -> None:
     """Tell the scheduler, where it is Linux's, that this process wants throughput; call it before any thread starts.
 
     Its threads then do not interrupt whoever runs when they wake up, the encoder above all, but wait for the end of a
-    slice of a few milliseconds. Those of the search API still interrupt. Source: sched(7), SCHED_BATCH.
+    slice, and those are long: the encoder finds its caches warm. Those of the search API still interrupt. Linux before
+    6.12 has slices of its own length. Source: sched(7), SCHED_BATCH; sched_setattr(2), sched_runtime.
     """
     with contextlib.suppress(OSError, AttributeError):
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        number = SCHED_SETATTR.get(platform.machine())
+        if number is not None:
+            asked = SCHED_ATTR.pack(SCHED_ATTR.size, os.SCHED_BATCH, 0, 0, 0, SLICE_NS, 0, 0)
+            ctypes.CDLL(None).syscall(number, 0, asked, 0)
 
 
 def on_stop(stop: Callable[[], None], abandon: Callable[[], None] | None = None) -> None:

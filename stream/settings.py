@@ -125,7 +125,9 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(Path("~/.local/share/mekiki"), description="index, pictures and learned state")
     cache_dir: Path = Field(Path("~/.cache/mekiki"), description="compiled encoder graphs; safe to delete")
-    pictures_url: str | None = Field(None, description="fsspec URL for inline pictures; empty means the data directory")
+    pictures_url: str | None = Field(
+        None, description="fsspec URL for inline pictures; empty: one file in the data directory"
+    )
     embedded: bool = Field(False, description="broker and index live and die with this data directory's service")
     index_socket: str | None = Field(None, description="address of the process that owns Qdrant Edge")
     blas_threads: int = Field(

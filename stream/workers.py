@@ -19,9 +19,10 @@ from stream.decode import DecodePool, Limits
 from stream.index import VectorIndex
 from stream.index_qdrant import QdrantIndex
 from stream.index_remote import RemoteIndex
-from stream.pictures import DatarefReader, PictureStore
+from stream.picture_file import PictureFile
+from stream.pictures import DatarefReader, PictureFolder, PictureStore
 from stream.pipeline import Ingest, IngestPipeline
-from stream.process import on_stop, settle, work_in_long_slices
+from stream.process import on_stop, settle, share_one_heap, work_in_long_slices
 from stream.produce import LogWriter
 from stream.published import ModelPublisher
 from stream.settings import Settings
@@ -69,7 +70,9 @@ def build_decoder(settings: Settings) -> DecodePool:
 
 def build_pictures(settings: Settings) -> PictureStore:
     """Where inline pictures are kept."""
-    return PictureStore(settings.pictures_url or str((settings.data_path / "pictures").absolute()))
+    if settings.pictures_url is not None:
+        return PictureFolder(settings.pictures_url)
+    return PictureFile((settings.data_path / "pictures.sqlite").absolute())
 
 
 def build_datarefs(settings: Settings) -> DatarefReader:
@@ -129,9 +132,10 @@ def run_tags(settings: Settings) -> None:
     """`mekiki work tags`."""
     from stream.learn_tags import TagsParts, TagsWorker, open_tagger
 
+    share_one_heap()
     work_in_long_slices()
     store = open_tagger(settings)
-    reader = LogReader(settings, ("examples",), "tags", lambda: store.offsets)
+    reader = LogReader(settings, ("examples",), "tags", lambda: store.offsets, fetch_wait_ms=200)
     writer = LogWriter(settings, "mekiki/tags")
     worker = TagsWorker(TagsParts(reader, writer, store, ModelPublisher(settings, "tagger", writer), settings))
     on_stop(worker.stop, worker.abandon)

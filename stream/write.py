@@ -72,6 +72,7 @@ class Write:
                 dead.append((item.record, poison))
             metrics.RECORDS.labels(item.record.topic, "applied" if poison is None else poison.reason).inc()
             self._brake.count(poison is not None)
+        self._retry(self._pictures.flush, "pictures")
         self._retry(lambda: self._send(examples, dead), "examples")
         self._retry(lambda: self._index.write(list(changed.values()), batch.offsets), "index")
         self._remember(changed)

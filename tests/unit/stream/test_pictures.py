@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from models.errors import PolicyError, StorageUnavailableError
-from stream.pictures import DatarefReader, PictureStore, checked_sha256
+from stream.picture_file import PictureFile
+from stream.pictures import DatarefReader, PictureFolder, checked_sha256
 
 CONTENT = b"picture bytes"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -43,26 +44,42 @@ def reason(reader, dataref) -> str:
 # ---- store --------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=["folder", "file-url", "memory"])
+@pytest.fixture(params=["file", "folder", "file-url", "memory"])
 def store(request, tmp_path):
+    if request.param == "file":
+        return PictureFile(tmp_path / "data" / "pictures.sqlite")
     roots = {"folder": str(tmp_path / "p"), "file-url": (tmp_path / "p").as_uri(), "memory": f"memory://{tmp_path}"}
-    return PictureStore(roots[request.param])
+    return PictureFolder(roots[request.param])
 
 
 def test_keeps_gives_and_forgets(store):
+    with pytest.raises(FileNotFoundError):
+        store.get(SHA256)
     uri = store.put(CONTENT, SHA256)
+    store.flush()
     assert uri == store.uri(SHA256)
     assert "://" in uri
     assert store.get(SHA256) == CONTENT
     assert store.put(CONTENT, SHA256) == uri
+    store.flush()
     store.remove(SHA256)
+    store.flush()
     with pytest.raises(FileNotFoundError):
         store.get(SHA256)
     store.remove(SHA256)
+    store.flush()
+
+
+def test_what_is_removed_and_put_again_stays(store):
+    store.put(CONTENT, SHA256)
+    store.remove(SHA256)
+    store.put(CONTENT, SHA256)
+    store.flush()
+    assert store.get(SHA256) == CONTENT
 
 
 def test_a_torn_file_is_written_again(tmp_path):
-    store = PictureStore(str(tmp_path))
+    store = PictureFolder(str(tmp_path))
     store.put(CONTENT, SHA256)
     Path(store.path(SHA256)).write_bytes(CONTENT[:3])
     store.put(CONTENT, SHA256)
@@ -73,8 +90,8 @@ def test_a_full_disk_leaves_no_half_picture(tmp_path):
     code = textwrap.dedent("""
         import hashlib, resource, sys
         from models.errors import StorageUnavailableError
-        from stream.pictures import PictureStore
-        store, content = PictureStore(sys.argv[1]), b"x" * 100_000
+        from stream.pictures import PictureFolder
+        store, content = PictureFolder(sys.argv[1]), b"x" * 100_000
         sha256 = hashlib.sha256(content).hexdigest()
         resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, resource.RLIM_INFINITY))
         try:
@@ -99,7 +116,7 @@ def test_a_full_disk_leaves_no_half_picture(tmp_path):
 def test_a_place_that_is_no_folder_is_infrastructure(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageUnavailableError, match="file"):
-        PictureStore(str(tmp_path / "file")).put(CONTENT, SHA256)
+        PictureFolder(str(tmp_path / "file")).put(CONTENT, SHA256)
 
 
 def test_hashes_are_checked():

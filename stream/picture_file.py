@@ -1,0 +1,102 @@
+"""Inline pictures of a data directory, by content, in one SQLite file.
+
+In: bytes with their sha256. Out: the same bytes. Raises StorageUnavailableError (disk full) and ConfigurationError (the
+file is damaged). A picture is a few kilobytes: a file each costs an inode and two entries in folders, and on ext4 ten
+times that for minutes after many files were deleted (docs/decisions/0015-pictures-in-one-file.md).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from pathlib import Path
+
+from models.errors import ConfigurationError, StorageUnavailableError
+
+PAGE_BYTES = 16_384  # most pictures of a kilobyte to ten fit on one
+BUSY_TIMEOUT_S = 10.0  # another worker writes for milliseconds
+SCHEMA = "CREATE TABLE IF NOT EXISTS pictures (sha256 BLOB PRIMARY KEY, content BLOB NOT NULL) STRICT"
+
+
+class PictureFile:
+    """See PictureStore. Several processes may have it open; thread-safe."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._waiting: dict[bytes, bytes | None] = {}  # what `flush` writes: content, or None for what goes
+        self._database: sqlite3.Connection | None = None
+
+    def uri(self, sha256: str) -> str:
+        """See PictureStore.uri."""
+        return f"{self._path.as_uri()}#{sha256}"
+
+    def put(self, content: bytes, sha256: str) -> str:
+        """See PictureStore.put."""
+        self._waiting[bytes.fromhex(sha256)] = content
+        return self.uri(sha256)
+
+    def remove(self, sha256: str) -> None:
+        """See PictureStore.remove."""
+        self._waiting[bytes.fromhex(sha256)] = None
+
+    def flush(self) -> None:
+        """See PictureStore.flush; all of it or, where this raises, nothing yet."""
+        if not self._waiting:
+            return
+        with self._lock:
+            try:
+                database = self._open()
+                database.execute("BEGIN IMMEDIATE")
+                for digest, content in self._waiting.items():
+                    if content is None:
+                        database.execute("DELETE FROM pictures WHERE sha256 = ?", (digest,))
+                    else:
+                        database.execute("INSERT INTO pictures VALUES (?, ?) ON CONFLICT DO NOTHING", (digest, content))
+                database.execute("COMMIT")
+            except sqlite3.Error as error:
+                if self._database is not None and self._database.in_transaction:
+                    self._database.rollback()
+                raise self._mapped(error) from error
+            self._waiting.clear()
+
+    def get(self, sha256: str) -> bytes:
+        """See PictureStore.get."""
+        with self._lock:
+            try:
+                if self._database is None and not self._path.exists():
+                    raise FileNotFoundError(sha256)
+                asked = (bytes.fromhex(sha256),)
+                found = self._open().execute("SELECT content FROM pictures WHERE sha256 = ?", asked).fetchone()
+            except sqlite3.Error as error:
+                raise self._mapped(error) from error
+        if found is None:
+            raise FileNotFoundError(sha256)
+        content: bytes = found[0]
+        return content
+
+    def _open(self) -> sqlite3.Connection:
+        if self._database is None:
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StorageUnavailableError(f"pictures folder {self._path.parent}: {error.strerror}") from error
+            database = sqlite3.connect(
+                self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            )
+            for pragma in (f"page_size = {PAGE_BYTES}", "journal_mode = WAL", "synchronous = NORMAL"):
+                database.execute(f"PRAGMA {pragma}")
+            database.execute("PRAGMA secure_delete = ON")  # a deleted picture is to be gone
+            database.execute(SCHEMA)
+            self._database = database
+        return self._database
+
+    def _mapped(self, error: sqlite3.Error) -> Exception:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return ConfigurationError(
+                f"pictures in {self._path}: damaged ({error}); restore the file, or move it away: pictures already "
+                "indexed are then found but not shown"
+            )
+        what = "disk full; free some space" if code == sqlite3.SQLITE_FULL else f"{error}; free it or its folder"
+        return StorageUnavailableError(f"pictures in {self._path}: {what}")
