@@ -28,7 +28,7 @@ from stream.produce import LogWriter
 from stream.settings import Settings, load_settings
 
 SEED = 20240229
-IN_FLIGHT = 160  # pictures posted ahead of the index: the pipeline is full, and nobody waits long
+IN_FLIGHT = 192  # pictures posted ahead of the index: the pipeline is full, and nobody waits long
 LOOK_S = 0.3  # between two looks at the index: a look costs the service the cores that are being measured
 LAST = 48  # pictures, a batch, before the end; the end is measured, so that it is looked for ...
 LAST_LOOK_S = 0.03  # ... as often as this

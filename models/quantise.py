@@ -40,6 +40,12 @@ def quantise(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
     return rounded
 
 
+def codes_of(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
+    """The codes that `dequantise` made these vectors [..., D] of; they were checked when they were quantised."""
+    codes: npt.NDArray[np.int16] = np.rint(vectors * np.float32(SCALE)).astype(np.int16)
+    return codes
+
+
 def dequantise(codes: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
     """Turn int16 codes [B, D] into float32 numbers in [-1, 1]."""
     return codes.astype(np.float32) / np.float32(SCALE)

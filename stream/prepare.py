@@ -7,12 +7,13 @@ In: records of images.v1 and tags.v1. Out: the same items with event, pixels, th
 from __future__ import annotations
 
 import threading
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from models.encoders.base import Encoder
+from models.encoders.base import Encoder, Vectors
 from models.errors import PoisonError, SchemaError
 from models.quantise import quantise
 from stream.apply import EmbeddedImage
@@ -23,6 +24,8 @@ from stream.decode import Decoded
 from stream.events import Event, ImageDeleted, ImagePosted, TagsApplied, TagsRemoved, TagSurgery
 from stream.pictures import DatarefReader, PictureStore, checked_sha256
 from stream.retry import until_available
+
+Codes: TypeAlias = npt.NDArray[np.int16]
 
 
 class Decoder(Protocol):
@@ -83,15 +86,12 @@ class Prepare:
         if not items:
             return
         pixels = np.stack([item.decoded.pixels for item in items if item.decoded is not None])
-        vectors = self._encoder.embed(pixels)
-        for item, vector in zip(items, vectors, strict=True):
-            if item.decoded is not None and item.content is not None:
-                try:
-                    codes: npt.NDArray[np.int16] = quantise(vector[None])[0]
-                    item.image = EmbeddedImage(codes, self._facts(item, item.decoded, item.content))
-                except PoisonError as error:  # a picture that makes the network overflow is the picture's fault
-                    item.poison = error
-                item.decoded = None  # pixels are the heaviest part of a batch
+        for item, codes in zip(items, _quantised(self._encoder.embed(pixels)), strict=True):
+            if isinstance(codes, PoisonError):
+                item.poison = codes
+            elif item.decoded is not None and item.content is not None:
+                item.image = EmbeddedImage(codes, self._facts(item, item.decoded, item.content))
+            item.decoded = None  # pixels are the heaviest part of a batch
         batch.images = sum(item.image is not None for item in items)
 
     def _facts(self, item: Item, decoded: Decoded, content: bytes) -> dict[str, object]:
@@ -109,6 +109,14 @@ class Prepare:
             "bytes": len(content),
             "encoder": self._encoder.version,
         }
+
+
+def _quantised(vectors: Vectors) -> Sequence[Codes | PoisonError]:
+    """Codes of each vector; a picture that makes the network overflow is that picture's fault alone."""
+    try:
+        return list(quantise(vectors))
+    except PoisonError as error:
+        return [error] if len(vectors) == 1 else [found for vector in vectors for found in _quantised(vector[None])]
 
 
 def _check_place(event: Event, record: Record) -> None:

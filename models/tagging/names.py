@@ -7,6 +7,7 @@ NFKC, lower case (Unicode case folding), trimmed, inner white space and undersco
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
 from models.errors import PolicyError
 
@@ -17,6 +18,7 @@ _FORBIDDEN = {"Cc", "Cs", "Co", "Cn", "Zl", "Zp", "Cf"}
 _SPACES = {"\t", "\n", "\r", "_"}  # a tab or line break between two words is a space
 
 
+@lru_cache(maxsize=1 << 15)  # the same words come again and again, and a name takes microseconds
 def normalise_tag(text: str) -> str:
     """Return the one spelling under which `text` is learned.
 
