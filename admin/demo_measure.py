@@ -38,7 +38,7 @@ def percentiles(values_ms: Sequence[float]) -> dict[str, float]:
 
 
 def encoder_rate(encoder: Encoder, pixels: npt.NDArray[np.uint8], batch: int) -> float:
-    """Images per second of the bare encoder: the best of three passes after one warm-up."""
+    """Images per second of the bare encoder: the median of three passes after one warm-up."""
     encoder.embed(pixels[:batch])
     rates = []
     for _ in range(3):
