@@ -25,8 +25,6 @@ PIPE_BYTES = 1 << 20  # a file or an answer passes in one go where the system al
 KEPT_BYTES = 32 * 2**20  # buffers up to this size are used again, not given back: a fifth of the time of a picture
 _ROOT = Path(__file__).resolve().parent.parent
 _F_SETPIPE_SZ = 1031  # Linux; fcntl names it from 3.10 on there only
-_F_ADD_SEALS, _SEALED = 1033, 1 | 2 | 4  # Linux: nobody seals again, shrinks or grows; a child that shrank it ...
-# ... under the parent's eyes would kill the parent
 
 
 class ChildDied(Exception):
@@ -189,12 +187,15 @@ class DecodeChild:
 
 
 def _memory() -> int | None:
-    """Memory that a child can have as well, of a size that stays; None where the system has no such memory."""
-    if not hasattr(os, "memfd_create"):
+    """Memory that a child can have as well; None where the system has none whose size can be sealed.
+
+    A hostile file's child that made it smaller would kill the parent where it reads.
+    """
+    if not (hasattr(os, "memfd_create") and hasattr(fcntl, "F_ADD_SEALS")):
         return None
     descriptor = os.memfd_create("mekiki-pixels", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.ftruncate(descriptor, PIXEL_BYTES)
-    fcntl.fcntl(descriptor, _F_ADD_SEALS, _SEALED)
+    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
     return descriptor
 
 

@@ -54,6 +54,8 @@ class PictureFile:
                     else:
                         database.execute("INSERT INTO pictures VALUES (?, ?) ON CONFLICT DO NOTHING", (digest, content))
                 database.execute("COMMIT")
+                if None in self._waiting.values():  # a deleted picture is to be gone: also from the log of writes
+                    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             except sqlite3.Error as error:
                 if self._database is not None and self._database.in_transaction:
                     self._database.rollback()
@@ -86,7 +88,7 @@ class PictureFile:
             )
             for pragma in (f"page_size = {PAGE_BYTES}", "journal_mode = WAL", "synchronous = NORMAL"):
                 database.execute(f"PRAGMA {pragma}")
-            database.execute("PRAGMA secure_delete = ON")  # a deleted picture is to be gone
+            database.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
             database.execute(SCHEMA)
             self._database = database
         return self._database

@@ -78,7 +78,8 @@ def work_in_long_slices() -> None:
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
         number = SCHED_SETATTR.get(platform.machine())
         if number is not None:
-            asked = SCHED_ATTR.pack(SCHED_ATTR.size, os.SCHED_BATCH, 0, 0, 0, SLICE_NS, 0, 0)
+            nice = os.getpriority(os.PRIO_PROCESS, 0)
+            asked = SCHED_ATTR.pack(SCHED_ATTR.size, os.SCHED_BATCH, 0, nice, 0, SLICE_NS, 0, 0)
             ctypes.CDLL(None).syscall(number, 0, asked, 0)
 
 

@@ -101,7 +101,6 @@ def test_nothing_is_left_in_the_file_of_what_was_deleted(path):
     store.flush()
     store.remove(FIRST)
     store.flush()
-    run("import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('PRAGMA wal_checkpoint(TRUNCATE)')", path)
     left = b"".join(file.read_bytes() for file in path.parent.iterdir())
     assert ONE[:100] not in left
     assert TWO[:100] in left

@@ -25,12 +25,13 @@ else:
     print(sys.getswitchinterval() < 0.001, gc.get_threshold()[0] > 5_000, gc.get_freeze_count() > 10_000)
 """
 SLICE = """
-import ctypes, struct, sys
+import ctypes, os, sys
 from stream.process import SCHED_ATTR, work_in_long_slices
+os.nice(3)
 work_in_long_slices()
 found = ctypes.create_string_buffer(SCHED_ATTR.size)
 ctypes.CDLL(None).syscall(int(sys.argv[1]) + 1, 0, found, SCHED_ATTR.size, 0)  # sched_getattr is the next one
-print(SCHED_ATTR.unpack(found.raw)[5])
+print(*SCHED_ATTR.unpack(found.raw)[3:6:2])
 """
 HEAPS = """
 import ctypes, sys, threading
@@ -71,8 +72,8 @@ def release():
 
 @pytest.mark.skipif(release() < (6, 12), reason="this Linux has slices of its own length")
 @pytest.mark.skipif(platform.machine() not in SCHED_SETATTR, reason="the call's number is not known for this processor")
-def test_the_slices_are_as_long_as_two_pictures():
-    assert said(str(SCHED_SETATTR[platform.machine()]), code=SLICE) == [str(SLICE_NS)]
+def test_the_slices_are_as_long_as_two_pictures_and_the_priority_is_what_it_was():
+    assert said(str(SCHED_SETATTR[platform.machine()]), code=SLICE) == ["3", str(SLICE_NS)]
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library has no heaps of threads")
