@@ -3,6 +3,7 @@
 import threading
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from models.errors import DeadLetterBrakeError, IndexUnavailableError
@@ -189,6 +190,22 @@ def test_poison_goes_to_the_dead_letters_once_and_the_stream_goes_on(tmp_path):
     dead = [(topic, key, dict(headers)[REASON]) for topic, key, _, headers in writer.sent if topic.endswith(".dlq")]
     assert dead == [("images.dlq", b"bad", b"not_an_image"), ("tags.dlq", b"ghost", b"unknown_image")]
     assert index.count() == 2
+
+
+def test_a_picture_that_makes_the_network_overflow_takes_no_other_along(tmp_path, monkeypatch):
+    def overflowing(encoder, pixels):
+        vectors = embed(encoder, pixels)
+        vectors[pixels[:, 0, 0, 0] == ord("!")] = np.nan
+        return vectors
+
+    embed = FakeEncoder.embed
+    monkeypatch.setattr(FakeEncoder, "embed", overflowing)
+    events = [post(f"i{n}", b"pic!" if n == 3 else b"pic%d" % n) for n in range(7)]
+    index, writer, _, _, failure = run(tmp_path, events)
+    assert failure == []
+    assert set(index.fetch([f"i{n}" for n in range(7)])) == {f"i{n}" for n in range(7) if n != 3}
+    dead = [dict(headers)[REASON] for topic, _, _, headers in writer.sent if topic == "images.dlq"]
+    assert dead == [b"bad_vector"]
 
 
 def test_too_many_dead_letters_stop_the_worker_with_nothing_written_after(tmp_path):
