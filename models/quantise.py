@@ -40,8 +40,8 @@ def quantise(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
     return rounded
 
 
-def codes_of(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
-    """The codes that `dequantise` made these vectors [..., D] of; they were checked when they were quantised."""
+def requantise(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
+    """The codes int16 that `dequantise` made these vectors [..., D] of, which were checked when they were quantised."""
     codes: npt.NDArray[np.int16] = np.rint(vectors * np.float32(SCALE)).astype(np.int16)
     return codes
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.errors import UnknownImageError
-from models.quantise import codes_of, dequantise
+from models.quantise import requantise, dequantise
 from models.tagging.examples import Example, Surgery
 from models.tagging.names import normalise_tag
 from stream.codec import Envelope
@@ -175,5 +175,5 @@ def _tag(state: IndexRecord, event: TagsApplied | TagsRemoved, record: Record, i
     }
     if state.vector is None:
         raise TypeError("a tag needs the state with its vector")
-    vector = codes_of(state.vector)
+    vector = requantise(state.vector)
     return Applied(_advanced(state, record, changes), Example(state.image_id, vector, added, removed, complete, False))
