@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.errors import UnknownImageError
-from models.quantise import requantise, dequantise
+from models.quantise import dequantise, requantise
 from models.tagging.examples import Example, Surgery
 from models.tagging.names import normalise_tag
 from stream.codec import Envelope
