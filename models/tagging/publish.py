@@ -68,7 +68,8 @@ class Publisher:
         """
         collected = self._collect(wait)
         solved = self._solve(wait, QUICK if quick else 1)
-        if learned == self._learned and not collected and not solved:
+        judged = not quick and self._judged_at != self._progress.images
+        if learned == self._learned and not (collected or solved or judged):
             return self._last
         self._learned = learned
         ledger, counts = self._ledger, self._ledger.sums.counts.copy()

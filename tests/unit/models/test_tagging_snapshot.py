@@ -208,3 +208,15 @@ def test_signs_find_nearly_all_of_the_nearest() -> None:
     shared = [len(set(a) & set(b)) for a, b in zip(exact.tolist(), quick.tolist(), strict=True)]
     assert np.mean(shared) > 38  # of 50, by no more than 16 signs
     assert np.array_equal(nearest_by_bits(reference, codes, 3000), nearest(reference, codes, 3000))
+
+
+def test_a_thorough_version_after_a_quick_one_shows_what_was_judged_though_nothing_was_solved():
+    tagger = Tagger(dimension=8)
+    vectors = np.random.default_rng(5).standard_normal((128, 8)).astype(np.float32)
+    codes = quantise(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+    tagger.learn_many([Example(f"i{n}", codes[n], (f"tag {n % 3}",)) for n in range(128)], 0)
+    quick = tagger.snapshot(quick=True)
+    thorough = tagger.snapshot()
+    assert thorough.version > quick.version
+    assert (quick.quality.images, thorough.quality.images) == (0, 64)  # the first 64 know no tag to predict
+    assert tagger.snapshot() is thorough
