@@ -70,7 +70,7 @@ def build_decoder(settings: Settings) -> DecodePool:
 
 def build_pictures(settings: Settings) -> PictureStore:
     """Where inline pictures are kept."""
-    if settings.pictures_url is not None:
+    if settings.pictures_url:
         return PictureFolder(settings.pictures_url)
     return PictureFile((settings.data_path / "pictures.sqlite").absolute())
 
