@@ -77,8 +77,8 @@ class NumpyBackend:
 
     def inverse(self, matrix: Float64) -> Float64:
         """See Backend."""
-        lower, failed = dpotrf(matrix, lower=1)
-        found, failed = dpotri(lower, lower=1) if not failed else (lower, failed)
+        lower, failed = dpotrf(matrix.T, lower=1)  # the transpose is as LAPACK has it
+        found, failed = dpotri(lower, lower=1, overwrite_c=1) if not failed else (lower, failed)
         if failed:
             raise np.linalg.LinAlgError("not positive definite")
         whole: Float64 = found + np.tril(found, -1).T
@@ -86,7 +86,8 @@ class NumpyBackend:
 
     def solve(self, matrix: Float64, right: Float64) -> Float64:
         """See Backend."""
-        found: Float64 = cho_solve(cho_factor(matrix, lower=True), right)
+        factor = cho_factor(matrix.T, lower=True, check_finite=False)
+        found: Float64 = cho_solve(factor, right, check_finite=False)
         return found
 
     def centred_times(self, sums: Int64, share: Float64, total: Float64, right: Float64) -> Float32:

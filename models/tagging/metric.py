@@ -12,7 +12,7 @@ What it is worth on OpenMoji: docs/decisions/0008-tag-learner.md.
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import eigh  # type: ignore[import-untyped]
+from scipy.linalg import cholesky, eigh  # type: ignore[import-untyped]
 
 from models.tagging.arrays import Float32, Float64
 from models.tagging.backend import NUMPY, Backend
@@ -49,10 +49,10 @@ def fit_metric(sums: Sums, backend: Backend = NUMPY) -> Float32:
     )
     scales = np.maximum(strengths, 0) ** np.float32(POWER)
     scales *= WEIGHT * np.sqrt(np.float32(sums.dimension)) / np.linalg.norm(scales)
-    told = directions * scales
+    told = (directions * scales).astype(np.float32)
     length = sums.dimension - RIDGE_LAMBDA * float(np.trace(factor.inverse))  # tr((G + λI)⁻¹ G)
     form: Float64 = factor.inverse * (0.5 * sums.images / length)
     form[np.diag_indices_from(form)] += 0.5
     form += told @ told.T
-    found: Float32 = np.linalg.cholesky(form).astype(np.float32)
-    return found
+    lower = cholesky(form.T, lower=True, overwrite_a=True, check_finite=False)  # the transpose is as LAPACK has it
+    return np.asarray(lower, np.float32, order="C")

@@ -94,11 +94,7 @@ class Publisher:
             metric=judge.metric,
             associations=judge.associations,
             implied=self._surgeon.implied(),
-            aliases=tuple(
-                (name, ledger.effective(row))
-                for row, name in enumerate(words)
-                if ledger.effective(row) not in (row, -1)
-            ),
+            aliases=tuple((words[row], ledger.effective(row)) for row in ledger.merged()),
             neighbours=self._last.neighbours,
             quality=self._quality,
             operations=self._surgeon.rows(),

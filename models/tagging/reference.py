@@ -200,9 +200,12 @@ class ReferenceSet:
 
     def tags_of(self, slots: Int64) -> tuple[Int64, Int32]:
         """Tag rows of slots [S]: (position in `slots` [P], tag row [P])."""
-        tags = [self._tags[slot] for slot in slots.tolist()]
-        owner = np.repeat(np.arange(len(tags)), [len(of_slot) for of_slot in tags])
-        return owner, np.array([row for of_slot in tags for row in of_slot], np.int32)
+        used, where = np.unique(slots, return_inverse=True)
+        ends, rows = _rows_of([self._tags[slot] for slot in used.tolist()])
+        lengths = np.diff(ends)[where]
+        owner = np.repeat(np.arange(len(slots)), lengths)
+        within = np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        return owner, rows[ends[where[owner]] + within]
 
     def tags(self) -> list[Tags]:
         """Tag rows of all members, in no order."""

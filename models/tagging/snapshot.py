@@ -98,8 +98,8 @@ class Snapshot:
 
     @cached_property
     def _row(self) -> dict[str, int]:
-        served = {name: row for row, name in enumerate(self.names) if not self.columns.hidden[row]}
-        return {**dict(self.aliases), **served}
+        hidden = self.columns.hidden.tolist()
+        return dict(self.aliases) | {name: row for row, name in enumerate(self.names) if not hidden[row]}
 
     @cached_property
     def hidden(self) -> Int64:

@@ -60,12 +60,12 @@ def test_a_site_with_new_tags_at_every_moment_writes_what_changed_about_once(sit
     assert max(len(event.base_uris) for event in site.writer.events) <= 1 + LINKS
 
 
-def test_a_late_follower_never_reads_much_more_than_two_whole_versions(site, tmp_path):
+def test_a_late_follower_never_reads_much_more_than_three_whole_versions(site, tmp_path):
     for start in range(0, 600, 20):
         event = site.publish(examples(start, start + 20, lambda n: f"tag {n}"))
         files = {path.as_uri(): path.stat().st_size for path in tmp_path.rglob("*.safetensors")}
         read = sum(files[uri] for uri in (*event.base_uris, event.uri))
-        assert read <= 2.3 * len(site.tagger.snapshot(quick=True).encoded())
+        assert read <= 3.3 * len(site.tagger.snapshot(quick=True).encoded())
 
 
 def test_where_little_changes_deltas_leave_their_base_where_it_is(site):
