@@ -28,7 +28,7 @@ IMAGE_BODY: dict[str, Any] = {
 }  # fmt: skip
 
 
-def service(request: Request) -> Service:
+async def service(request: Request) -> Service:  # async, as all of these: otherwise each takes a thread of its own
     """The running service, put there by the app."""
     running: Service = request.app.state.service
     return running
@@ -41,7 +41,7 @@ Tags = Annotated[
 ]
 
 
-def options(
+async def options(
     running: Running,
     limit: Annotated[int, Query(ge=1, description="results wanted")] = 20,
     rank: schemas.Rank = "similarity",
@@ -59,7 +59,7 @@ def options(
     return Options(limit, rank, collapse, tuple(tags))
 
 
-def crop(
+async def crop(
     crop: Annotated[str | None, Query(description="left,top,width,height as shares of the picture, 0 to 1")] = None,
 ) -> Crop | None:
     """The part of the picture that is meant.
