@@ -185,7 +185,6 @@ def run_index(settings: Settings) -> None:
 
     if not settings.index_socket:
         raise ConfigurationError("MEKIKI_INDEX_SOCKET: not set; `mekiki up` starts this process with an address")
-    work_in_long_slices()
     server = IndexServer(EdgeIndex(settings.data_path / "index"), settings.index_socket)
     on_stop(server.stop)
     settle()

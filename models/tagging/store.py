@@ -25,6 +25,7 @@ from models.tagging.tagger import Tagger
 FORMAT = 1
 PAGE_BYTES = 16_384  # an image row is 1.1 KB: fewer, larger pages commit four times faster than 4 KB ones
 CACHE_KIB = 65_536
+LOG_PAGES = 4_096  # 64 MB of write-ahead log before it is copied into the file: most pages change in every checkpoint
 ROWS = 4096  # tags written at a time
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -180,6 +181,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     database.execute("PRAGMA locking_mode = EXCLUSIVE")
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = FULL")
+    database.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
     database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     return database
 
