@@ -72,7 +72,7 @@ def release():
 
 @pytest.mark.skipif(release() < (6, 12), reason="this Linux has slices of its own length")
 @pytest.mark.skipif(platform.machine() not in SCHED_SETATTR, reason="the call's number is not known for this processor")
-def test_the_slices_are_as_long_as_two_pictures_and_the_priority_is_what_it_was():
+def test_the_slices_are_as_long_as_eight_pictures_and_the_priority_is_what_it_was():
     assert said(str(SCHED_SETATTR[platform.machine()]), code=SLICE) == ["3", str(SLICE_NS)]
 
 
