@@ -82,11 +82,7 @@ class Reference:
 
     def tags_of(self, slots: Int64) -> tuple[Int64, Int32]:
         """Tag rows of slots [S]: (position in `slots` [P], tag row [P])."""
-        starts, rows = self.csr
-        lengths = starts[slots + 1] - starts[slots]
-        owner = np.repeat(np.arange(len(slots)), lengths)
-        offset = np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        return owner, rows[np.repeat(starts[slots], lengths) + offset]
+        return _carried(*self.csr, slots)
 
 
 def _multiplied(part: Float32, metric: Float32, known: tuple[Float32, Float32] | None) -> Float32:
@@ -201,11 +197,7 @@ class ReferenceSet:
     def tags_of(self, slots: Int64) -> tuple[Int64, Int32]:
         """Tag rows of slots [S]: (position in `slots` [P], tag row [P])."""
         used, where = np.unique(slots, return_inverse=True)
-        ends, rows = _rows_of([self._tags[slot] for slot in used.tolist()])
-        lengths = np.diff(ends)[where]
-        owner = np.repeat(np.arange(len(slots)), lengths)
-        within = np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        return owner, rows[ends[where[owner]] + within]
+        return _carried(*_rows_of([self._tags[slot] for slot in used.tolist()]), where)
 
     def tags(self) -> list[Tags]:
         """Tag rows of all members, in no order."""
@@ -221,6 +213,14 @@ class ReferenceSet:
         ready = [part for part in self._parts if part is not None]
         hashes = Chunks(tuple(part[0] for part in ready), np.empty(0, np.int64))
         return Reference(self._vectors.freeze(), hashes, tuple(part[1] for part in ready))
+
+
+def _carried(starts: Int64 | Int32, rows: Int32, slots: Int64) -> tuple[Int64, Int32]:
+    """Of each slot the rows from its start to that of the next: (position in `slots` [P], tag row [P])."""
+    lengths = starts[slots + 1] - starts[slots]
+    owner = np.repeat(np.arange(len(slots)), lengths)
+    offset = np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return owner, rows[np.repeat(starts[slots], lengths) + offset]
 
 
 def _rows_of(tags: list[Tags]) -> tuple[Int32, Int32]:

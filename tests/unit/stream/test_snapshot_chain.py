@@ -76,6 +76,14 @@ def test_where_little_changes_deltas_leave_their_base_where_it_is(site):
     assert event.base_uris == (site.writer.events[0].uri,)
 
 
+def test_where_nearly_all_rows_are_new_the_version_is_whole_and_the_chain_begins_anew(site):
+    site.publish(examples(0, 400, lambda n: f"tag {n}"))
+    site.publish(examples(400, 800, lambda n: f"tag {n - 400}"))
+    event = site.publish(examples(800, 860, lambda n: f"tag {n}"))
+    assert site.kinds == ["full", "full", "link"]
+    assert event.base_uris == (site.writer.events[1].uri,)
+
+
 def test_a_follower_that_missed_versions_reads_the_chain(site):
     follower = ServedModels()
     for start in range(0, 300, 20):
