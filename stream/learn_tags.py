@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 POLL_S = 0.5  # longest wait of one poll; it returns as soon as there are records
 MAX_PAUSE_S = 1.0  # between two versions: a new tag is to be served within a second
 REFRESH_S = 1.0  # after the last example, once more: a solve in the background may have ended since
-THOROUGH_S = 8.0  # between two versions with all tags up to date; those between have new and rare ones
+THOROUGH_S = 15.0  # between two versions with all tags up to date; those between have new and rare ones
 LATE_PAUSE_S = 5.0  # while the worker is behind: a version of old records need not come every second
 PUBLISH_SHARE = 0.02  # of the worker's time, at most: a large state is published less often
 
