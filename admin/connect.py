@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from models.errors import ConfigurationError, IndexUnavailableError, NotFoundError, UsageError
-from stream.settings import Settings, load_settings
+from stream.settings import Settings, load_settings, without_credentials
 
 SERVICE_FILE = "service.json"
 TIMEOUT_S = 30.0
@@ -71,7 +71,7 @@ class Api:
             raise ConfigurationError(
                 "search API: no running `mekiki up` found and MEKIKI_SERVE__URL not set; start one or name its URL"
             )
-        self._url = url
+        self._url = without_credentials(url)  # for sentences
         self._client = httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False)
 
     def get(self, path: str, **params: Any) -> Any:

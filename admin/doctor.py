@@ -64,7 +64,7 @@ def _api(settings: Settings) -> str:
 
 
 def _index(settings: Settings) -> str:
-    if settings.qdrant.url is None:
+    if not settings.qdrant.url:
         return "embedded, asked through the API"
     from stream.workers import open_index
 

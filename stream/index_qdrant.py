@@ -34,6 +34,7 @@ from stream.index import (
     to_points,
     to_record,
 )  # fmt: skip
+from stream.settings import without_credentials
 
 T = TypeVar("T")
 PAGE = 256  # records a scroll of ours asks for at once
@@ -58,7 +59,7 @@ class QdrantIndex:
         prefer_grpc: bool = True,
         timeout_s: float = 10.0,
     ) -> None:
-        self._url = url
+        self._url = without_credentials(url)  # for sentences
         self._collection = collection
         self._timeout_s = max(1, round(timeout_s))
         self._dimension = 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -36,6 +37,10 @@ class KafkaSettings(_Section):
         description="host:port[,host:port]; none: the embedded broker",
     )
     security_protocol: str = Field("PLAINTEXT", pattern="^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$")
+    ca_file: Path | None = Field(None, description="PEM; whom to trust instead of the system's authorities")
+    certificate_file: Path | None = Field(None, description="PEM; shown to brokers that ask who we are")
+    key_file: Path | None = Field(None, description="PEM; its key, if it is not in the same file")
+    key_password: SecretStr | None = None
     sasl_mechanism: str | None = None
     sasl_username: str | None = None
     sasl_password: SecretStr | None = None
@@ -207,7 +212,7 @@ def load_settings(environment: Mapping[str, str] | None = None, **overrides: Any
 
 def _read(environment: Mapping[str, str]) -> dict[str, Any]:
     source = EnvSettingsSource(Settings)
-    source.env_vars = {name.lower(): value for name, value in environment.items()}
+    source.env_vars = {name.lower(): value for name, value in environment.items() if value}  # an empty one sets nothing
     return source()
 
 
@@ -229,9 +234,17 @@ def as_environment(settings: Settings) -> dict[str, str]:
 
 
 def masked(settings: Settings) -> dict[str, str]:
-    """As `as_environment`, with secrets shown as ********."""
+    """As `as_environment`, with secrets shown as ********, those inside URLs too."""
     flat = as_environment(settings)
-    return {key: "********" if key.endswith(("PASSWORD", "API_KEY")) else value for key, value in flat.items()}
+    return {
+        key: "********" if key.endswith(("PASSWORD", "API_KEY")) else without_credentials(value)
+        for key, value in flat.items()
+    }
+
+
+def without_credentials(url: str) -> str:
+    """`https://me:secret@host/path` as `https://********@host/path`; other text stays as it is."""
+    return re.sub(r"(?<=://)[^/?#\s]*@", "********@", url)
 
 
 def _as_text(value: object) -> str:

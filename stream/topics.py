@@ -16,6 +16,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 
 from models.errors import BrokerUnavailableError, ConfigurationError
 from stream.settings import Settings
+from stream.tls import tls_complaint, tls_context
 
 KEEP_FOR_EVER = {"retention.ms": "-1"}
 _PERMANENT = (  # what no retry mends: somebody must change a setting or a permission
@@ -60,7 +61,7 @@ def client_options(settings: Settings) -> dict[str, Any]:
     """What every Kafka client of ours is told.
 
     Raises:
-        ConfigurationError: no broker is configured.
+        ConfigurationError: no broker is configured, or its certificates are wrong.
     """
     kafka = settings.kafka
     if not kafka.bootstrap_servers:
@@ -76,6 +77,9 @@ def client_options(settings: Settings) -> dict[str, Any]:
         "reconnect_backoff_ms": 50,
         "reconnect_backoff_max_ms": 2_000,
     }
+    context = tls_context(kafka)
+    if context is not None:
+        options["ssl_context"] = context
     if kafka.sasl_mechanism:
         password = kafka.sasl_password
         options |= {
@@ -93,6 +97,9 @@ def broker_errors(settings: Settings) -> Iterator[None]:
     try:
         yield
     except KafkaTimeoutError as error:
+        complaint = tls_complaint(settings.kafka)
+        if complaint is not None:
+            raise ConfigurationError(f"Kafka at {servers}: {complaint}") from error
         raise BrokerUnavailableError(
             f"Kafka at {servers}: no broker answers ({error}); start it or correct MEKIKI_KAFKA__BOOTSTRAP_SERVERS"
         ) from error

@@ -38,6 +38,13 @@ def real_kafka(folder: Path) -> Iterator[str]:
     if named:
         yield named
         return
+    with started_kafka(folder) as cluster:
+        yield cluster["bootstrap"]
+
+
+@contextmanager
+def started_kafka(folder: Path) -> Iterator[dict]:
+    """An Apache Kafka of our own, as its script describes it."""
     process, line = None, ""
     for attempt in range(3):  # a random cluster id that begins with a dash is refused by Kafka's own tool
         process = subprocess.Popen(
@@ -49,7 +56,7 @@ def real_kafka(folder: Path) -> Iterator[str]:
         process.wait()
         process.stdout.close()
     try:
-        yield json.loads(line)["bootstrap"]
+        yield json.loads(line)
     finally:
         process.terminate()
         process.wait(30)

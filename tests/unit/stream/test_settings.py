@@ -117,8 +117,9 @@ def test_settings_do_not_change():
 
 @given(
     roots=st.lists(VALUES.filter(bool), max_size=3), hosts=st.lists(VALUES, max_size=3), prefix=st.sampled_from("ab"),
-    partitions=st.integers(1, 1000), deadline_s=st.floats(0.001, 1e6), password=st.none() | VALUES,
-    metrics_port=st.none() | st.integers(0, 65535), embedded=st.booleans(), url=st.none() | VALUES,
+    partitions=st.integers(1, 1000), deadline_s=st.floats(0.001, 1e6), password=st.none() | VALUES.filter(bool),
+    metrics_port=st.none() | st.integers(0, 65535), embedded=st.booleans(),
+    url=st.none() | VALUES.filter(bool),
 )  # fmt: skip
 def test_a_child_process_gets_the_same_settings(
     roots, hosts, prefix, partitions, deadline_s, password, metrics_port, embedded, url
@@ -141,6 +142,25 @@ def test_secrets_are_masked():
     assert "hunter2" not in repr(settings)
     assert masked(settings)["MEKIKI_QDRANT__API_KEY"] == "********"
     assert as_environment(settings)["MEKIKI_KAFKA__SASL_PASSWORD"] == "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://me:s3cret@qdrant.example:6333/x", "https://********@qdrant.example:6333/x"),
+        ("sftp://me:a@b@host/pictures", "sftp://********@host/pictures"),
+        ("https://qdrant.example:6333", "https://qdrant.example:6333"),
+        ("https://host/path@home", "https://host/path@home"),
+        ("/a/path", "/a/path"),
+    ],
+)
+def test_credentials_in_urls_are_masked_and_nothing_else(url, shown):
+    assert masked(load_settings({"MEKIKI_PICTURES_URL": url}))["MEKIKI_PICTURES_URL"] == shown
+
+
+@pytest.mark.parametrize("name", ["MEKIKI_KAFKA__CA_FILE", "MEKIKI_QDRANT__URL", "MEKIKI_KAFKA__BOOTSTRAP_SERVERS"])
+def test_an_empty_variable_sets_nothing(name):
+    assert load_settings({name: ""}) == load_settings({})
 
 
 # ---- the table of docs/operations.md ------------------------------------------------------------------------------
