@@ -15,6 +15,7 @@
     │   │   ├── EncoderMismatchError
     │   │   ├── OffsetLostError
     │   │   └── CheckpointError
+    │   ├── StateLostError     learned, but not kept        -> start again from the last checkpoint
     │   └── DeadLetterBrakeError
     └── UsageError             a person asked for something that cannot be -> exit code 2
         └── NotFoundError      a person named an image or tag that is not there
@@ -127,6 +128,12 @@ class OffsetLostError(ConfigurationError):
 
 class CheckpointError(ConfigurationError):
     """A checkpoint that is damaged, or newer than this code."""
+
+
+class StateLostError(FatalError):
+    """The disk failed inside a transaction: what was learned since the last checkpoint is to be read again."""
+
+    exit_code = EXIT_TEMPORARY
 
 
 class DeadLetterBrakeError(FatalError):

@@ -7,6 +7,7 @@ Clicks the ranker cannot use (unknown image or impression) become dead letters, 
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import time
@@ -87,16 +88,28 @@ class RankingWorker:
         self._stopping.set()
 
     def run(self, *, drain: bool = False) -> None:
-        """Learn until `stop`; with `drain` also until clicks.v1 holds nothing unread."""
+        """Learn until `stop`; with `drain` also until clicks.v1 holds nothing unread.
+
+        Raises:
+            InfrastructureError: asked to stop while a neighbour was away; the last checkpoint is what counts.
+            FatalError: going on would do harm.
+        """
+        try:
+            self._run(drain)
+        except StoppedError as stopped:  # half a batch may be learned
+            if stopped.__cause__ is not None:
+                raise stopped.__cause__ from None
+
+    def _run(self, drain: bool) -> None:
         settings = self._parts.settings.ranking
         published_s = saved_s = time.monotonic()
         self._publish()
         while not self._stopping.is_set() or (drain and not self._drained()):
             try:
                 records = until_available(lambda: self._parts.reader.poll(POLL_S), self._stopping, what="clicks")
-                self._learn(records)
             except StoppedError:
-                return  # half a batch may be learned: the last checkpoint is what counts
+                break
+            self._learn(records)
             now_s = time.monotonic()
             if now_s - published_s >= settings.publish_interval_ms / 1000:
                 self._publish()
@@ -104,8 +117,8 @@ class RankingWorker:
             if self._dirty and now_s - saved_s >= settings.checkpoint_interval_s:
                 self._save()
                 saved_s = now_s
+        self._save(last=True)  # needs the disk alone; what comes after needs the broker too
         self._publish()
-        self._save(last=True)
 
     def _drained(self) -> bool:
         return self._abandoned.is_set() or self._parts.reader.caught_up("clicks", 0)
@@ -209,7 +222,8 @@ class RankingWorker:
             return
         published = self._ranker.published()
         offsets = [self._offset] if self._offset is not None else []
-        self._parts.publisher.publish(version, published.encoded(), offsets)
+        publish = functools.partial(self._parts.publisher.publish, version, published.encoded(), offsets)
+        until_available(publish, self._stopping, what="models")
         self._published_version = version
         log.info(
             "ranker version %s after %s pairs, progressive accuracy %.3f",
@@ -228,7 +242,8 @@ class RankingWorker:
             "identities": list(self._identities),
         }
         kept: dict[str, npt.NDArray[Any]] = dict(arrays)
-        self._parts.checkpoint.save(State(kept, document, [self._offset]))
+        save = functools.partial(self._parts.checkpoint.save, State(kept, document, [self._offset]))
+        until_available(save, self._stopping, what="ranker state")
         self._parts.reader.mirror([self._offset], wait=last)
         self._dirty = False
 

@@ -21,6 +21,7 @@ from models.tagging.store import TaggerStore
 from models.tagging.tagger import Tagger
 from stream import metrics
 from stream.consume import LogReader, Record
+from stream.disk import WRITE_BYTES, check_room
 from stream.events import TagDrifted
 from stream.example import decode_example
 from stream.index import StoredOffset
@@ -119,7 +120,19 @@ class TagsWorker:
         self._stopping.set()
 
     def run(self, *, drain: bool = False) -> None:
-        """Learn until `stop`; with `drain` also until examples.v1 holds nothing unread."""
+        """Learn until `stop`; with `drain` also until examples.v1 holds nothing unread.
+
+        Raises:
+            InfrastructureError: asked to stop while a neighbour was away; the last checkpoint is what counts.
+            FatalError: going on would do harm.
+        """
+        try:
+            self._run(drain)
+        except StoppedError as stopped:
+            if stopped.__cause__ is not None:
+                raise stopped.__cause__ from None
+
+    def _run(self, drain: bool) -> None:
         reader, settings = self._parts.reader, self._parts.settings.tagging
         published_s = saved_s = time.monotonic()
         due_at_s = self._refresh_at_s  # when the next version is due
@@ -144,8 +157,8 @@ class TagsWorker:
             if self._since_checkpoint and (due or self._since_checkpoint >= settings.checkpoint_examples):
                 self._save()
                 saved_s = time.monotonic()
+        self._save(last=True)  # needs the disk alone; what comes after needs the broker too
         self._publish()
-        self._save(last=True)
 
     def _drained(self) -> bool:
         return self._abandoned.is_set() or self._parts.reader.caught_up("examples", 0)
@@ -154,6 +167,7 @@ class TagsWorker:
         if not records:
             self._behind_s = 0.0
             return
+        self._wait_for_room()
         self._behind_s = time.time() - records[-1].timestamp_ms / 1000 - MAX_PAUSE_S
         examples: list[Example | Surgery] = []
         for record in records:
@@ -240,8 +254,14 @@ class TagsWorker:
         metrics.TAGS_KNOWN.set(snapshot.known)
         log.debug("tagger version %s, %s, %s tags, %s bytes", snapshot.version, kind, snapshot.known, len(content))
 
+    def _wait_for_room(self) -> None:
+        """A disk that is full in the middle of a transaction takes back everything since the last checkpoint."""
+        room = functools.partial(check_room, self._parts.settings.data_path, WRITE_BYTES)
+        until_available(room, self._stopping, what="tagger state")
+
     def _save(self, *, last: bool = False) -> None:
-        until_available(self._state.checkpoint, self._stopping, what="tagger state")
+        self._wait_for_room()
+        self._state.checkpoint()
         self._parts.reader.mirror(self._state.offsets, wait=last)
         metrics.show_quality(asdict(self._state.tagger.quality()))
         metrics.TAGS_PARKED.set(len(self._state.tagger.parking))

@@ -49,8 +49,9 @@ def tls_complaint(kafka: KafkaSettings) -> str | None:
     handshake (TLS 1.3).
     """
     context = tls_context(kafka)
-    server = (kafka.bootstrap_servers or "").partition(",")[0]
-    host, _, port = server.rpartition(":")
+    if kafka.bootstrap_servers is None:
+        return None
+    host, _, port = kafka.bootstrap_servers.partition(",")[0].rpartition(":")
     with contextlib.suppress(TimeoutError):
         try:
             with socket.create_connection((host, int(port)), timeout=PROBE_S) as connection:

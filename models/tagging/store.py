@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from models.errors import CheckpointError, StorageUnavailableError
+from models.errors import CheckpointError, StateLostError, StorageUnavailableError
 from models.tagging import state
 from models.tagging.arrays import Int64
 from models.tagging.images import SCHEMA as IMAGES
@@ -60,10 +60,10 @@ class TaggerStore:
             return self.tagger, self._restore()
         except sqlite3.OperationalError as error:
             self.close()
-            raise StorageUnavailableError(
-                f"{self.path}: expected a file that no other process has open ({error}); "
-                "end the other one, or wait for it"
-            ) from error
+            held = "locked" in str(error)
+            expected = "a file that no other process has open" if held else "a disk with room that may be written"
+            remedy = "end the other one, or wait for it" if held else "free some space or mend its permissions"
+            raise StorageUnavailableError(f"{self.path}: expected {expected} ({error}); {remedy}") from error
         except (sqlite3.DatabaseError, ValueError, KeyError, TypeError) as error:
             self.close()
             raise CheckpointError(
@@ -84,8 +84,11 @@ class TaggerStore:
         """Make everything learned so far durable, together with the offsets it came from.
 
         Raises:
-            StorageUnavailableError: the disk is full or gone; the last checkpoint is intact.
+            StateLostError: the disk is full or gone, and SQLite has taken back what was written since the last
+                checkpoint, which is intact: close, open, and learn from its offsets on.
         """
+        if self.tagger.lost or not self._open.in_transaction:
+            raise self._lost("an earlier call failed")
         try:
             self._write_tags()
             lessons = self._write_lessons()
@@ -99,8 +102,17 @@ class TaggerStore:
             if self.tagger.ledger.lessons is not None:
                 self.tagger.ledger.lessons.saved = lessons
             self._open.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            raise StorageUnavailableError(f"{self.path}: expected room to write ({error}); free some space") from error
+        except sqlite3.Error as error:
+            if self._open.in_transaction:
+                self._open.execute("ROLLBACK")
+            self.tagger.lost = True
+            raise self._lost(error) from error
+
+    def _lost(self, why: object) -> StateLostError:
+        return StateLostError(
+            f"{self.path}: expected room to write, {why}; free some space and start again, it goes on from the last "
+            "checkpoint"
+        )
 
     def _write_tags(self) -> None:
         sums = self.tagger.ledger.sums

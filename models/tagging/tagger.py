@@ -19,7 +19,7 @@ import numpy as np
 from river.base import MultiLabelClassifier
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
-from models.errors import PolicyError, UsageError
+from models.errors import PolicyError, StateLostError, UsageError
 from models.quantise import quantise
 from models.tagging.arrays import Float32
 from models.tagging.backend import BackendName, load_backend
@@ -99,6 +99,7 @@ class Tagger(MultiLabelClassifier):
 
         `generation` keeps versions of snapshots growing across restarts.
         """
+        self.lost = False  # the disk failed inside a transaction: what is here and what is there differ
         self.ledger = Ledger(self.dimension, memory, self.reference_size)
         self.surgeon = Surgeon(self.ledger)
         self.ledger.lessons = LessonLog(self.classifier, self.dimension) if per_tag(self.classifier) else None
@@ -128,11 +129,21 @@ class Tagger(MultiLabelClassifier):
         Raises:
             PolicyError: a tag that cannot be one; records of the batch before it may have been learned.
             EncoderMismatchError: a vector of another dimension.
+            StateLostError: the disk that holds the images failed; this learner is good for nothing more.
         """
+        if self.lost:
+            raise StateLostError("learner: lost its disk before; start again, it goes on from the last checkpoint")
         offsets = range(position, position + len(examples)) if isinstance(position, int) else position
         first = next((i for i, offset in enumerate(offsets) if offset >= self.next_position), len(examples))
-        with _blas().limit(limits=1, user_api="blas"):
-            self._learn_from(examples, offsets, first)
+        try:
+            with _blas().limit(limits=1, user_api="blas"):
+                self._learn_from(examples, offsets, first)
+        except sqlite3.Error as error:
+            self.lost = True
+            raise StateLostError(
+                f"learned images: expected a disk that takes and gives them, {error}; free some space and start again, "
+                "it goes on from the last checkpoint"
+            ) from error
         return len(examples) - first
 
     def _learn_from(self, examples: Sequence[Example | Surgery], offsets: Sequence[int], done: int) -> None:

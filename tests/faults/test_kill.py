@@ -1,12 +1,17 @@
-"""Workers killed with SIGKILL in mid-stream, more than once: every image once, the sums as if nothing had happened."""
+"""Workers killed with SIGKILL in mid-stream, more than once: every image once, the sums as if nothing had happened.
+
+And a tag learner whose disk fails under it.
+"""
 
 import random
+import resource
 import time
 
 import cv2
 import numpy as np
 import pytest
 
+from models.errors import EXIT_TEMPORARY
 from models.tagging.store import TaggerStore
 from stream.events import ImageDeleted, ImagePosted, TagsApplied, TagsRemoved
 from stream.index_remote import RemoteIndex
@@ -51,7 +56,7 @@ def events():
     return made, alive
 
 
-def run(cluster, kills):
+def run(cluster, kills, disturb=None):
     """Post everything, let workers work, kill `kills` times; what the index and the sums are in the end."""
     made, alive = events()
     writer = LogWriter(cluster.settings, "test")
@@ -68,6 +73,8 @@ def run(cluster, kills):
             for name in ("ingest", "tags"):
                 cluster.kill(name)
                 cluster.start(name)
+        if disturb is not None:
+            disturb(cluster)
         wait_for(lambda: count(index) == len(alive) and offsets_done(cluster, index, made), "the end of the stream")
         wait_for(lambda: examples_done(cluster), "the end of the examples")
         cluster.stop("ingest", "tags")
@@ -152,3 +159,30 @@ def test_sigkill_loses_nothing_and_learns_nothing_twice(broker, tmp_path):
     assert killed_sums[0] == calm_sums[0]
     assert killed_sums[1] == calm_sums[1]
     assert len(calm_sums[1]) > 20
+
+
+def fail_disk(cluster):
+    """No file of the tag learner may grow any more; it ends with a sentence, and is started again with room."""
+    log = cluster.settings.data_path / "tagger.sqlite-wal"
+    wait_for(lambda: log.exists() and log.stat().st_size > 4_000_000, "two checkpoints")
+    tags, size = cluster.processes.pop("tags"), log.stat().st_size
+    resource.prlimit(tags.pid, resource.RLIMIT_FSIZE, (size, size))
+    assert tags.wait(60) == EXIT_TEMPORARY, cluster.log("tags")
+    assert "free some space and start again" in cluster.log("tags").splitlines()[-1]
+    cluster.start("tags")
+
+
+def test_a_disk_that_fails_under_the_tag_learner_loses_nothing(tmp_path):
+    results = []
+    with embedded_kafka(tmp_path) as bootstrap:
+        for name, disturb in (("calm", None), ("full", fail_disk)):
+            often = {"checkpoint_interval_s": 0.2}
+            cluster = Cluster(bootstrap, tmp_path / name, embedded=True, tagging=often, encoder={"batch_size": 8})
+            try:
+                results.append(run(cluster, 0, disturb))
+            except AssertionError as error:
+                raise AssertionError(f"{error}\n{cluster.log('tags')}") from error
+            finally:
+                cluster.close()
+    (_, calm, _), (_, full, _) = results
+    assert full == calm

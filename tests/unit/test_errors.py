@@ -22,7 +22,7 @@ TREE = [
     c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, MekikiError) and c is not MekikiError
 ]
 KAFKA = [c for _, c in inspect.getmembers(kafka.errors, inspect.isclass) if issubclass(c, kafka.errors.KafkaError)]
-EXIT_CODES = {Fate.POISON: {2}, Fate.INFRASTRUCTURE: {75}, Fate.FATAL: {76, 78}, Fate.USAGE: {2}}
+EXIT_CODES = {Fate.POISON: {2}, Fate.INFRASTRUCTURE: {75}, Fate.FATAL: {75, 76, 78}, Fate.USAGE: {2}}
 
 
 @pytest.mark.parametrize("error", TREE)

@@ -82,6 +82,11 @@ sys.stdin.read()
     store.close()
 
 
+def test_a_path_that_cannot_be_a_file_is_infrastructure(tmp_path: Path) -> None:
+    with pytest.raises(StorageUnavailableError, match=r"a disk with room that may be written .*; free some space"):
+        TaggerStore(tmp_path, small()).open()
+
+
 def test_versions_of_snapshots_grow_across_restarts(tmp_path: Path) -> None:
     versions = []
     for _ in range(3):
@@ -132,3 +137,57 @@ def test_refuses_a_damaged_file(tmp_path: Path, damage: str) -> None:
         database.close()
     with pytest.raises(CheckpointError, match="damaged"):
         TaggerStore(path, small()).open()
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from models.errors import StateLostError
+from tests.unit.models.test_tagging_store import TaggerStore, digest, examples, small
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+limit = lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+path, in_mid_learning = Path(sys.argv[1]), sys.argv[2] == "learning"
+store = TaggerStore(path, small())
+tagger, _ = store.open()
+tagger.learn_many(examples(0, 60), 0)
+store.checkpoint({"examples": 60})
+limit(path.with_name(path.name + "-wal").stat().st_size + 1_000)
+if in_mid_learning:
+    store._database.execute("PRAGMA cache_size = 1")  # every page goes to the disk at once
+for attempt in range(2):
+    try:
+        tagger.learn_many(examples(60, 150), tagger.next_position)
+        store.checkpoint({"examples": 150})
+    except StateLostError as error:
+        print(error)
+limit(resource.RLIM_INFINITY)
+try:
+    store.checkpoint({"examples": 150})  # there is room again, but what it would complete is gone
+except StateLostError:
+    print("still lost")
+store.close()
+store = TaggerStore(path, small())
+tagger, offsets = store.open()
+print(offsets)
+tagger.learn_many(examples(60, 150), tagger.next_position)
+store.checkpoint({"examples": 150})
+store.close()
+"""
+
+
+@pytest.mark.parametrize("where", ["checkpoint", "learning"])
+def test_a_full_disk_is_one_sentence_and_the_last_checkpoint_stands(tmp_path: Path, where: str) -> None:
+    command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "tags.db"), where]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    first, second, lost, offsets = done.stdout.splitlines()
+    assert first.startswith("learned images:" if where == "learning" else str(tmp_path))
+    assert "free some space and start again, it goes on from the last checkpoint" in first
+    assert "start again, it goes on from the last checkpoint" in second
+    assert (lost, offsets) == ("still lost", "{'examples': 60}")
+    store, undisturbed = TaggerStore(tmp_path / "tags.db", small()), small()
+    undisturbed.learn_many(examples(0, 60), 0)
+    undisturbed.learn_many(examples(60, 150), 60)
+    tagger, offsets_then = store.open()
+    assert (digest(tagger), offsets_then) == (digest(undisturbed), {"examples": 150})
+    store.close()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from prometheus_client import REGISTRY
 
+from models.errors import StorageUnavailableError
 from models.quantise import quantise
 from models.tagging.examples import Example, Surgery
 from models.tagging.store import TaggerStore
@@ -73,6 +74,62 @@ def learn(tmp_path, examples, told=None):
     served = ServedModels()
     served.take(writer.events[-1])
     return served.tagger
+
+
+class EndingExamples(MemoryExamples):
+    """As above; asks the worker to stop when there are no more."""
+
+    worker = None
+
+    def poll(self, timeout_s):
+        if not self.waiting:
+            self.worker.stop()
+        return super().poll(timeout_s)
+
+
+@pytest.fixture
+def filling(tmp_path, monkeypatch):
+    """A worker over a disk that has no room for the first `refusals` looks at it; and how often it was looked at."""
+    looks = []
+
+    def make(refusals):
+        def look(folder, needed_bytes):
+            looks.append(folder)
+            if len(looks) <= refusals:
+                raise StorageUnavailableError("disk: no room; free some space")
+
+        monkeypatch.setattr("stream.learn_tags.check_room", look)
+        monkeypatch.setattr("stream.retry.FIRST_WAIT_S", 0.001)
+        settings = load_settings({}, data_dir=tmp_path)
+        store = TaggerStore(tmp_path / "tagger.sqlite", Tagger(dimension=D))
+        tagger, document = store.open()
+        reader = EndingExamples([record(n, example) for n, example in enumerate(EXAMPLES)])
+        publisher = ModelPublisher(settings, "tagger", FakeWriter())
+        parts = TagsParts(reader, FakeWriter(), OpenTagger(store, tagger, document), publisher, settings)
+        reader.worker = TagsWorker(parts)
+        return reader.worker, parts.state
+
+    return make, looks
+
+
+def test_on_a_full_disk_the_learner_waits_and_goes_on_by_itself(filling, tmp_path, caplog):
+    make, looks = filling
+    worker, state = make(3)
+    worker.run()
+    state.close()
+    assert len(looks) == 3 + 2  # before learning, and before the checkpoint
+    assert caplog.text.count("tagger state waits") == 3
+    tagger, document = TaggerStore(tmp_path / "tagger.sqlite", Tagger(dimension=D)).open()
+    assert (tagger.learned, document["position"]) == (len(EXAMPLES), len(EXAMPLES))
+
+
+def test_asked_to_stop_on_a_full_disk_it_says_why_there_is_no_checkpoint(filling):
+    make, _ = filling
+    worker, state = make(1_000)
+    worker.stop()
+    with pytest.raises(StorageUnavailableError, match="free some space"):
+        worker.run(drain=True)
+    state.close()
 
 
 def counts(snapshot):
