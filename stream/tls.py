@@ -61,6 +61,8 @@ def tls_complaint(kafka: KafkaSettings) -> str | None:
                     encrypted.recv(1)
         except ssl.SSLCertVerificationError as error:
             return f"its certificate is not trusted, {error.verify_message}; correct {PREFIX}CA_FILE"
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError):
+            return None  # it hung up: on its way down or up, or no TLS there
         except ssl.SSLError as error:
             reason = (error.reason or str(error)).replace("_", " ").lower()
             if "alert" in reason and kafka.certificate_file is None:

@@ -97,11 +97,15 @@ def broker_errors(settings: Settings) -> Iterator[None]:
     try:
         yield
     except KafkaTimeoutError as error:
-        complaint = tls_complaint(settings.kafka)
+        complaint = (
+            tls_complaint(settings.kafka) if "bootstrap" in str(error) else None
+        )  # later it is no setting's fault
         if complaint is not None:
             raise ConfigurationError(f"Kafka at {servers}: {complaint}") from error
+        also = "" if settings.kafka.security_protocol == "PLAINTEXT" else " or MEKIKI_KAFKA__SECURITY_PROTOCOL"
         raise BrokerUnavailableError(
-            f"Kafka at {servers}: no broker answers ({error}); start it or correct MEKIKI_KAFKA__BOOTSTRAP_SERVERS"
+            f"Kafka at {servers}: no broker answers ({error}); "
+            f"start it or correct MEKIKI_KAFKA__BOOTSTRAP_SERVERS{also}"
         ) from error
     except _PERMANENT as error:
         raise ConfigurationError(

@@ -1,14 +1,17 @@
 """A Kafka that only takes TLS, with an authority of its own, as a company's is: a person at the command line."""
 
+import contextlib
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from models.errors import EXIT_CONFIGURATION
+from models.errors import EXIT_CONFIGURATION, EXIT_TEMPORARY
 from stream.broker import free_port
 from tests.cluster import KAFKA_SCRIPT, ROOT, started_kafka
 
@@ -102,6 +105,22 @@ def test_without_the_right_certificates_one_sentence_says_so(mekiki, certificate
     assert "Kafka at 127.0.0.1" in said.stderr
     assert reason in said.stderr
     assert ("MEKIKI_KAFKA__CERTIFICATE_FILE" if trusted else "MEKIKI_KAFKA__CA_FILE") in said.stderr
+
+
+def test_a_broker_that_hangs_up_is_away_and_no_mistake_of_ours(mekiki, certificates):
+    """As while it restarts: temporary, so that a worker waits for it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=hang_up, args=(listener,), daemon=True).start()
+        server = f"127.0.0.1:{listener.getsockname()[1]}"
+        said = mekiki("topics", "create", security_protocol="SSL", bootstrap_servers=server)
+    assert said.returncode == EXIT_TEMPORARY, said.stderr
+    assert "correct MEKIKI_KAFKA__BOOTSTRAP_SERVERS or MEKIKI_KAFKA__SECURITY_PROTOCOL" in said.stderr
+
+
+def hang_up(listener):
+    with contextlib.suppress(OSError):
+        while True:
+            listener.accept()[0].close()
 
 
 def test_a_tls_listener_met_without_tls_is_one_sentence_too(mekiki):
