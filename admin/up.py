@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from admin.console import out
+from admin.console import errors_out, out
+from models.errors import StorageUnavailableError
 from stream.settings import load_settings
 
 CHECK_INTERVAL_S = 0.5
@@ -47,11 +48,30 @@ def up(
         out.print(f"Kafka {service.settings.kafka.bootstrap_servers}, data in {service.settings.data_path}")
         out.print("Ctrl-C drains, checkpoints and stops.")
         out.file.flush()
+        room = True
         while not stopping.wait(CHECK_INTERVAL_S):
             service.check()
+            room = _tell_of_room(service.settings.data_path, room)
         out.print("stopping: draining the log, then checkpointing ...")
         out.file.flush()
     out.print("stopped; a second `mekiki up` on the same data directory goes on from here.")
+
+
+def _tell_of_room(folder: Path, before: bool) -> bool:
+    """Say once that the disk is full, and once that it is not any more; whether there is room."""
+    from stream.disk import WRITE_BYTES, check_room
+
+    try:
+        check_room(folder, WRITE_BYTES)
+    except StorageUnavailableError as error:
+        if before:
+            errors_out.print(f"mekiki: {error}; until then nothing new is written, and what is posted waits",
+                             style="red", markup=False, highlight=False, soft_wrap=True)  # fmt: skip
+        return False
+    if not before:
+        out.print("there is room on the disk again, what waited goes on.")
+        out.file.flush()
+    return True
 
 
 def _check_port(host: str, port: int) -> None:

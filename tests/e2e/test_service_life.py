@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -112,21 +113,52 @@ def test_nothing_stays_behind_when_the_service_is_killed(tmp_path):
     takes_a_new_picture(second, tmp_path)
 
 
-def test_a_full_disk_is_one_sentence(tmp_path):
-    """A data directory of three megabytes, as a small partition of its own."""
-    small = tmp_path / "small"
-    small.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(small)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("mounting a small file system needs root")
-    try:
-        (small / "filler").write_bytes(b"x" * 2_900_000)
-        done = run_cli("up", "--data-dir", str(small / "data"), "--port", "0")
-    finally:
-        subprocess.run(["umount", "-l", str(small)], check=True)
+@pytest.fixture
+def small_disk(tmp_path):
+    """Mounts a disk of so many megabytes, as a small partition of its own."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+
+    def mount(megabytes):
+        command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+        if subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("mounting a small file system needs root")
+        return folder
+
+    yield mount
+    subprocess.run(["umount", "-l", str(folder)], capture_output=True)
+
+
+def test_a_full_disk_is_one_sentence(small_disk):
+    small = small_disk(3)
+    (small / "filler").write_bytes(b"x" * 2_900_000)
+    done = run_cli("up", "--data-dir", str(small / "data"), "--port", "0")
     assert done.returncode == 75, done.stderr
     assert "space" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.timeout(240)
+def test_a_disk_that_fills_up_is_told_and_what_was_posted_waits_for_room(small_disk, tmp_path):
+    small = small_disk(400)
+    running = Service(tmp_path / "data", MEKIKI_LOG_LEVEL="INFO")
+    running.data_dir = small / "data"
+    running.start()
+    filler = small / "filler"
+    filler.write_bytes(bytes(shutil.disk_usage(small).free - 70_000_000))
+    file = tmp_path / "new.png"
+    file.write_bytes(drawing(401))
+    wait_for(lambda: "MB of space, expected at least" in running.output.read_text(), "a word about the disk")
+    running.cli("post", str(file), "--id", "new", "--tag", "late")
+    ingest = running.data_dir / "logs" / "ingest.log"
+    wait_for(lambda: "index waits" in ingest.read_text(), "a worker that waits")
+    assert not running.has("new")
+    filler.unlink()
+    wait_for(lambda: "there is room on the disk again" in running.output.read_text(), "a word about the room")
+    wait_for(lambda: running.tagged("new", "late"), "the picture")
+    wait_for(lambda: running.get("/v1/tags/late").status_code == 200, "its tag, learned")
+    assert running.stop() == 0, running.output.read_text()
+    assert running.output.read_text().count("MB of space") == 1
 
 
 def test_a_missing_extra_is_named(tmp_path):
