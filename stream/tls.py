@@ -6,7 +6,6 @@ the file.
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import ssl
 from pathlib import Path
@@ -52,24 +51,23 @@ def tls_complaint(kafka: KafkaSettings) -> str | None:
     if kafka.bootstrap_servers is None:
         return None
     host, _, port = kafka.bootstrap_servers.partition(",")[0].rpartition(":")
-    with contextlib.suppress(TimeoutError):
-        try:
-            with socket.create_connection((host, int(port)), timeout=PROBE_S) as connection:
-                if context is None:
-                    return _speaks_tls(connection)
-                with context.wrap_socket(connection, server_hostname=host) as encrypted:
-                    encrypted.recv(1)
-        except ssl.SSLCertVerificationError as error:
-            return f"its certificate is not trusted, {error.verify_message}; correct {PREFIX}CA_FILE"
-        except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError):
-            return None  # it hung up: on its way down or up, or no TLS there
-        except ssl.SSLError as error:
-            reason = (error.reason or str(error)).replace("_", " ").lower()
-            if "alert" in reason and kafka.certificate_file is None:
-                return f"it wants a certificate of ours, {reason}; set {PREFIX}CERTIFICATE_FILE"
-            return f"TLS failed, {reason}; correct {PREFIX}CA_FILE, {PREFIX}CERTIFICATE_FILE or the broker"
-        except OSError:
-            return None
+    try:
+        with socket.create_connection((host, int(port)), timeout=PROBE_S) as connection:
+            if context is None:
+                return _speaks_tls(connection)
+            with context.wrap_socket(connection, server_hostname=host) as encrypted:
+                encrypted.recv(1)
+    except ssl.SSLCertVerificationError as error:
+        return f"its certificate is not trusted, {error.verify_message}; correct {PREFIX}CA_FILE"
+    except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError):
+        return None  # it hung up: on its way down or up, or no TLS there
+    except ssl.SSLError as error:
+        reason = (error.reason or str(error)).replace("_", " ").lower()
+        if "alert" in reason and kafka.certificate_file is None:
+            return f"it wants a certificate of ours, {reason}; set {PREFIX}CERTIFICATE_FILE"
+        return f"TLS failed, {reason}; correct {PREFIX}CA_FILE, {PREFIX}CERTIFICATE_FILE or the broker"
+    except OSError:  # nobody listens, or nothing was said in time
+        return None
     return None
 
 
