@@ -15,7 +15,8 @@ from typing import Any
 import httpx
 
 from models.errors import ConfigurationError, IndexUnavailableError, NotFoundError, UsageError
-from stream.settings import Settings, load_settings, without_credentials
+from stream.environment import load_settings, without_credentials
+from stream.settings import Settings
 
 SERVICE_FILE = "service.json"
 TIMEOUT_S = 30.0

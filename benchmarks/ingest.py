@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from admin.connect import Api
-from admin.embedded import EmbeddedService
+from admin.operators.embedded import EmbeddedService
 from benchmarks.pictures import drawing, encoded
 from models.encoders import load_encoder
 from models.encoders.base import Encoder
-from stream.events import ImagePosted, TagsApplied
+from stream.environment import load_settings
+from stream.events.schema import ImagePosted, TagsApplied
+from stream.log.produce import LogWriter
 from stream.process import configure_process
-from stream.produce import LogWriter
-from stream.settings import load_settings
 
 POLL_S = 0.1
 DEADLINE_S = 600.0

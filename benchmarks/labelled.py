@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from admin.console import errors_out, progress
-from admin.labels import labels_of, read_labels
+from admin.people.labels import labels_of, read_labels
 from models.encoders.load import load_extractor
 from models.errors import PoisonError, PolicyError, UsageError
-from models.tagging.names import normalise_tag
-from stream.decode import Decoded, DecodePool
+from models.tagging.memory.names import normalise_tag
+from stream.pictures.decode_pool import Decoded, DecodePool
 
 BATCH = 32  # pictures decoded before the network runs on them
 LEAST_PICTURES = 50  # two thirds train, one third tests: fewer say nothing

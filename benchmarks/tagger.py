@@ -25,9 +25,9 @@ from benchmarks.tagger_peers import run_peers
 from benchmarks.tagger_quality import SPLITS, Project, Split, run_few_shot, run_quality, splits
 from benchmarks.workloads import BATCH, DIMENSION, TAGS, TagStream
 from models.quantise import quantise
+from models.tagging.calibration.schedule import SLOW, SLOW_MS, STAGES
+from models.tagging.evidence.ridge import factorise, solve_rows
 from models.tagging.examples import Example
-from models.tagging.schedule import SLOW, SLOW_MS, STAGES
-from models.tagging.solve import factorise, solve_rows
 from models.tagging.store import TaggerStore
 from models.tagging.tagger import Tagger
 from stream.process import settle
@@ -179,7 +179,7 @@ def openmoji_features() -> tuple[np.ndarray, list[tuple[str, ...]]]:
     """Raw features [N, 2608] of the OpenMoji pictures and their English tags."""
     import cv2
 
-    from admin.openmoji import load_pictures, rasterise
+    from admin.demo.openmoji import load_pictures, rasterise
     from models.encoders.load import load_extractor
 
     pictures, extractor, features = load_pictures(), load_extractor(), []

@@ -25,12 +25,14 @@ from pathlib import Path
 from kafka import KafkaConsumer, TopicPartition
 
 from benchmarks.workloads import TAGS, TagStream
-from stream.broker import EmbeddedBroker, process_wait
-from stream.consume import LogReader
-from stream.example import SourcedExample, encode_example, example_headers
-from stream.produce import LogWriter
-from stream.settings import PARENT_PIPE, Settings, as_environment, load_settings
-from stream.topics import broker_errors, client_options, create_topics
+from stream.environment import PARENT_PIPE, as_environment, load_settings
+from stream.events.example import SourcedExample, encode_example, example_headers
+from stream.log.client import broker_errors, client_options
+from stream.log.consume import LogReader
+from stream.log.embedded_broker import EmbeddedBroker, process_wait
+from stream.log.produce import LogWriter
+from stream.log.topics import create_topics
+from stream.settings import Settings
 
 WARM_UP = 57_344  # at 30,000 tags; fills the reference set and reaches the last stage of the sampling schedule
 MEASURED = 40_960

@@ -12,7 +12,8 @@ from fastapi.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.errors import Fate, MekikiError, NotFoundError, PolicyError
-from search import routes, routes_tags
+from search.routes import all as routes
+from search.routes import tags as routes_tags
 from search.service import Service
 from stream import metrics
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from models.tagging.backend import load_backend
+from models.tagging.evidence.backend import load_backend
 from search.query import Searcher
 from search.served import ServedModels
 from search.service import Service
-from stream.produce import LogWriter
-from stream.published import ModelFollower
+from stream.log.model_versions import ModelFollower
+from stream.log.produce import LogWriter
 from stream.settings import Settings
 from stream.workers import build_datarefs, build_decoder, build_encoder, build_pictures, open_index
 

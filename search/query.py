@@ -16,13 +16,13 @@ from models.encoders.base import Encoder
 from models.errors import InfrastructureError, NotFoundError, PoisonError
 from models.quantise import dequantise, quantise
 from models.ranking.published import PublishedRanker
-from models.tagging.names import normalise_tag
-from models.tagging.snapshot import Snapshot
+from models.tagging.memory.names import normalise_tag
+from models.tagging.serving.snapshot import Snapshot
 from search.schemas import Collapse, Rank
 from search.served import ServedModels
 from search.tag_names import TagNames
-from stream.decode import Decoded
-from stream.index import Hit, Vector, VectorIndex
+from stream.index.contract import Hit, Vector, VectorIndex
+from stream.pictures.decode_pool import Decoded
 
 RERANKED = 100  # candidates that evidence or taste may reorder; vectors of 100 cost 20 ms over the network
 RESCORED = 40  # candidates of a tag query that get all evidence: a small solve each, some 0.3 ms
@@ -33,7 +33,7 @@ Crop = tuple[float, float, float, float]  # left, top, width, height as shares o
 
 
 class Decoder(Protocol):
-    """What searching needs of stream.decode.DecodePool."""
+    """What searching needs of stream.pictures.decode_pool.DecodePool."""
 
     def decode_many(
         self, contents: list[bytes], crops: Sequence[Crop | None] | None = None

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from models.tagging.lessons import Lessons
 from models.tagging.per_tag import Replay
-from models.tagging.snapshot import Snapshot
+from models.tagging.serving.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
 

@@ -16,11 +16,11 @@ from urllib.parse import unquote, urlsplit
 
 from models.errors import StorageUnavailableError
 from models.ranking.published import PublishedRanker
-from models.tagging.backend import NUMPY, Backend
-from models.tagging.snapshot import Snapshot
+from models.tagging.evidence.backend import NUMPY, Backend
+from models.tagging.serving.snapshot import Snapshot
 from search.replay import Replayer
 from stream import metrics
-from stream.events import ModelPublished
+from stream.events.schema import ModelPublished
 
 log = logging.getLogger(__name__)
 

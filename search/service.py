@@ -8,17 +8,18 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from models.errors import IndexUnavailableError, InfrastructureError, NotFoundError
-from models.tagging.columns import TagRow
+from models.tagging.calibration.metrics import Quality
 from models.tagging.examples import OperationRow
-from models.tagging.progress import Quality
-from models.tagging.snapshot import Snapshot
+from models.tagging.serving.columns import TagRow
+from models.tagging.serving.snapshot import Snapshot
 from search.query import Searcher
 from search.served import ServedModels
-from stream.events import Event
-from stream.index import IndexRecord, VectorIndex
-from stream.pictures import DatarefReader, PictureStore
-from stream.produce import LogWriter
-from stream.published import ModelFollower
+from stream.events.schema import Event
+from stream.index.contract import IndexRecord, VectorIndex
+from stream.log.model_versions import ModelFollower
+from stream.log.produce import LogWriter
+from stream.pictures.dataref import DatarefReader
+from stream.pictures.store import PictureStore
 from stream.settings import Settings
 
 

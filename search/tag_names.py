@@ -12,10 +12,10 @@ from typing import TypeAlias
 
 import numpy as np
 
-from models.tagging.names import normalise_tag
-from models.tagging.snapshot import Snapshot
-from models.tagging.surgery import split_row
-from stream.index import Carrying
+from models.tagging.memory.names import normalise_tag
+from models.tagging.operations import split_row
+from models.tagging.serving.snapshot import Snapshot
+from stream.index.contract import Carrying
 
 INNER = "\0"  # begins names of the learner's own; no tag that people write holds a control character
 FORGOTTEN = INNER + "forgotten "  # begins what a forgotten name means

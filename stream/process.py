@@ -16,7 +16,8 @@ from collections.abc import Callable
 
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from stream.settings import PARENT_PIPE, Settings
+from stream.environment import PARENT_PIPE
+from stream.settings import Settings
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of malloc.h
 KEPT_BYTES = 32 * 2**20  # the largest that glibc takes

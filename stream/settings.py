@@ -5,30 +5,23 @@ In: the environment. Out: one frozen `Settings`. Fails with ConfigurationError, 
 
 from __future__ import annotations
 
-import difflib
-import json
-import os
-import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
-
-from models.errors import ConfigurationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "MEKIKI_"
-TEST_PREFIX = "MEKIKI_TEST_"  # read by the test suite, not by the service
-PARENT_PIPE = "MEKIKI_PARENT_PIPE"  # the embedded service sets it: standard input closes when it dies
 DELIMITER = "__"
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """One group of settings: immutable, no unknown names."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class KafkaSettings(_Section):
+class KafkaSettings(Section):
     """Where the log is and how to talk to it."""
 
     bootstrap_servers: str | None = Field(
@@ -53,7 +46,7 @@ class KafkaSettings(_Section):
     max_record_bytes: int = Field(1_000_000, ge=10_000)
 
 
-class QdrantSettings(_Section):
+class QdrantSettings(Section):
     """Where the index is."""
 
     url: str | None = Field(None, description="http(s)://host:port of a Qdrant server; empty means Qdrant Edge")
@@ -64,7 +57,7 @@ class QdrantSettings(_Section):
     timeout_s: float = Field(10.0, gt=0)
 
 
-class EncoderSettings(_Section):
+class EncoderSettings(Section):
     """Which frozen encoder, on what."""
 
     backend: Literal["auto", "onnx", "torch"] = "auto"
@@ -73,7 +66,7 @@ class EncoderSettings(_Section):
     batch_size: int | None = Field(None, ge=1, le=1024, description="empty: 48 on a CPU, 128 on a GPU")
 
 
-class IngestSettings(_Section):
+class IngestSettings(Section):
     """Limits and sizes of the ingest worker."""
 
     max_image_bytes: int = Field(20_000_000, ge=1_000)
@@ -88,7 +81,7 @@ class IngestSettings(_Section):
     brake_records: int = Field(1_000, ge=10)
 
 
-class TaggingSettings(_Section):
+class TaggingSettings(Section):
     """The tag learner."""
 
     backend: Literal["auto", "numpy", "torch"] = Field(
@@ -103,7 +96,7 @@ class TaggingSettings(_Section):
     checkpoint_examples: int = Field(100_000, ge=1)
 
 
-class RankingSettings(_Section):
+class RankingSettings(Section):
     """The ranker."""
 
     publish_interval_ms: int = Field(1_000, ge=10)
@@ -111,7 +104,7 @@ class RankingSettings(_Section):
     seed: int = 0
 
 
-class ServeSettings(_Section):
+class ServeSettings(Section):
     """The search API."""
 
     host: str = "127.0.0.1"
@@ -173,85 +166,3 @@ class Settings(BaseSettings):
     def topic(self, name: str) -> str:
         """Full name of one of our topics, e.g. `images` -> `mekiki.images.v1`."""
         return f"{self.kafka.topic_prefix}.{name}.v1"
-
-
-def known_variables() -> set[str]:
-    """Every environment variable that means something to `Settings`, in upper case."""
-    names = {PARENT_PIPE}
-    for field, info in Settings.model_fields.items():
-        names.add(f"{PREFIX}{field}".upper())
-        section = info.annotation
-        if isinstance(section, type) and issubclass(section, _Section):
-            names.update(f"{PREFIX}{field}{DELIMITER}{inner}".upper() for inner in section.model_fields)
-    return names
-
-
-def load_settings(environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
-    """Build the settings of this process; `overrides` go before the environment.
-
-    Raises:
-        ConfigurationError: a variable is unknown, or a value is outside its rule.
-    """
-    environment = os.environ if environment is None else environment
-    known = known_variables()
-    for name in sorted(environment):
-        upper = name.upper()
-        if upper.startswith(PREFIX) and not upper.startswith(TEST_PREFIX) and upper not in known:
-            near = difflib.get_close_matches(upper, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else "`mekiki doctor` lists the known ones"
-            raise ConfigurationError(f"environment variable {name}: expected a known setting; {hint}")
-    try:
-        return Settings(**_merged(_read(environment), overrides))
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = PREFIX + DELIMITER.join(str(part) for part in first["loc"]).upper()
-        raise ConfigurationError(f"{name} {first.get('input')!r}: {first['msg']}; correct the variable") from error
-    except ValueError as error:  # pydantic-settings: a nested value that is not the JSON it must be
-        raise ConfigurationError(f"settings: {error}; lists are written as JSON, e.g. '[\"/pictures\"]'") from error
-
-
-def _read(environment: Mapping[str, str]) -> dict[str, Any]:
-    source = EnvSettingsSource(Settings)
-    source.env_vars = {name.lower(): value for name, value in environment.items() if value}  # an empty one sets nothing
-    return source()
-
-
-def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    both = {name for name in below.keys() & above.keys() if isinstance(below[name], dict)}
-    return below | {name: below[name] | dict(item) if name in both else item for name, item in above.items()}
-
-
-def as_environment(settings: Settings) -> dict[str, str]:
-    """The settings as environment variables for a child process; `load_settings` there gives the same back."""
-    flat: dict[str, str] = {}
-    for field, value in settings:
-        section = value if isinstance(value, _Section) else None
-        items = [(field, value)] if section is None else [(f"{field}{DELIMITER}{k}", v) for k, v in section]
-        for key, item in items:
-            if item is not None:
-                flat[f"{PREFIX}{key}".upper()] = _as_text(item)
-    return flat
-
-
-def masked(settings: Settings) -> dict[str, str]:
-    """As `as_environment`, with secrets shown as ********, those inside URLs too."""
-    flat = as_environment(settings)
-    return {
-        key: "********" if key.endswith(("PASSWORD", "API_KEY")) else without_credentials(value)
-        for key, value in flat.items()
-    }
-
-
-def without_credentials(url: str) -> str:
-    """`https://me:secret@host/path` as `https://********@host/path`; other text stays as it is."""
-    return re.sub(r"(?<=://)[^/?#\s]*@", "********@", url)
-
-
-def _as_text(value: object) -> str:
-    if isinstance(value, SecretStr):
-        return value.get_secret_value()
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return json.dumps([str(item) for item in value], ensure_ascii=False)
-    return str(value)

@@ -13,18 +13,19 @@ from prometheus_client import start_http_server
 from models.encoders import load_encoder
 from models.encoders.base import Encoder
 from models.errors import ConfigurationError
-from stream.checkpoint import Checkpoint
-from stream.consume import LogReader
-from stream.decode import DecodePool, Limits
-from stream.index import VectorIndex
-from stream.index_qdrant import QdrantIndex
-from stream.index_remote import RemoteIndex
-from stream.picture_file import PictureFile
-from stream.pictures import DatarefReader, PictureFolder, PictureStore
-from stream.pipeline import Ingest, IngestPipeline
+from stream.index.contract import VectorIndex
+from stream.index.edge_client import RemoteIndex
+from stream.index.qdrant import QdrantIndex
+from stream.ingest.pipeline import Ingest, IngestPipeline
+from stream.learn.checkpoint import Checkpoint
+from stream.log.consume import LogReader
+from stream.log.model_versions import ModelPublisher
+from stream.log.produce import LogWriter
+from stream.pictures.dataref import DatarefReader
+from stream.pictures.decode_pool import DecodePool, Limits
+from stream.pictures.sqlite_store import PictureFile
+from stream.pictures.store import PictureFolder, PictureStore
 from stream.process import on_stop, settle, share_one_heap, work_in_long_slices
-from stream.produce import LogWriter
-from stream.published import ModelPublisher
 from stream.settings import Settings
 
 
@@ -130,7 +131,7 @@ def run_ingest(settings: Settings) -> None:
 
 def run_tags(settings: Settings) -> None:
     """`mekiki work tags`."""
-    from stream.learn_tags import TagsParts, TagsWorker, open_tagger
+    from stream.learn.tags import TagsParts, TagsWorker, open_tagger
 
     share_one_heap()
     work_in_long_slices()
@@ -151,7 +152,7 @@ def run_tags(settings: Settings) -> None:
 
 def run_ranking(settings: Settings) -> None:
     """`mekiki work ranking`."""
-    from stream.learn_ranking import RankingParts, RankingWorker  # imports torch: seconds, and 200 MB
+    from stream.learn.ranking import RankingParts, RankingWorker  # imports torch: seconds, and 200 MB
 
     work_in_long_slices()
     checkpoint = Checkpoint(settings.data_path / "ranker.sqlite")
@@ -180,8 +181,8 @@ def run_ranking(settings: Settings) -> None:
 
 def run_index(settings: Settings) -> None:
     """`mekiki work index`: the process that owns Qdrant Edge; started by the embedded service."""
-    from stream.index_edge import EdgeIndex
-    from stream.index_server import IndexServer
+    from stream.index.edge import EdgeIndex
+    from stream.index.edge_server import IndexServer
 
     if not settings.index_socket:
         raise ConfigurationError("MEKIKI_INDEX_SOCKET: not set; `mekiki up` starts this process with an address")

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stream.broker import EmbeddedBroker, free_port
-from stream.settings import Settings, as_environment, load_settings
-from stream.topics import create_topics
+from stream.environment import as_environment, load_settings
+from stream.log.embedded_broker import EmbeddedBroker, free_port
+from stream.log.topics import create_topics
+from stream.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 KAFKA_SCRIPT = ROOT.parent / "shared" / "kafka" / "run-kafka"

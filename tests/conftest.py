@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from stream.broker import EmbeddedBroker
-from stream.settings import PREFIX, TEST_PREFIX, Settings, load_settings
+from stream.environment import TEST_PREFIX, load_settings
+from stream.log.embedded_broker import EmbeddedBroker
+from stream.settings import PREFIX, Settings
 
 # Derandomised: a failure in CI is the same failure here. No deadline: the machines are shared and slow at times.
 settings.register_profile(

@@ -11,12 +11,12 @@ import numpy as np
 
 from models.errors import DecodeError, PoisonError
 from models.quantise import dequantise, quantise
-from stream.codec import Headers, encode
-from stream.consume import Record
-from stream.decode import Decoded
-from stream.events import Event
-from stream.index import version_of
-from stream.index_qdrant import QdrantIndex
+from stream.events.codec import Headers, encode
+from stream.events.schema import Event
+from stream.index.qdrant import QdrantIndex
+from stream.log.consume import Record
+from stream.log.positions import version_of
+from stream.pictures.decode_pool import Decoded
 
 D = 8  # numbers in a vector: enough to tell pictures apart
 

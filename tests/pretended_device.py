@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
-from models.tagging.torch_backend import TorchBackend
+from models.tagging.evidence.torch_backend import TorchBackend
 
 DEVICE = "xla:0"  # a type that torch knows and that no build here has, and that needs no driver to be named
 _COPIES = ("aten::_to_copy", "aten::copy_")

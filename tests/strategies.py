@@ -4,7 +4,7 @@ import string
 
 from hypothesis import strategies as st
 
-from stream.events import (
+from stream.events.schema import (
     EVENTS,
     Clicked,
     Event,

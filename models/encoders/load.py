@@ -41,9 +41,9 @@ def load_extractor(
 ) -> Extractor:
     """The network alone, for fitting a projection; arguments and errors as for `load_encoder`."""
     if backend == "torch" or (backend == "auto" and cuda_is_available()):
-        from models.encoders.torch_extractor import TorchExtractor
+        from models.encoders.sessions.torch_extractor import TorchExtractor
 
         return TorchExtractor("cuda" if cuda_is_available() else "cpu")
-    from models.encoders.onnx_extractor import OnnxExtractor, cached_graph
+    from models.encoders.sessions.onnx_extractor import OnnxExtractor, cached_graph
 
     return OnnxExtractor(cached_graph(cache_dir), threads=threads)

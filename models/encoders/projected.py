@@ -7,8 +7,8 @@ import hashlib
 import numpy as np
 
 from models.encoders.base import FEATURES, MAP_SHAPE, NAME, Extractor, Images, Vectors, check_images
+from models.encoders.efficientnet.weights import weights_sha256
 from models.encoders.projection import Projection, Projector
-from models.encoders.weights import weights_sha256
 from models.preprocess import PREPROCESSING
 
 FIVE_PARTS = "head-4-10-14-15-mean-std-1"  # what is read off the network; change it whenever that changes

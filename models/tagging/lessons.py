@@ -17,7 +17,7 @@ import numpy as np
 
 from models.quantise import dequantise
 from models.tagging.arrays import Float32, Int16, Int64
-from models.tagging.chunks import CHUNK, Array, Chunks, CopyOnWrite
+from models.tagging.memory.chunks import CHUNK, Array, Chunks, CopyOnWrite
 
 RESTS = -1  # from here on exactly these tags are not taught: they are merged into others, or forgotten
 COPIES = -2  # (source, target): the target goes on with what the source was taught

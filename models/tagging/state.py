@@ -10,10 +10,10 @@ import numpy as np
 
 from models.errors import CheckpointError
 from models.tagging.arrays import Float64
-from models.tagging.associations import Associations
-from models.tagging.calibrate import NUMBERS, default_classifier, own_classifier, set_weights, weights_of
-from models.tagging.chunks import Array
-from models.tagging.schedule import Schedule
+from models.tagging.calibration.calibrators import NUMBERS, default_classifier, own_classifier, set_weights, weights_of
+from models.tagging.calibration.schedule import Schedule
+from models.tagging.evidence.co_occurrence import Associations
+from models.tagging.memory.chunks import Array
 
 if TYPE_CHECKING:
     from models.tagging.tagger import Tagger

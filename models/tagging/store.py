@@ -17,9 +17,9 @@ import numpy as np
 from models.errors import CheckpointError, StateLostError, StorageUnavailableError
 from models.tagging import state
 from models.tagging.arrays import Int64
-from models.tagging.images import SCHEMA as IMAGES
-from models.tagging.images import ImageMemory
 from models.tagging.lessons import LessonLog, Step
+from models.tagging.memory.images import SCHEMA as IMAGES
+from models.tagging.memory.images import ImageMemory
 from models.tagging.tagger import Tagger
 
 FORMAT = 1

@@ -22,24 +22,24 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 from models.errors import PolicyError, StateLostError, UsageError
 from models.quantise import quantise
 from models.tagging.arrays import Float32
-from models.tagging.backend import BackendName, load_backend
-from models.tagging.calibrate import Calibrators, default_classifier
-from models.tagging.drift import Drifted
+from models.tagging.calibration.calibrators import Calibrators, default_classifier
+from models.tagging.calibration.drift import Drifted
+from models.tagging.calibration.metrics import Progress, Quality
+from models.tagging.calibration.prequential import Judge
+from models.tagging.calibration.schedule import Schedule
+from models.tagging.evidence.backend import BackendName, load_backend
+from models.tagging.evidence.neighbours import NEIGHBOURS
+from models.tagging.evidence.ridge import RIDGE_LAMBDA
 from models.tagging.examples import Example, Surgery
-from models.tagging.images import SCHEMA, ImageMemory
-from models.tagging.judge import Judge
-from models.tagging.ledger import Ledger
 from models.tagging.lessons import LessonLog
-from models.tagging.neighbours import NEIGHBOURS
-from models.tagging.parking import EVERY, Parking
+from models.tagging.memory.cold_tags import EVERY, Parking
+from models.tagging.memory.exemplars import REFERENCE_SIZE
+from models.tagging.memory.images import SCHEMA, ImageMemory
+from models.tagging.memory.sufficient_statistics import Ledger
+from models.tagging.operations import Surgeon
 from models.tagging.per_tag import Classifiers, per_tag
-from models.tagging.progress import Progress, Quality
-from models.tagging.publish import Publisher
-from models.tagging.reference import REFERENCE_SIZE
-from models.tagging.schedule import Schedule
-from models.tagging.snapshot import Snapshot
-from models.tagging.solve import RIDGE_LAMBDA
-from models.tagging.surgery import Surgeon
+from models.tagging.serving.publisher import Publisher
+from models.tagging.serving.snapshot import Snapshot
 
 GENERATION = 1_000_000  # versions of snapshots that a process may use up before it is started again
 NEW_NAMES = ("merge", "rename", "alias")  # operations that let one tag go on under another name

@@ -14,12 +14,13 @@ import pytest
 
 from models.errors import EncoderMismatchError
 from models.quantise import dequantise, quantise
-from stream.broker import free_port
-from stream.index import Carrying, IndexRecord, StoredOffset, VectorIndex, version_of
-from stream.index_edge import EdgeIndex
-from stream.index_qdrant import QdrantIndex
-from stream.index_remote import RemoteIndex
-from stream.index_server import IndexServer
+from stream.index.contract import Carrying, IndexRecord, VectorIndex
+from stream.index.edge import EdgeIndex
+from stream.index.edge_client import RemoteIndex
+from stream.index.edge_server import IndexServer
+from stream.index.qdrant import QdrantIndex
+from stream.log.embedded_broker import free_port
+from stream.log.positions import StoredOffset, version_of
 
 D = 16
 QDRANT_URL = os.environ.get("MEKIKI_TEST_QDRANT_URL")

@@ -11,7 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
-from stream.broker import free_port
+from stream.log.embedded_broker import free_port
 from tests.cluster import ROOT, wait_for
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from kafka import KafkaProducer
 
-from stream.codec import encode
-from stream.events import ImageDeleted
+from stream.events.codec import encode
+from stream.events.schema import ImageDeleted
 from tests.cluster import wait_for
 from tests.e2e.conftest import drawing
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import EXIT_CONFIGURATION, EXIT_TEMPORARY
-from stream.broker import free_port
+from stream.log.embedded_broker import free_port
 from tests.cluster import KAFKA_SCRIPT, ROOT, started_kafka
 
 pytestmark = pytest.mark.skipif(

@@ -13,9 +13,9 @@ import pytest
 
 from models.errors import EXIT_TEMPORARY
 from models.tagging.store import TaggerStore
-from stream.events import ImageDeleted, ImagePosted, TagsApplied, TagsRemoved
-from stream.index_remote import RemoteIndex
-from stream.produce import LogWriter
+from stream.events.schema import ImageDeleted, ImagePosted, TagsApplied, TagsRemoved
+from stream.index.edge_client import RemoteIndex
+from stream.log.produce import LogWriter
 from tests.cluster import Cluster, embedded_kafka, kafka_skip_reason, real_kafka, wait_for
 
 IMAGES = 240
@@ -103,7 +103,7 @@ def offsets_done(cluster, index, made):
 
 
 def examples_done(cluster):
-    from admin.status import lags
+    from admin.operators.status import lags
 
     return lags(cluster.settings)["examples"]["records"] == 0
 

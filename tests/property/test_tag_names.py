@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from models.tagging.examples import Example, Surgery
 from models.tagging.tagger import Tagger
 from search.tag_names import TagNames
-from stream.index import Carrying
+from stream.index.contract import Carrying
 from tests.property.test_tagging_laws import VECTORS, small
 
 TAGS = ("cat", "kitty", "crane", "bird")

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from models.errors import UsageError
 from models.quantise import quantise
-from models.tagging import schedule
+from models.tagging.calibration import schedule
+from models.tagging.calibration.schedule import SLOW_MS, Stage
 from models.tagging.examples import Example, Surgery
-from models.tagging.schedule import SLOW_MS, Stage
 from models.tagging.state import digest, exact_digest
 from models.tagging.store import TaggerStore
 from models.tagging.tagger import Tagger

@@ -13,7 +13,7 @@ from models.tagging.per_tag import Replay
 from models.tagging.state import digest
 from models.tagging.tagger import Tagger
 from tests.property.test_tagging_laws import DIMENSION, VECTORS, batches, logs
-from tests.unit.models.test_tagging_per_tag import by_hand, says
+from tests.unit.models.tagging.test_per_tag import by_hand, says
 
 QUERIES = dequantise(VECTORS[:5])
 

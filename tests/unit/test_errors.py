@@ -12,11 +12,11 @@ from qdrant_client.http import exceptions as http_exceptions
 from models import errors
 from models.errors import Fate, MekikiError, PoisonError
 from search.app import status_of
-from stream import index_edge
-from stream.index_qdrant import QdrantIndex
-from stream.index_remote import RemoteIndex
-from stream.settings import load_settings
-from stream.topics import broker_errors
+from stream.environment import load_settings
+from stream.index import edge as index_edge
+from stream.index.edge_client import RemoteIndex
+from stream.index.qdrant import QdrantIndex
+from stream.log.client import broker_errors
 
 TREE = [
     c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, MekikiError) and c is not MekikiError
@@ -156,7 +156,7 @@ def test_every_exception_class_of_the_client_is_mapped(qdrant, error):
 
 
 def test_a_refused_connection_is_infrastructure():
-    from stream.broker import free_port
+    from stream.log.embedded_broker import free_port
 
     for prefer_grpc in (False, True):
         port = free_port()
@@ -182,7 +182,7 @@ def test_edge_errors_are_mapped(error, expected):
 
 
 def test_an_index_process_that_is_gone_is_infrastructure():
-    from stream.broker import free_port
+    from stream.log.embedded_broker import free_port
 
     index = RemoteIndex(f"127.0.0.1:{free_port()}", timeout_s=0.2)
     with pytest.raises(errors.IndexUnavailableError, match=r"127\.0\.0\.1"):

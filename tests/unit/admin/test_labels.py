@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from admin.labels import Labels, labels_of, read_labels
+from admin.people.labels import Labels, labels_of, read_labels
 from models.errors import UsageError
 
 

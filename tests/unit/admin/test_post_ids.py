@@ -2,7 +2,7 @@
 
 import pytest
 
-from admin.post import _expand
+from admin.people.post import _expand
 from models.errors import UsageError
 
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 from prometheus_client import REGISTRY
 
-from admin.tags import _quality
-from models.tagging.progress import NOT_JUDGED, Quality
-from models.tagging.snapshot import Snapshot
+from admin.people.tags import _quality
+from models.tagging.calibration.metrics import NOT_JUDGED, Quality
+from models.tagging.serving.snapshot import Snapshot
 from search.schemas import TagQuality
 from search.served import ServedModels
 from search.service import Service
-from stream.events import ModelPublished
+from stream.events.schema import ModelPublished
 
 JUDGED = Quality(images=1472, lrap=0.52, p_at_5=0.41, micro_ap=0.44, macro_ap=float("nan"), ece=0.004)
 VERSION = Snapshot.empty(8, version=1)

@@ -11,7 +11,7 @@ from models.tagging.examples import Example, Surgery
 from models.tagging.tagger import Tagger
 from search.query import NEAR_BITS, Options, Searcher, collapse
 from search.served import ServedModels
-from stream.index import Hit, IndexRecord
+from stream.index.contract import Hit, IndexRecord
 from tests.fakes import D, FakeDecoder, FakeEncoder, local_index, unit
 
 COUNT = 30

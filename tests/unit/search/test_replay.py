@@ -13,9 +13,9 @@ from models.tagging.examples import Example
 from models.tagging.per_tag import Classifiers, Replay
 from models.tagging.tagger import Tagger
 from search.served import ServedModels
-from stream.events import ModelPublished
-from stream.published import ModelPublisher
-from stream.settings import load_settings
+from stream.environment import load_settings
+from stream.events.schema import ModelPublished
+from stream.log.model_versions import ModelPublisher
 from tests.fakes import D, FakeWriter, unit
 
 WAIT_S = 30.0  # the longest a test waits for a thread; a failure, not a pause

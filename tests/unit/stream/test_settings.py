@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from models.errors import ConfigurationError
-from stream.settings import Settings, as_environment, known_variables, load_settings, masked
+from stream.environment import as_environment, known_variables, load_settings, masked
+from stream.settings import Settings
 
 VALUES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
 

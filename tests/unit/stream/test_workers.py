@@ -4,9 +4,9 @@ import hashlib
 
 import pytest
 
-from stream.picture_file import PictureFile
-from stream.pictures import PictureFolder
-from stream.settings import load_settings
+from stream.environment import load_settings
+from stream.pictures.sqlite_store import PictureFile
+from stream.pictures.store import PictureFolder
 from stream.workers import build_pictures
 
 CONTENT = b"picture bytes"

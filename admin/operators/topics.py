@@ -1,0 +1,41 @@
+"""`mekiki topics create|describe`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from admin.connect import client_settings
+from admin.console import out, print_json
+
+app = typer.Typer(help="The topics of the log.", no_args_is_help=True)
+DataDir = Annotated[Path | None, typer.Option(help="Data directory of the running `mekiki up`.")]
+
+
+@app.command()
+def create(data_dir: DataDir = None) -> None:
+    """Create the topics that are missing."""
+    from stream.log.topics import create_topics
+
+    created = create_topics(client_settings(data_dir))
+    out.print("\n".join(f"created {name}" for name in created) or "all topics are there already", markup=False)
+
+
+@app.command()
+def describe(
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False, data_dir: DataDir = None
+) -> None:
+    """Names, ids, partitions."""
+    from stream.log.topics import SHAPES, describe_topics
+
+    described = describe_topics(client_settings(data_dir), tuple(shape.name for shape in SHAPES))
+    if as_json:
+        print_json({short: topic.__dict__ for short, topic in described.items()})
+        return
+    table = Table("topic", "id", "partitions")
+    for topic in described.values():
+        table.add_row(topic.name, topic.topic_id, str(topic.partitions))
+    out.print(table)

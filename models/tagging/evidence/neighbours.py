@@ -1,0 +1,93 @@
+"""Which labelled images are most alike to a query: exact, or by signs first where queries are few among many."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from models.tagging.arrays import Float32, Int64
+from models.tagging.evidence.backend import NUMPY, Backend
+from models.tagging.memory.exemplars import Reference, signs
+
+NEIGHBOURS = 100  # 80 cost 0.002 of average precision on OpenMoji, more gain nothing
+_CANDIDATES = 8  # for each neighbour wanted, when signs choose
+_TOGETHER = 32  # queries whose candidates are gathered at once, each row once: 20 MB
+_GROUP = 32  # columns whose maximum stands for them while the k-th largest is bounded
+_SPARE = 8  # candidates beyond k that the exact inner product may still reorder; float32 errs by 1e-6
+
+
+def nearest(
+    reference: Reference, queries: Float32, k: int, without: Int64 | None = None, backend: Backend = NUMPY
+) -> Int64:
+    """Slots [B, k'] of the rows most alike to each query, best first; k' = min(k, rows left).
+
+    Decided by exact inner products, ties by hash, so that it depends neither on slots nor on the number of threads.
+
+    Args:
+        reference: the labelled images.
+        queries: integer-valued float32 [B, D].
+        k: neighbours wanted.
+        without: slots that may not be given.
+        backend: makes the inner products that choose the candidates.
+    """
+    likeness = backend.likeness(queries, reference.vectors)
+    left = len(reference)
+    if without is not None and without.size:
+        likeness[:, without] = -np.inf
+        left -= len(without)
+    k = min(k, left)
+    if k == 0 or not len(queries):
+        return np.empty((len(queries), k), np.int64)
+    floors = _floor_of_top(likeness, min(k + _SPARE, left))
+    every = [np.flatnonzero(values >= floor) for values, floor in zip(likeness, floors, strict=True)]
+    ends = np.cumsum([0, *map(len, every)])
+    found = np.empty((len(queries), k), np.int64)
+    for start in range(0, len(queries), _TOGETHER):
+        rows = range(start, min(start + _TOGETHER, len(queries)))
+        used, where = np.unique(np.concatenate([every[row] for row in rows]), return_inverse=True)
+        vectors, hashes = reference.vectors.take(used), reference.hashes.take(used)
+        exact = queries[rows.start : rows.stop].astype(np.float64) @ vectors.astype(np.float64).T
+        for row in rows:
+            here = where[ends[row] - ends[start] : ends[row + 1] - ends[start]]
+            found[row] = every[row][np.lexsort((hashes[here], -exact[row - start, here]))[:k]]
+    return found
+
+
+def nearest_by_bits(reference: Reference, queries: Float32, k: int) -> Int64:
+    """Like `nearest`, for one query or a few: signs choose the candidates, exact inner products order them.
+
+    A matrix of 50,000 x 512 floats takes 8 ms to read; its signs are 3 MB. Embeddings end with a rotation that makes
+    signs a good code: on OpenMoji the forty nearest by 512 signs hold 0.97 of the ten nearest; here it is 8 for 1.
+    """
+    k = min(k, len(reference))
+    wanted = min(_CANDIDATES * k, len(reference))
+    found = np.empty((len(queries), k), np.int64)
+    codes = signs(queries)
+    for row, code in enumerate(codes):
+        apart = np.bitwise_count(reference.bits ^ code[:, None]).sum(axis=0, dtype=np.int16)
+        candidates = np.argpartition(apart, wanted - 1)[:wanted] if wanted < len(apart) else np.arange(len(apart))
+        exact = reference.vectors.take(candidates).astype(np.float64) @ queries[row].astype(np.float64)
+        found[row] = candidates[np.lexsort((reference.hashes.take(candidates), -exact))[:k]]
+    return found
+
+
+def _floor_of_top(values: Float32, k: int) -> Float32:
+    """A bound that at least k numbers of each row [B, N] reach, close to the k-th largest."""
+    width = values.shape[1]
+    groups = width // _GROUP
+    if groups < 2 * k:
+        floor: Float32 = np.partition(values, width - k, axis=1)[:, width - k]
+        return floor
+    best = values[:, : groups * _GROUP].reshape(len(values), _GROUP, groups).max(axis=1)  # any groups will do
+    bound: Float32 = np.partition(best, groups - k, axis=1)[:, groups - k]
+    return bound
+
+
+def top(values: Float32, k: int) -> list[Int64]:
+    """Columns of the k largest numbers of each row [B, N], best first; faster than a partition of the whole row."""
+    if k == 0:
+        return [np.empty(0, np.int64) for _ in values]
+    result = []
+    for row, floor in zip(values, _floor_of_top(values, k), strict=True):
+        candidates = np.flatnonzero(row >= floor)
+        result.append(candidates[np.argsort(-row[candidates], kind="stable")[:k]])
+    return result

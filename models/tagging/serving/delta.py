@@ -1,0 +1,189 @@
+"""The wire form of snapshots: safetensors with JSON beside, no pickle. A whole snapshot is a delta since nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors import numpy as safetensors
+
+from models.errors import CheckpointError
+from models.tagging.arrays import Int16
+from models.tagging.calibration.metrics import Quality
+from models.tagging.evidence.co_occurrence import Associations
+from models.tagging.examples import OperationRow
+from models.tagging.lessons import Lessons
+from models.tagging.memory.chunks import CHUNK, Array, Chunks
+from models.tagging.memory.exemplars import Reference
+from models.tagging.serving.columns import Columns
+
+if TYPE_CHECKING:
+    from models.tagging.serving.snapshot import Snapshot
+
+FORMAT = 2
+WITHOUT_LESSONS = 1  # what a reader of this format knows is all that most snapshots have
+
+
+def encode(new: Snapshot, old: Snapshot) -> bytes:
+    """What `new` has that `old` has not."""
+    tensors: dict[str, Array] = {}
+    renamed = [row for row, (a, b) in enumerate(zip(old.names, new.names, strict=False)) if a is not b and a != b]
+    rows = renamed + list(range(len(old.names), len(new.names)))
+    facts = {
+        "format": WITHOUT_LESSONS if new.lessons is None else FORMAT,
+        "since": old.version,
+        "version": new.version,
+        "images": new.images,
+        "dimension": new.dimension,
+        "neighbours": new.neighbours,
+        "tags": len(new.names),
+        "slots": len(new.reference),
+        "renamed": {str(row): new.names[row] for row in rows},
+        "quality": dataclasses.astuple(new.quality),
+        "implied": new.implied,
+        "aliases": new.aliases,
+        "operations": {
+            str(at): row
+            for at, row in enumerate(new.operations)
+            if at >= len(old.operations) or row != old.operations[at]
+        },
+    }
+    for field in dataclasses.fields(new.columns):
+        after, before = getattr(new.columns, field.name), getattr(old.columns, field.name)
+        _put(tensors, field.name, _changed(after, before), after)
+    _put_chunks(tensors, "ridge", new.ridge, old.ridge)
+    if new.metric is not old.metric and not np.array_equal(new.metric, old.metric):
+        tensors["metric"] = np.ascontiguousarray(new.metric)  # safetensors writes memory as it lies
+    if new.associations is not old.associations:
+        tensors |= {f"associations.{name}": getattr(new.associations, name) for name in Associations.__slots__}
+    _put_reference(tensors, new.reference, old.reference)
+    if new.lessons is not None:
+        facts["lessons"] = new.lessons.encode(old.lessons, tensors)
+    return safetensors.save(tensors, {"mekiki": json.dumps(facts, ensure_ascii=False)})
+
+
+def _changed(after: Array, before: Array) -> Array:
+    both = min(len(after), len(before))
+    differs = (after[:both] != before[:both]) & ~(_nan(after[:both]) & _nan(before[:both]))
+    differs = differs.reshape(both, int(np.prod(after.shape[1:])))
+    return np.concatenate([np.flatnonzero(differs.any(axis=1)), np.arange(both, len(after))])
+
+
+def _nan(values: Array) -> Array:
+    return np.isnan(values) if values.dtype.kind == "f" else np.zeros(values.shape, np.bool_)
+
+
+def _put(tensors: dict[str, Array], name: str, rows: Array, values: Array) -> None:
+    tensors[f"{name}.rows"] = rows.astype(np.int32)
+    tensors[f"{name}.values"] = np.ascontiguousarray(values[rows])
+
+
+def _put_chunks(tensors: dict[str, Array], name: str, new: Chunks, old: Chunks) -> None:
+    rows = new.changed(old)
+    tensors[f"{name}.rows"] = rows.astype(np.int32)
+    tensors[f"{name}.values"] = new.take(rows)
+
+
+def _put_reference(tensors: dict[str, Array], new: Reference, old: Reference) -> None:
+    _put_chunks(tensors, "hashes", new.hashes, old.hashes)
+    _put_chunks(tensors, "vectors", new.vectors, old.vectors)
+    codes: Int16 = tensors["vectors.values"].astype(np.int16)
+    tensors["vectors.values"] = codes
+    chunks = [i for i, part in enumerate(new.tags) if i >= len(old.tags) or not _same_tags(part, old.tags[i])]
+    tensors["tags.chunks"] = np.array(chunks, np.int32)
+    tensors["tags.ends"] = np.concatenate([np.empty(0, np.int32), *(new.tags[i][0] for i in chunks)])
+    tensors["tags.rows"] = np.concatenate([np.empty(0, np.int32), *(new.tags[i][1] for i in chunks)])
+
+
+def _same_tags(a: tuple[Array, Array], b: tuple[Array, Array]) -> bool:
+    return a is b or (np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1]))
+
+
+def decode(data: bytes, old: Snapshot | None) -> Snapshot:
+    """Apply a delta to the version it is since, or to nothing when `old` is None."""
+    from models.tagging.serving.snapshot import Snapshot
+
+    tensors, facts = _read(data)
+    base = Snapshot.empty(facts["dimension"], facts["neighbours"]) if old is None else old
+    if facts["since"] != base.version or facts["dimension"] != base.dimension:
+        raise CheckpointError(
+            f"delta since version {facts['since']}: expected one since {base.version}; load the whole snapshot first"
+        )
+    count = facts["tags"]
+    names = [*base.names[:count], *[""] * (count - len(base.names))]
+    for row, name in facts["renamed"].items():
+        names[int(row)] = name
+    columns = {}
+    for field in dataclasses.fields(Columns):
+        before = getattr(base.columns, field.name)
+        after = np.zeros((count, *before.shape[1:]), before.dtype)
+        after[: len(before)] = before[:count]
+        after[tensors[f"{field.name}.rows"]] = tensors[f"{field.name}.values"]
+        columns[field.name] = after
+    return Snapshot(
+        version=facts["version"],
+        images=facts["images"],
+        names=tuple(names),
+        columns=Columns(**columns),
+        ridge=base.ridge.replaced(tensors["ridge.rows"], tensors["ridge.values"], count),
+        reference=_reference(tensors, base.reference, facts["slots"]),
+        metric=tensors.get("metric", base.metric),
+        associations=_associations(tensors, base.associations),
+        implied=tuple((int(tag), int(into)) for tag, into in facts["implied"]),
+        aliases=tuple((str(name), int(row)) for name, row in facts["aliases"]),
+        neighbours=facts["neighbours"],
+        quality=Quality(*facts["quality"]),
+        operations=_operations(facts.get("operations", {}), base.operations),
+        lessons=_lessons(tensors, facts, base),
+        backend=base.backend,
+    )
+
+
+def _associations(tensors: dict[str, Array], old: Associations) -> Associations:
+    if "associations.starts" not in tensors:
+        return old
+    return Associations(*(tensors[f"associations.{name}"] for name in Associations.__slots__))
+
+
+def _lessons(tensors: dict[str, Array], facts: dict[str, Any], base: Snapshot) -> Lessons | None:
+    of_classifiers = facts.get("lessons")
+    return None if of_classifiers is None else Lessons.decode(base.lessons, tensors, of_classifiers, base.dimension)
+
+
+def _operations(changed: dict[str, list[Any]], old: tuple[OperationRow, ...]) -> tuple[OperationRow, ...]:
+    found = dict(enumerate(old))
+    for at, (surgery_id, kind, tags, into, outcome, active, moved) in changed.items():
+        images = tuple((image_id, tuple(rows)) for image_id, rows in moved)
+        found[int(at)] = OperationRow(surgery_id, kind, tuple(tags), into, outcome, active, images)
+    return tuple(found.values())
+
+
+def _read(data: bytes) -> tuple[dict[str, Array], dict[str, Any]]:
+    try:
+        size = int.from_bytes(data[:8], "little")
+        facts = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["mekiki"])
+        tensors = safetensors.load(data)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"snapshot of {len(data)} bytes: expected safetensors; it is damaged ({error})"
+        ) from error
+    if facts["format"] > FORMAT:
+        raise CheckpointError(f"snapshot format {facts['format']}: expected at most {FORMAT}; install a newer mekiki")
+    return tensors, facts
+
+
+def _reference(tensors: dict[str, Array], old: Reference, slots: int) -> Reference:
+    vectors = old.vectors.replaced(tensors["vectors.rows"], tensors["vectors.values"].astype(np.float32), slots)
+    hashes = old.hashes.replaced(tensors["hashes.rows"], tensors["hashes.values"], slots)
+    tags = list(old.tags[: -(-slots // CHUNK)])
+    ends_at = rows_at = 0
+    for chunk in tensors["tags.chunks"].tolist():
+        length = min(CHUNK, slots - chunk * CHUNK) + 1
+        ends = tensors["tags.ends"][ends_at : ends_at + length]
+        rows = tensors["tags.rows"][rows_at : rows_at + int(ends[-1])]
+        ends_at, rows_at = ends_at + length, rows_at + int(ends[-1])
+        tags[chunk : chunk + 1] = [(ends, rows)]
+    return Reference(vectors, hashes, tuple(tags))

@@ -1,0 +1,223 @@
+"""CloudEvents 1.0 over Kafka: bytes <-> event.
+
+In: key, headers and value of a Kafka record, in binary mode (`ce_*` headers, value = data) or structured mode
+(`application/cloudevents+json`). Out: an `Envelope`. Raises SchemaError with a reason code, PolicyError for limits.
+Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from models.errors import SchemaError
+from stream.events.schema import EVENTS, Event, ImagePosted
+
+SPEC_VERSION = "1.0"
+STRUCTURED = "application/cloudevents+json"
+JSON = "application/json"
+MAX_ATTRIBUTE_CHARS = 2_000  # of id and source, which de-duplication keeps
+IMAGE_ATTRIBUTES = ("dataref", "sha256", "tags", "complete")  # CloudEvents extension attributes of an image event
+
+_FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # as in the type system of CloudEvents
+
+Headers = list[tuple[str, bytes]]
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """An event with its CloudEvents identity; (source, id) is what de-duplication goes by."""
+
+    id: str
+    source: str
+    event: Event
+    time: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """`source` and `id` in one string, no two pairs in the same."""
+        return f"{len(self.source)}:{self.source} {self.id}"
+
+
+def encode(event: Event, *, source: str, event_id: str | None = None) -> tuple[bytes, bytes, Headers]:
+    """Write an event in binary mode: Kafka key, value and headers."""
+    headers: Headers = [
+        ("ce_specversion", SPEC_VERSION.encode()),
+        ("ce_id", (event_id or str(uuid.uuid4())).encode()),
+        ("ce_source", source.encode()),
+        ("ce_type", event.type.encode()),
+    ]
+    if isinstance(event, ImagePosted):
+        return event.key().encode(), event.content or b"", headers + _image_headers(event)
+    headers.append(("content-type", JSON.encode()))
+    return event.key().encode(), event.model_dump_json(exclude_none=True).encode(), headers
+
+
+def _image_headers(event: ImagePosted) -> Headers:
+    headers: Headers = [("ce_subject", event.image_id.encode())]
+    if event.media_type:
+        headers.append(("content-type", event.media_type.encode()))
+    for name, value in (("dataref", event.dataref), ("sha256", event.sha256)):
+        if value:
+            headers.append((f"ce_{name}", value.encode()))
+    if event.tags:
+        headers.append(("ce_tags", json.dumps(event.tags, ensure_ascii=False).encode()))
+    if event.complete:
+        headers.append(("ce_complete", b"true"))
+    return headers
+
+
+def encode_structured(event: Event, *, source: str, event_id: str | None = None) -> tuple[bytes, bytes, Headers]:
+    """Write an event in structured mode: everything in one JSON value."""
+    body: dict[str, Any] = {
+        "specversion": SPEC_VERSION, "id": event_id or str(uuid.uuid4()), "source": source, "type": event.type,
+    }  # fmt: skip
+    if isinstance(event, ImagePosted):
+        for name, value in _image_headers(event):
+            attribute = "datacontenttype" if name == "content-type" else name.removeprefix("ce_")
+            body[attribute] = value.decode()
+        if event.content is not None:
+            body["data_base64"] = base64.b64encode(event.content).decode()
+    else:
+        body["datacontenttype"] = JSON
+        body["data"] = event.model_dump(mode="json", exclude_none=True)
+    return event.key().encode(), json.dumps(body, ensure_ascii=False).encode(), [("content-type", STRUCTURED.encode())]
+
+
+def decode(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> Envelope:
+    """Read a record in either mode.
+
+    Raises:
+        SchemaError: reason `missing_headers`, `bad_header`, `unknown_type`, `bad_json` or `bad_event`.
+    """
+    try:
+        return _decode(key, value, headers)
+    except RecursionError:
+        raise SchemaError("value: nested too deeply; post a flat JSON object", reason="bad_json") from None
+
+
+def _decode(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> Envelope:
+    named = {name.lower(): _text(raw, name) for name, raw in headers if name.lower() not in _DROPPED}
+    content_type = named.get("content-type", "").split(";")[0].strip().lower()
+    if content_type == STRUCTURED:
+        attributes, data = _structured(value or b"")
+    else:
+        attributes = {name[3:]: text for name, text in named.items() if name.startswith("ce_")}
+        attributes["datacontenttype"] = content_type
+        data = value or b""
+    return _envelope(key, attributes, data)
+
+
+_DROPPED = frozenset({"traceparent", "tracestate"})
+
+
+def _text(raw: bytes | None, name: str) -> str:
+    try:
+        return (raw or b"").decode()
+    except UnicodeDecodeError:
+        if name.lower().startswith(("ce_", "content-type")):
+            raise SchemaError(f"header {name}: expected UTF-8; encode it so", reason="bad_header") from None
+        return ""
+
+
+def _structured(value: bytes) -> tuple[dict[str, str], bytes]:
+    body = _json(value)
+    data = body.pop("data", None)
+    encoded = body.pop("data_base64", None)
+    present = {name: item for name, item in body.items() if item is not None}  # null means unset
+    attributes = {name: item if isinstance(item, str) else json.dumps(item) for name, item in present.items()}
+    if isinstance(encoded, str):
+        try:
+            return attributes, base64.b64decode(encoded, validate=True)
+        except binascii.Error:
+            raise SchemaError("data_base64: expected base64; encode the bytes so", reason="bad_json") from None
+    return attributes, b"" if data is None else json.dumps(data).encode()
+
+
+def _json(value: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(value)
+    except ValueError as error:
+        raise SchemaError(f"value: expected JSON ({str(error)[:200]}); post a JSON object", reason="bad_json") from None
+    if not isinstance(body, dict):
+        raise SchemaError(f"value: expected a JSON object, found {type(body).__name__}", reason="bad_json")
+    return body
+
+
+def _envelope(key: bytes | None, attributes: Mapping[str, str], data: bytes) -> Envelope:
+    missing = [name for name in ("specversion", "id", "source", "type") if not attributes.get(name)]
+    if missing:
+        wanted = ", ".join(f"ce_{name}" for name in missing)
+        raise SchemaError(f"headers: expected {wanted}; post a CloudEvents 1.0 record", reason="missing_headers")
+    if attributes["specversion"] != SPEC_VERSION:
+        raise SchemaError(
+            f"ce_specversion {attributes['specversion'][:20]!r}: expected {SPEC_VERSION}", reason="bad_header"
+        )
+    _check_identity(attributes)
+    kind = EVENTS.get(attributes["type"])
+    if kind is None:
+        raise SchemaError(
+            f"ce_type {attributes['type'][:100]!r}: expected one of {', '.join(EVENTS)}", reason="unknown_type"
+        )
+    is_json = attributes.get("datacontenttype", "").split(";")[0].strip().lower() in ("", JSON) and data[:1] in (
+        b"{",
+        b"[",
+    )
+    if kind is ImagePosted and not is_json:
+        fields = _image_fields(key, attributes, data)
+    else:
+        fields = _json(data)
+    return Envelope(attributes["id"], attributes["source"], _build(kind, fields), attributes.get("time"))
+
+
+def _check_identity(attributes: Mapping[str, str]) -> None:
+    """Refuse what could not be stored: they go into hashes, checkpoints and payloads as they are."""
+    for name in ("id", "source"):
+        text = attributes[name]
+        if len(text) > MAX_ATTRIBUTE_CHARS or _FORBIDDEN.search(text):
+            raise SchemaError(
+                f"ce_{name} {text[:40]!r}: expected at most {MAX_ATTRIBUTE_CHARS} characters, no control characters",
+                reason="bad_header",
+            )
+    time = attributes.get("time")
+    if time is not None:
+        try:
+            datetime.fromisoformat(time)
+        except ValueError:
+            raise SchemaError(
+                f"ce_time {time[:40]!r}: expected RFC 3339, e.g. 2026-11-21T12:00:00Z; correct it or leave it out",
+                reason="bad_header",
+            ) from None
+
+
+def _image_fields(key: bytes | None, attributes: Mapping[str, str], data: bytes) -> dict[str, Any]:
+    fields: dict[str, Any] = {name: attributes[name] for name in IMAGE_ATTRIBUTES if name in attributes}
+    fields["image_id"] = attributes.get("subject") or (key or b"").decode(errors="replace")
+    if "tags" in fields:
+        try:
+            fields["tags"] = json.loads(fields["tags"])
+        except ValueError:
+            raise SchemaError("ce_tags: expected a JSON list of strings", reason="bad_json") from None
+    fields["complete"] = fields.get("complete", "false") == "true"
+    fields["media_type"] = attributes.get("datacontenttype") or None
+    if data or "dataref" not in fields:
+        fields["content"] = data
+    return fields
+
+
+def _build(kind: type[Event], fields: dict[str, Any]) -> Event:
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "body"
+        raise SchemaError(f"{kind.type} {where}: {first['msg']}", reason="bad_event") from None

@@ -1,0 +1,140 @@
+"""Who serves what: learners put model files down and announce them on models.v1; the search API follows.
+
+In: the content of a model file. Out: the file under `<data_dir>/models/`, hashed, and one compacted record.
+A delta names the files it applies to, a full one and the links of a chain that begins there: a follower that starts
+late needs these, and one that follows has them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from models.errors import MekikiError, PoisonError, StorageUnavailableError
+from stream.events.codec import decode
+from stream.events.schema import ModelPublished
+from stream.log.consume import LogReader
+from stream.log.positions import StoredOffset
+from stream.log.produce import LogWriter
+from stream.settings import Settings
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.5  # a poll returns as soon as there are records
+KEEP_FILES = 4  # older ones go, but for the chain; a follower is at most one announcement behind
+
+Kind = Literal["full", "link", "delta"]
+
+
+def model_folder(settings: Settings, model: str) -> Path:
+    """Where the files of a model are."""
+    return settings.data_path / "models" / model
+
+
+class ModelPublisher:
+    """Writes and announces the versions of one model."""
+
+    def __init__(self, settings: Settings, model: Literal["tagger", "ranker"], writer: LogWriter) -> None:
+        self._folder = model_folder(settings, model)
+        self._model = model
+        self._writer = writer
+        self._chain: list[tuple[int, Path]] = []  # a full version and the links after it
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageUnavailableError(f"models folder {self._folder}: {error.strerror}; free space") from error
+
+    def publish(self, version: int, content: bytes, offsets: Sequence[StoredOffset], kind: Kind = "full") -> None:
+        """Put the file of one version down and announce it.
+
+        A `link` and a `delta` apply to the last version that was full or a link; what comes after a link applies to it.
+        """
+        path = self._folder / f"{version:012d}.{kind}.safetensors"
+        partial = path.with_suffix(".part")
+        try:
+            partial.write_bytes(content)
+            partial.replace(path)
+        except OSError as error:
+            raise StorageUnavailableError(f"models folder {self._folder}: {error.strerror}; free space") from error
+        if kind == "full":
+            self._chain = []
+        self._announce(version, path, hashlib.sha256(content).hexdigest(), offsets)
+        if kind != "delta":
+            self._chain.append((version, path))
+        self._clean()
+
+    def _announce(self, version: int, path: Path, digest: str, offsets: Sequence[StoredOffset]) -> None:
+        event = ModelPublished(
+            model=self._model,
+            version=version,
+            uri=path.as_uri(),
+            sha256=digest,
+            base_version=self._chain[-1][0] if self._chain else None,
+            base_uris=tuple(link.as_uri() for _, link in self._chain),
+            offsets={f"{o.topic}/{o.partition}": o.offset for o in offsets},
+        )
+        self._writer.send_event(event)
+        self._writer.flush()
+
+    def _clean(self) -> None:
+        files = sorted(self._folder.glob("*.safetensors"))
+        chain = {path for _, path in self._chain}
+        for stale in files[:-KEEP_FILES]:
+            if stale not in chain:
+                stale.unlink(missing_ok=True)
+
+
+class ModelFollower(threading.Thread):
+    """Follows models.v1 and calls back with every announcement; a daemon thread of the search API."""
+
+    def __init__(self, settings: Settings, on_published: Callable[[ModelPublished], None]) -> None:
+        super().__init__(name="models", daemon=True)
+        self._reader = LogReader(settings, ("models",), "followers", lambda: (), fetch_wait_ms=300)
+        self._on_published = on_published
+        self._stopping = threading.Event()
+        self.caught_up = threading.Event()
+
+    def run(self) -> None:
+        """Follow until `stop`; a model that cannot be loaded leaves the last one serving."""
+        while not self._stopping.is_set():
+            try:
+                self._turn()
+            except MekikiError as error:
+                log.warning("model not taken over: %s", error)
+                self._stopping.wait(0.5)
+        self._reader.close()
+
+    def _turn(self) -> None:
+        records = self._reader.poll(POLL_S)
+        newest: dict[str, ModelPublished] = {}
+        for record in records:
+            try:
+                event = decode(record.key, record.value, record.headers).event
+            except PoisonError as error:
+                log.warning("models.v1 offset %s: %s", record.offset, error)
+                continue
+            if isinstance(event, ModelPublished):
+                newest[event.model] = event
+        for event in newest.values():
+            self._take(event)
+        if not (records or self.caught_up.is_set()) and self._reader.caught_up("models", 0):
+            self.caught_up.set()
+
+    def _take(self, event: ModelPublished) -> None:
+        try:
+            self._on_published(event)
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            MekikiError,
+        ) as error:  # the file is gone already: a newer one is announced
+            log.info("model %s version %s not loaded: %s", event.model, event.version, error)
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopping.set()

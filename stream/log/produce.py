@@ -1,0 +1,110 @@
+"""Writing to the log: events out, acknowledged by all replicas, idempotent producer.
+
+`flush` is the gate: it returns when everything sent before is durable, or raises BrokerUnavailableError.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError, MessageSizeTooLargeError
+
+from models.errors import BrokerUnavailableError, PolicyError
+from stream.events.codec import Headers, encode
+from stream.events.schema import Event
+from stream.log.client import broker_errors, client_options
+from stream.log.topics import full_name
+from stream.settings import Settings
+
+CLOSE_TIMEOUT_S = 5.0  # kafka-python waits for ever without one
+BATCH_BYTES = 512 * 1024  # of one partition in a request; the 16 KB of kafka-python are less than one picture
+
+
+class LogWriter:
+    """A Kafka producer. Thread-safe for `send`; `flush` from one thread."""
+
+    def __init__(self, settings: Settings, source: str, *, linger_ms: int = 5) -> None:
+        self._settings = settings
+        self._source = source
+        self._pending: list[Any] = []
+        with broker_errors(settings):
+            self._producer = KafkaProducer(
+                **client_options(settings),
+                acks="all",
+                linger_ms=linger_ms,
+                batch_size=BATCH_BYTES,
+                max_request_size=settings.kafka.max_record_bytes + 100_000,
+                delivery_timeout_ms=max(settings.kafka.request_timeout_ms + linger_ms, 30_000),
+                max_block_ms=settings.kafka.request_timeout_ms,
+            )
+
+    def send_event(self, event: Event, *, event_id: str | None = None, timestamp_ms: int | None = None) -> None:
+        """Queue one event on its topic."""
+        key, value, headers = encode(event, source=self._source, event_id=event_id)
+        self.send(event.topic, key, value, headers, timestamp_ms=timestamp_ms)
+
+    def send_now(self, event: Event, *, event_id: str | None = None, timeout_s: float = 10.0) -> None:
+        """Send one event and wait for its acknowledgement; from any thread.
+
+        Raises:
+            BrokerUnavailableError: none came in time.
+        """
+        key, value, headers = encode(event, source=self._source, event_id=event_id)
+        with broker_errors(self._settings):
+            sent = self._producer.send(full_name(self._settings, event.topic), value, key=key, headers=headers)
+            sent.get(timeout=timeout_s)
+
+    def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers,
+        *,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+    ) -> None:
+        """Queue one record; `topic` is our short name.
+
+        Raises:
+            PolicyError: the record is larger than the broker takes.
+            BrokerUnavailableError: the broker refuses or does not answer.
+        """
+        try:
+            with broker_errors(self._settings):
+                sent = self._producer.send(
+                    full_name(self._settings, topic), value, key=key, headers=headers,
+                    partition=partition, timestamp_ms=timestamp_ms,
+                )  # fmt: skip
+        except BrokerUnavailableError as error:
+            if isinstance(error.__cause__, MessageSizeTooLargeError):
+                limit = self._settings.kafka.max_record_bytes
+                raise PolicyError(
+                    f"record of {len(value or b'')} bytes: expected at most {limit}; send a dataref"
+                ) from None
+            raise
+        self._pending.append(sent)
+
+    def flush(self, timeout_s: float = 60.0) -> None:
+        """Wait until everything sent is acknowledged.
+
+        Raises:
+            BrokerUnavailableError: something was not; the caller sends it again.
+        """
+        waiting, self._pending = self._pending, []
+        with broker_errors(self._settings):
+            self._producer.flush(timeout=timeout_s)
+            for sent in waiting:
+                if sent.failed():
+                    raise sent.exception if isinstance(sent.exception, KafkaError) else KafkaError(str(sent.exception))
+                if not sent.is_done:
+                    raise BrokerUnavailableError(f"Kafka: no acknowledgement within {timeout_s:.0f} s; is a broker up?")
+
+    def trim(self) -> None:
+        """Forget acknowledged sends, for callers that send much between two flushes."""
+        self._pending = [sent for sent in self._pending if not sent.is_done or sent.failed()]
+
+    def close(self) -> None:
+        """Give up what is not acknowledged within five seconds."""
+        self._producer.close(timeout=CLOSE_TIMEOUT_S)

@@ -1,0 +1,201 @@
+"""The child process that decodes: `python -m stream.pictures.decode_child MEMORY_BYTES DEADLINE_S [DESCRIPTOR]`.
+
+Comes in on stdin: frames of `REQUEST` (length, crop) and a file's bytes. Goes out on stdout: `READY` once, then one
+answer a frame: `ANSWER` (status, size, hashes, length of what follows), then a reason, or the pixels unless there is
+DESCRIPTOR, memory of the parent's for them. Ends with stdin.
+
+It imports numpy and OpenCV and nothing of the service: a start takes 0.2 s, and whatever a hostile file does to this
+process, there is nothing here to reach. The parent stops one that is late; the alarm here is for an orphan.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import cv2
+import numpy as np
+
+from models.errors import DecodeError, PoisonError
+from models.preprocess import Pixels, fit_square, perceptual_hash
+from stream.pictures.decode_wire import ANSWER, PIXEL_BYTES, READY, REQUEST, SIZE_PX, WHOLE
+from stream.pictures.header import ImageHeader, sniff
+
+ORPHAN_DEADLINES = 2  # the alarm kills after this many deadlines: the parent, if there is one, is earlier
+
+Crop = tuple[float, float, float, float]  # left, top, width, height in shares of the upright picture
+
+_REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
+# EXIF orientation -> (transpose, flip left-right, flip top-bottom), in this order
+_TURNS = {
+    2: (False, True, False),
+    3: (False, True, True),
+    4: (False, False, True),
+    5: (True, False, False),
+    6: (True, True, False),
+    7: (True, True, True),
+    8: (True, False, True),
+}
+
+
+def decode(data: bytes, crop: Crop = WHOLE) -> tuple[Pixels, int, int, str]:
+    """The picture or the part `crop` of it as uint8 [224, 224, 3] RGB, upright, on white; its upright size; its format.
+
+    Raises:
+        DecodeError: `not_an_image`, `truncated`, `decode_memory`.
+    """
+    header = sniff(data)
+    try:
+        flags = _flags(header) if crop == WHOLE else _whole_flags(header)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        if image is None:
+            raise DecodeError(f"{header.format} of {len(data)} bytes: expected a whole picture; export it again")
+        pixels: np.ndarray[Any, Any] = np.asarray(image)
+        if crop != WHOLE:
+            pixels = _cropped(_upright(pixels, header.orientation), crop)
+            square = _rgb_square(pixels)
+        else:
+            square = _upright(_rgb_square(pixels), header.orientation)
+    except MemoryError as error:
+        raise _memory_error(header) from error
+    except cv2.error as error:
+        raise _translated(error, header) from error
+    size = (header.width_px, header.height_px)
+    width_px, height_px = size[::-1] if header.orientation >= 5 else size
+    return np.ascontiguousarray(square), width_px, height_px, header.format
+
+
+def _whole_flags(header: ImageHeader) -> int:
+    return cv2.IMREAD_UNCHANGED if header.has_alpha else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+
+
+def _flags(header: ImageHeader) -> int:
+    if header.has_alpha:
+        return cv2.IMREAD_UNCHANGED
+    if header.format == "jpeg":  # a reduced JPEG is the mean over 2, 4 or 8 pixels, at a tenth of the cost
+        for factor in (8, 4, 2):
+            if min(header.width_px, header.height_px) // factor >= SIZE_PX:
+                return _REDUCED[factor] | cv2.IMREAD_IGNORE_ORIENTATION
+    return cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+
+
+def _rgb_square(image: np.ndarray[tuple[int, ...], np.dtype[np.uint8 | np.uint16]]) -> Pixels:
+    """Any [H, W] or [H, W, C] that OpenCV gives to uint8 [224, 224, 3] RGB."""
+    if image.dtype == np.uint16:
+        image = np.asarray(cv2.convertScaleAbs(image, alpha=1 / 257))
+    if image.ndim == 2 or image.shape[2] == 1:
+        image = np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))
+    elif image.shape[2] == 4:
+        image = _on_white(np.asarray(image, np.uint8))
+    return np.asarray(cv2.cvtColor(fit_square(np.asarray(image, np.uint8), SIZE_PX), cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _on_white(image: Pixels) -> Pixels:
+    """uint8 [H, W, 4] with straight alpha, composited on white."""
+    colour, alpha = cv2.cvtColor(image, cv2.COLOR_BGRA2BGR), cv2.extractChannel(image, 3)
+    if alpha.min() < 255:
+        weight = cv2.cvtColor(alpha, cv2.COLOR_GRAY2BGR)
+        colour = cv2.multiply(colour, weight, scale=1 / 255)  # to the nearest; never a tie, since 255 is odd
+        colour = cv2.add(colour, cv2.bitwise_not(weight))
+    return np.asarray(colour, np.uint8)
+
+
+def _cropped(image: Pixels, crop: Crop) -> Pixels:
+    height, width = image.shape[:2]
+    left, top = int(crop[0] * width), int(crop[1] * height)
+    right, bottom = round((crop[0] + crop[2]) * width), round((crop[1] + crop[3]) * height)
+    return np.ascontiguousarray(image[top : max(bottom, top + 1), left : max(right, left + 1)])
+
+
+def _upright(square: Pixels, orientation: int) -> Pixels:
+    transpose, left_right, top_bottom = _TURNS.get(orientation, (False, False, False))
+    if transpose:
+        square = square.swapaxes(0, 1)
+    if left_right:
+        square = square[:, ::-1]
+    return square[::-1] if top_bottom else square
+
+
+def _memory_error(header: ImageHeader) -> DecodeError:
+    size = f"{header.width_px} x {header.height_px}"
+    return DecodeError(
+        f"{header.format} of {size} pixels: expected to fit in memory; post a smaller one", "decode_memory"
+    )
+
+
+def _translated(error: cv2.error, header: ImageHeader) -> PoisonError:
+    text = str(error)
+    if "Failed to allocate" in text or "OutOfMemory" in text or getattr(error, "code", 0) == cv2.Error.StsNoMem:
+        return _memory_error(header)
+    return DecodeError(f"{header.format} of {header.pixels} pixels: expected a whole picture; export it again")
+
+
+def answer(data: bytes, crop: Crop = WHOLE, shared: Pixels | None = None) -> bytes:
+    """The answer frame for one file; its pixels go to `shared` uint8 [224, 224, 3] if there is such memory."""
+    digest = hashlib.sha256(data).digest()
+    try:
+        square, width_px, height_px, name = decode(data, crop)
+    except PoisonError as error:
+        text = f"{error.reason}\n{error}".encode()
+        return ANSWER.pack(0, 0, 0, 0, digest, b"", len(text)) + text
+    pixels = b""
+    if shared is None:
+        pixels = square.tobytes()
+    else:
+        shared[:] = square
+    phash = perceptual_hash(square)
+    return ANSWER.pack(1, width_px, height_px, phash, digest, name.encode(), len(pixels)) + pixels
+
+
+def _limit_memory(memory_bytes: int) -> None:
+    """What is mapped now, and `memory_bytes` more."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except OSError:  # not Linux: no way to know what the libraries have mapped
+        return
+    limit = pages * resource.getpagesize() + memory_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def serve(requests: BinaryIO, answers: BinaryIO, deadline_s: float, shared: Pixels | None = None) -> None:
+    """Answer frames until there are no more."""
+    answers.write(READY)
+    answers.flush()
+    while len(head := requests.read(REQUEST.size)) == REQUEST.size:
+        length, *crop = REQUEST.unpack(head)
+        data = requests.read(length)
+        signal.setitimer(signal.ITIMER_REAL, ORPHAN_DEADLINES * deadline_s)
+        answers.write(answer(data, (crop[0], crop[1], crop[2], crop[3]), shared))
+        answers.flush()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def main() -> None:
+    """Take stdin and stdout for the frames; whatever a library prints goes nowhere."""
+    memory_bytes, deadline_s = int(sys.argv[1]), float(sys.argv[2])
+    shared = _shared(int(sys.argv[3])) if len(sys.argv) > 3 else None
+    requests = os.fdopen(os.dup(0), "rb")
+    answers = os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nothing, descriptor)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    cv2.setNumThreads(1)
+    answer(b"")  # what the first call maps and imports is not charged to the first picture
+    _limit_memory(memory_bytes)
+    serve(requests, answers, deadline_s, shared)
+
+
+def _shared(descriptor: int) -> Pixels:
+    return np.frombuffer(mmap.mmap(descriptor, PIXEL_BYTES), np.uint8).reshape(SIZE_PX, SIZE_PX, 3)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""Hostile bytes to pixels: checked by their header, then decoded in child processes under limits.
+
+Comes in: the bytes of files nobody vouches for. Goes out: `Decoded`, or the PoisonError of that file alone:
+
+    DecodeError    empty, not_an_image, truncated, decode_timeout, decode_memory, decode_crashed
+    PolicyError    too_large (bytes), too_many_pixels, too_many_frames
+
+A child that dies or passes its deadline is replaced; the other files of the batch do not notice. Fails with
+ConfigurationError when children cannot start at all.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import ConfigurationError, DecodeError, PoisonError, PolicyError
+from stream.pictures.decode_process import Answer, ChildDied, ChildLate, ChildLimits, DecodeChild
+from stream.pictures.decode_wire import SIZE_PX, WHOLE
+from stream.pictures.header import ImageHeader, sniff
+
+__all__ = ["DecodePool", "Decoded", "ImageHeader", "Limits", "check", "sniff"]
+
+
+Crop = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a picture may be at most. The defaults suit photographs: 50 megapixels are 150 MB decoded."""
+
+    max_bytes: int = 32 * 1024 * 1024
+    max_pixels: int = 50_000_000
+    max_side_px: int = 20_000
+    max_frames: int = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A picture, ready for an encoder: pixels uint8 [224, 224, 3] RGB, upright, on white.
+
+    Size is that of the upright original; phash is `models.preprocess.perceptual_hash`, sha256 that of the file in hex.
+    """
+
+    pixels: NDArray[np.uint8]
+    width_px: int
+    height_px: int
+    format: str
+    phash: int
+    sha256: str
+
+
+def check(data: bytes, limits: Limits) -> ImageHeader:
+    """The header of a file that keeps the limits; nothing is decoded.
+
+    Raises:
+        DecodeError: as `sniff`.
+        PolicyError: `too_large`, `too_many_pixels`, `too_many_frames`.
+    """
+    if len(data) > limits.max_bytes:
+        raise PolicyError(
+            f"file of {len(data)} bytes: expected at most {limits.max_bytes}; post a smaller one", "too_large"
+        )
+    header = sniff(data)
+    if header.pixels > limits.max_pixels or max(header.width_px, header.height_px) > limits.max_side_px:
+        raise PolicyError(
+            f"{header.format} of {header.width_px} x {header.height_px} pixels: expected at most {limits.max_pixels} "
+            f"pixels and {limits.max_side_px} a side; post a smaller one",
+            "too_many_pixels",
+        )
+    if header.frames > limits.max_frames:
+        raise PolicyError(
+            f"{header.format} of {header.frames} frames: expected at most {limits.max_frames}; post a still picture",
+            "too_many_frames",
+        )
+    return header
+
+
+class DecodePool:
+    """Children that decode, one file at a time each. Safe to call from several threads; use as a context manager."""
+
+    def __init__(
+        self,
+        workers: int = 1,
+        limits: Limits | None = None,
+        *,
+        memory_bytes: int = 1_000_000_000,
+        deadline_s: float = 10.0,
+    ) -> None:
+        """Start the children.
+
+        Args:
+            workers: number of children.
+            limits: what a picture may be at most.
+            memory_bytes: address space a child may add to what it has after its imports.
+            deadline_s: wall-clock time for one file.
+
+        Raises:
+            ConfigurationError: a child does not start.
+        """
+        self.limits = limits or Limits()
+        self._child_limits = ChildLimits(self.limits.max_pixels, self.limits.max_side_px, memory_bytes, deadline_s)
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+        self._idle: queue.LifoQueue[DecodeChild | None] = (
+            queue.LifoQueue()
+        )  # None: a seat whose child has to be started
+        self._children: set[DecodeChild] = set()
+        self._workers = workers
+        self._is_closed = False
+        try:
+            children = [self._start() for _ in range(workers)]  # all at once, then wait
+            for child in children:
+                child.wait_until_ready()
+        except BaseException:
+            self.close()
+            raise
+        for child in children:
+            self._idle.put(child)
+
+    def decode_many(
+        self, contents: Sequence[bytes], crops: Sequence[Crop | None] | None = None
+    ) -> list[Decoded | PoisonError]:
+        """One answer for each file, in order. Never raises for what a file contains.
+
+        Args:
+            contents: the files' bytes.
+            crops: for each file the part that is meant, left, top, width, height in shares of the upright picture.
+
+        Raises:
+            ConfigurationError: a child died and no new one starts, or the pool is closed.
+        """
+        if self._is_closed:
+            raise ConfigurationError("decode pool: expected to be open; make a new one")
+        parts = [crop or WHOLE for crop in crops] if crops is not None else [WHOLE] * len(contents)
+        if len(contents) == 1 or self._workers == 1:
+            return [self._decode(content, part) for content, part in zip(contents, parts, strict=True)]
+        return list(self._threads.map(self._decode, contents, parts))
+
+    def pids(self) -> list[int]:
+        """Process ids of the children."""
+        return [child.pid for child in self._children]
+
+    def close(self) -> None:
+        """Stop the children; what is being decoded is answered first."""
+        self._is_closed = True
+        self._threads.shutdown(wait=True)
+        for child in list(self._children):
+            self._stop(child)
+
+    def __enter__(self) -> DecodePool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _decode(self, data: bytes, crop: Crop) -> Decoded | PoisonError:
+        try:
+            header = check(data, self.limits)
+            return self._decode_checked(data, header, crop)
+        except PoisonError as error:
+            return error
+
+    def _decode_checked(self, data: bytes, header: ImageHeader, crop: Crop) -> Decoded:
+        """A child that was killed from outside says nothing about the file: it gets one more, in a fresh child."""
+        what = f"{header.format} of {len(data)} bytes"
+        for _ in range(2):
+            try:
+                answer = self._ask(data, crop)
+            except ChildLate as error:
+                text = f"{what}: expected to decode within {self._child_limits.deadline_s:g} s; export it again"
+                raise DecodeError(text, "decode_timeout") from error
+            except ChildDied:
+                continue
+            pixels = np.frombuffer(answer.pixels, np.uint8).reshape(SIZE_PX, SIZE_PX, 3)
+            return Decoded(pixels, answer.width_px, answer.height_px, answer.format, answer.phash, answer.sha256)
+        raise DecodeError(f"{what}: expected to decode, kills the decoder; export it again", "decode_crashed")
+
+    def _ask(self, data: bytes, crop: Crop) -> Answer:
+        """The next idle child's answer; a child that fails leaves an empty seat behind, never a broken child."""
+        child = self._idle.get()
+        healthy: DecodeChild | None = None
+        try:
+            if child is None:
+                child = self._start()
+                child.wait_until_ready()
+            answer = child.ask(data, crop)
+            healthy = child
+            return answer
+        except DecodeError:
+            healthy = child
+            raise
+        finally:
+            if child is not None and healthy is None:
+                self._stop(child)
+            self._idle.put(healthy)
+
+    def _start(self) -> DecodeChild:
+        if self._is_closed:
+            raise ConfigurationError("decode pool: expected to be open; make a new one")
+        child = DecodeChild(self._child_limits)
+        self._children.add(child)
+        return child
+
+    def _stop(self, child: DecodeChild) -> None:
+        self._children.discard(child)
+        child.stop()

@@ -1,0 +1,223 @@
+"""The parent's end of a decoding child: start it, ask it, stop it.
+
+Comes in: a file's bytes. Goes out: `Answer`. Fails with ChildLate after the deadline and ChildDied when the child is
+gone; both stay inside stream.pictures.decode_pool. A child is asked by one thread at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import mmap
+import os
+import select
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.errors import ConfigurationError, DecodeError, InfrastructureError
+from stream.pictures.decode_wire import ANSWER, PIXEL_BYTES, READY, REQUEST, WHOLE
+
+START_S = 60.0  # a start takes 0.2 s; a machine that is starting everything at once may take long
+PIPE_BYTES = 1 << 20  # a file or an answer passes in one go where the system allows
+KEPT_BYTES = 32 * 2**20  # buffers up to this size are used again, not given back: a fifth of the time of a picture
+_ROOT = Path(__file__).resolve().parents[2]
+_F_SETPIPE_SZ = 1031  # Linux; fcntl names it from 3.10 on there only
+
+
+class ChildDied(Exception):
+    """The child is gone, with or without a reason of its own."""
+
+
+class ChildLate(Exception):
+    """No answer within the deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a child found: size, hashes and the bytes of the square."""
+
+    width_px: int
+    height_px: int
+    phash: int
+    sha256: str
+    format: str
+    pixels: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ChildLimits:
+    """What the child itself enforces, behind the checks of the header."""
+
+    max_pixels: int
+    max_side_px: int
+    memory_bytes: int
+    deadline_s: float
+
+
+class DecodeChild:
+    """One process of `python -m stream.pictures.decode_child`."""
+
+    def __init__(self, limits: ChildLimits) -> None:
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "stream.pictures.decode_child",
+            str(limits.memory_bytes),
+            str(limits.deadline_s),
+        ]
+        memory = _memory()
+        self._pixels = mmap.mmap(memory, PIXEL_BYTES, prot=mmap.PROT_READ) if memory is not None else None
+        if memory is not None:
+            command.append(str(memory))
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                env=_environment(limits),
+                start_new_session=True,  # Ctrl-C is the parent's to handle; a child ends when its stdin does
+                pass_fds=() if memory is None else (memory,),
+            )
+        except OSError as error:
+            raise InfrastructureError(
+                f"decoding process: expected to start, {error}; free memory or lower MEKIKI_INGEST__DECODE_WORKERS"
+            ) from error
+        finally:
+            if memory is not None:
+                os.close(memory)
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._to = self._process.stdin.fileno()
+        self._from = self._process.stdout.fileno()
+        self._deadline_s = limits.deadline_s
+        for descriptor in (self._to, self._from):
+            os.set_blocking(descriptor, False)
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(descriptor, _F_SETPIPE_SZ, PIPE_BYTES)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def wait_until_ready(self) -> None:
+        """Return once it has imported what it needs.
+
+        Raises:
+            ConfigurationError: it ended instead, or takes for ever.
+        """
+        try:
+            greeting = self._read(len(READY), time.monotonic() + START_S)
+        except (ChildDied, ChildLate) as error:
+            raise ConfigurationError(
+                f"decoding process: expected to start within {START_S:g} s, {self._last_words() or 'no answer'}; "
+                "run: mekiki doctor"
+            ) from error
+        if greeting != READY:
+            raise ConfigurationError(
+                f"decoding process: expected {READY!r}, answered {greeting!r}; install mekiki again"
+            )
+
+    def ask(self, data: bytes, crop: tuple[float, float, float, float] = WHOLE) -> Answer:
+        """The answer for one file, or for the part of it that `crop` names in shares of the upright picture.
+
+        Raises:
+            DecodeError: the child says what is wrong with the file.
+            ChildLate: not within the deadline; stop this child.
+            ChildDied: the child is gone; stop it all the same.
+        """
+        until = time.monotonic() + self._deadline_s
+        self._write(REQUEST.pack(len(data), *crop), until)
+        self._write(data, until)
+        head = self._read(ANSWER.size, until)
+        is_picture, width_px, height_px, phash, sha256, name, length = ANSWER.unpack(head)
+        content = self._read(length, until)
+        if not is_picture:
+            reason, _, text = content.decode().partition("\n")
+            raise DecodeError(text, reason)
+        pixels = self._pixels[:] if self._pixels is not None else content
+        return Answer(width_px, height_px, phash, sha256.hex(), name.rstrip(b"\0").decode(), pixels)
+
+    def stop(self) -> None:
+        """Kill it and close the pipes; harmless when it is gone already."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
+        if self._pixels is not None:
+            self._pixels.close()
+
+    def _write(self, data: bytes, until: float) -> None:
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[os.write(self._to, view) :]
+            except BlockingIOError:
+                self._wait(self._to, select.POLLOUT, until)
+            except BrokenPipeError as error:
+                raise ChildDied from error
+
+    def _read(self, count: int, until: float) -> bytes:
+        chunks = []
+        while count:
+            try:
+                chunk = os.read(self._from, count)
+            except BlockingIOError:
+                self._wait(self._from, select.POLLIN, until)
+                continue
+            if not chunk:
+                raise ChildDied
+            chunks.append(chunk)
+            count -= len(chunk)
+        return b"".join(chunks)
+
+    @staticmethod
+    def _wait(descriptor: int, event: int, until: float) -> None:
+        poll = select.poll()
+        poll.register(descriptor, event)
+        left_ms = (until - time.monotonic()) * 1000
+        if left_ms <= 0 or not poll.poll(left_ms):
+            raise ChildLate
+
+    def _last_words(self) -> str:
+        self._process.kill()
+        self._process.wait()
+        assert self._process.stderr is not None
+        lines = self._process.stderr.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else ""
+
+
+def _memory() -> int | None:
+    """Memory that a child can have as well; None where the system has none whose size can be sealed.
+
+    A hostile file's child that made it smaller would kill the parent where it reads.
+    """
+    if not (hasattr(os, "memfd_create") and hasattr(fcntl, "F_ADD_SEALS")):
+        return None
+    descriptor = os.memfd_create("mekiki-pixels", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(descriptor, PIXEL_BYTES)
+    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+    return descriptor
+
+
+def _environment(limits: ChildLimits) -> dict[str, str]:
+    """OpenCV reads its limits once, when it is loaded; more threads than one would only wait for each other."""
+    path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
+    return {
+        **os.environ,
+        "PYTHONPATH": path,
+        "OPENCV_IO_MAX_IMAGE_PIXELS": str(limits.max_pixels),
+        "OPENCV_IO_MAX_IMAGE_WIDTH": str(limits.max_side_px),
+        "OPENCV_IO_MAX_IMAGE_HEIGHT": str(limits.max_side_px),
+        "OPENCV_LOG_LEVEL": "OFF",
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+        "MALLOC_MMAP_THRESHOLD_": str(KEPT_BYTES),
+        "MALLOC_TRIM_THRESHOLD_": str(4 * KEPT_BYTES),
+    }

@@ -1,0 +1,94 @@
+"""Operations on tags as they are served: in deltas, and as good as learning the changed log from the beginning."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from models.evaluate import average_precision
+from models.quantise import dequantise
+from models.tagging.examples import Example, OperationRow, Surgery
+from models.tagging.memory.chunks import CHUNK
+from models.tagging.serving.snapshot import Snapshot
+from models.tagging.state import exact_digest
+from models.tagging.tagger import Tagger
+from tests.unit.models.tagging.test_snapshot import DIMENSION, images, learner
+
+PARTS = ("tag 1", "tag 2", "tag 3")
+MERGE = Surgery("m", "merge", PARTS, "whole")
+
+
+def merged_log(log: list[Example]) -> list[Example]:
+    """The log as it would be had everybody written `whole`."""
+    return [
+        dataclasses.replace(example, added=tuple("whole" if tag in PARTS else tag for tag in example.added))
+        for example in log
+    ]
+
+
+def test_average_precision_after_a_merge_is_that_of_relearning_from_the_merged_log() -> None:
+    operated, relearned = learner(1200), Tagger(dimension=DIMENSION, neighbours=8, reference_size=2 * CHUNK)
+    operated.learn_many([MERGE], operated.next_position)
+    relearned.learn_many(merged_log(images(0, 1200, 12)), 0)
+    held_out = merged_log(images(3, 300, 12))
+    truth = np.array(["whole" in example.added for example in held_out])
+    queries = np.stack([dequantise(example.vector) for example in held_out if example.vector is not None])
+    one, other = operated.snapshot(wait=True), relearned.snapshot(wait=True)
+    assert exact_digest(operated) == exact_digest(relearned)
+    assert np.allclose(one.weights("whole"), other.weights("whole"), atol=1e-6)
+    by_ridge = [average_precision(truth, queries @ snapshot.weights("whole")) for snapshot in (one, other)]
+    by_all = [average_precision(truth, snapshot.score("whole", queries)) for snapshot in (one, other)]
+    assert abs(by_ridge[0] - by_ridge[1]) < 1e-9
+    assert abs(by_all[0] - by_all[1]) < 0.02  # calibrators remember what they were trained on
+    assert min(by_all) > truth.mean() + 0.2
+
+
+def test_a_delta_carries_what_came_of_operations() -> None:
+    tagger = learner()
+    base = tagger.snapshot(wait=True)
+    split = Surgery("s", "split", ("tag 5",), "tag 50", images=tuple(f"0/{i}" for i in range(400)))
+    tagger.learn_many([MERGE, split], tagger.next_position)
+    then = tagger.snapshot(wait=True)
+    tagger.learn_many([Surgery("u", "undo", target="m"), Surgery("x", "forget", ("no",))], tagger.next_position)
+    now = tagger.snapshot(wait=True)
+    assert [row.outcome for row in now.operations[:3]] == ["undone", "done", "done"]
+    assert now.operations[0] == OperationRow("m", "merge", PARTS, "whole", "undone", False)
+    assert len(now.operations[1].moved) == then.columns.counts[then.row("tag 50")] > 0
+    assert "expected" in now.operations[3].outcome
+    assert base.apply(now.delta(base)).operations == now.operations
+    assert then.apply(now.delta(then)).operations == now.operations
+    empty = Snapshot.empty(DIMENSION, 8)
+    assert empty.apply(now.delta(empty)).operations == now.operations
+
+
+def test_what_an_undo_needs_beside_is_no_operation_of_anybody() -> None:
+    tagger = learner()
+    log = [Surgery("f", "forget", ("tag 1",)), Example("new", None, ("tag 1",)), Surgery("u", "undo", target="f")]
+    tagger.learn_many(log, tagger.next_position)
+    assert [row.surgery_id for row in tagger.snapshot(wait=True).operations] == ["f", "u"]
+
+
+def test_an_undone_split_leaves_no_name_of_its_own() -> None:
+    tagger = learner()
+    before = {row.name for row in tagger.snapshot(wait=True).tags()}
+    split = Surgery("s", "split", ("tag 5",), "tag 6", images=tuple(f"0/{i}" for i in range(400)))
+    tagger.learn_many([split, Surgery("u", "undo", target="s")], tagger.next_position)
+    after = tagger.snapshot(wait=True)
+    assert {row.name for row in after.tags()} == before
+    assert after.known == len(before)
+
+
+def test_splits_of_splits_may_be_undone_in_any_order() -> None:
+    some = tuple(f"0/{i}" for i in range(400))
+    first = Surgery("1", "split", ("tag 5",), "tag 50", images=some)
+    second = Surgery("2", "split", ("tag 50",), "tag 51", images=some[::2])
+    before = exact_digest(learner())
+    for order in (("1", "2"), ("2", "1")):
+        tagger = learner()
+        undone = [Surgery(f"undo {target}", "undo", target=target) for target in order]
+        tagger.learn_many([first, second, undone[0]], tagger.next_position)
+        assert exact_digest(tagger) != before
+        tagger.learn_many([undone[1]], tagger.next_position)
+        assert exact_digest(tagger) == before
+        assert not [row.name for row in tagger.snapshot(wait=True).tags() if row.name.startswith("\0")]

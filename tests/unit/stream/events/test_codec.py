@@ -1,0 +1,262 @@
+"""CloudEvents over Kafka: what is written is read back, by us and by the CloudEvents project's own reader."""
+
+import base64
+import json
+
+import pytest
+from cloudevents.core.bindings import kafka as binding
+from cloudevents.core.v1.event import CloudEvent
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from models.errors import PoisonError, SchemaError
+from stream.events.codec import STRUCTURED, Envelope, decode, encode, encode_structured
+from stream.events.schema import ImagePosted, TagsApplied
+from tests.strategies import EXAMPLES, by_reference, events, ids, inline, sources, tag_lists
+
+TAGS = {"image_id": "cat-1", "tags": ["cat"]}
+
+
+def headers(**changes):
+    named = {"ce_specversion": "1.0", "ce_id": "1", "ce_source": "/shop", "ce_type": TagsApplied.type}
+    named |= {"content-type": "application/json"} | {name.replace("__", "-"): text for name, text in changes.items()}
+    return [(name, text if isinstance(text, bytes) else text.encode()) for name, text in named.items() if text != ""]
+
+
+def refused(value=json.dumps(TAGS).encode(), key=b"cat-1", **changes) -> SchemaError:
+    with pytest.raises(SchemaError) as caught:
+        decode(key, value, headers(**changes))
+    return caught.value
+
+
+# ---- round trips --------------------------------------------------------------------------------------------------
+
+
+@given(events, sources, ids)
+def test_binary_mode_gives_the_event_back(event, source, event_id):
+    assert decode(*encode(event, source=source, event_id=event_id)) == Envelope(event_id, source, event)
+
+
+@given(events, sources, ids)
+def test_structured_mode_gives_the_event_back(event, source, event_id):
+    assert decode(*encode_structured(event, source=source, event_id=event_id)) == Envelope(event_id, source, event)
+
+
+@given(events)
+def test_every_event_without_an_id_gets_one_of_its_own(event):
+    first, second = (decode(*encode(event, source="/s")) for _ in range(2))
+    assert first.id != second.id
+
+
+@given(st.tuples(sources, ids), st.tuples(sources, ids))
+@example(("a b", "c"), ("a", "b c"))
+def test_identities_are_equal_only_where_source_and_id_are(one, other):
+    event = EXAMPLES[TagsApplied.type]
+    assert (Envelope(one[1], one[0], event).identity == Envelope(other[1], other[0], event).identity) == (one == other)
+
+
+# ---- an independent reader and writer -----------------------------------------------------------------------------
+
+
+def data_of(event):
+    return event.content or b"" if isinstance(event, ImagePosted) else event.model_dump(mode="json", exclude_none=True)
+
+
+def check_attributes(read, event, event_id):
+    assert (read.get_id(), read.get_source(), read.get_type()) == (event_id, "/shop/1", event.type)
+    assert read.get_specversion() == "1.0"
+    if isinstance(event, ImagePosted):
+        assert read.get_subject() == event.image_id
+        assert read.get_extension("dataref") == event.dataref
+        assert read.get_extension("sha256") == event.sha256
+        assert json.loads(read.get_extension("tags") or "[]") == list(event.tags)
+
+
+@given(events, ids)
+def test_the_cloudevents_package_reads_our_binary_mode(event, event_id):
+    key, value, written = encode(event, source="/shop/1", event_id=event_id)
+    read = binding.from_binary_event(binding.KafkaMessage(dict(written), key, value))
+    check_attributes(read, event, event_id)
+    if not (isinstance(event, ImagePosted) and event.media_type is None):  # without a type it takes bytes for text
+        assert read.get_data() == data_of(event)
+
+
+@given(events, ids)
+def test_the_cloudevents_package_reads_our_structured_mode(event, event_id):
+    key, value, written = encode_structured(event, source="/shop/1", event_id=event_id)
+    read = binding.from_structured_event(binding.KafkaMessage(dict(written), key, value))
+    check_attributes(read, event, event_id)
+    if event.type != ImagePosted.type or event.content is not None:
+        assert read.get_data() == data_of(event)
+
+
+def foreign(event, event_id):
+    """The event as the CloudEvents package writes it."""
+    attributes = {"type": event.type, "source": "/shop", "id": event_id, "specversion": "1.0"}
+    if isinstance(event, ImagePosted):
+        attributes |= {
+            "subject": event.image_id,
+            "tags": json.dumps(event.tags),
+            "complete": str(event.complete).lower(),
+        }
+        attributes |= {name: v for name, v in (("dataref", event.dataref), ("sha256", event.sha256)) if v is not None}
+        attributes |= {"datacontenttype": event.media_type or "application/octet-stream"}
+        return CloudEvent(attributes, event.content)
+    return CloudEvent(attributes | {"datacontenttype": "application/json"}, event.model_dump(mode="json"))
+
+
+@given(events, ids)
+def test_we_read_what_the_cloudevents_package_writes(event, event_id):
+    for write in (binding.to_binary_event, binding.to_structured_event):
+        if write is binding.to_binary_event and event.type == ImagePosted.type and event.content is None:
+            continue  # its binary mode cannot write an event without data
+        message = write(foreign(event, event_id))
+        read = decode(event.key().encode(), message.value, message.headers.items())
+        expected = event
+        if isinstance(event, ImagePosted):
+            media_type = event.media_type or "application/octet-stream"
+            expected = event.model_copy(update={"media_type": media_type})
+        assert (read.id, read.source, read.event) == (event_id, "/shop", expected)
+
+
+# ---- what other producers may do ----------------------------------------------------------------------------------
+
+
+def test_header_names_may_have_any_case_and_content_types_parameters():
+    read = decode(b"k", json.dumps(TAGS).encode(), [
+        ("CE_SpecVersion", b"1.0"), ("Ce_Id", b"1"), ("CE_SOURCE", b"/s"), ("ce_Type", TagsApplied.type.encode()),
+        ("Content-Type", b"application/json; charset=utf-8"),
+    ])  # fmt: skip
+    assert read.event == TagsApplied(**TAGS)
+
+
+def test_an_image_without_a_subject_is_named_by_its_key():
+    written = headers(ce_type=ImagePosted.type, content__type="image/png")
+    assert decode(b"cat-1", b"\x89PNG", written).event == ImagePosted(
+        image_id="cat-1", content=b"\x89PNG", media_type="image/png"
+    )
+
+
+@pytest.mark.parametrize("content_type", ["", "application/json", "application/json; charset=utf-8"])
+def test_an_image_may_come_as_json_with_a_dataref(content_type):
+    body = {"image_id": "cat-1", "dataref": "file:///p/1.png", "sha256": "0" * 64, "tags": ["cat"]}
+    event = ImagePosted(**body)
+    assert (
+        decode(b"k", json.dumps(body).encode(), headers(ce_type=event.type, content__type=content_type)).event == event
+    )
+    structured = {"specversion": "1.0", "id": "1", "source": "/s", "type": event.type, "data": body}
+    structured |= {"datacontenttype": content_type} if content_type else {}
+    assert decode(b"k", json.dumps(structured).encode(), [("content-type", STRUCTURED.encode())]).event == event
+
+
+def test_a_null_attribute_counts_as_missing():
+    body = {"specversion": "1.0", "id": None, "source": "/s", "type": TagsApplied.type, "data": TAGS}
+    with pytest.raises(SchemaError) as caught:
+        decode(b"k", json.dumps(body).encode(), [("content-type", STRUCTURED.encode())])
+    assert caught.value.reason == "missing_headers"
+    assert "ce_id" in str(caught.value)
+
+
+def test_headers_that_are_not_ours_are_not_read():
+    read = decode(b"k", json.dumps(TAGS).encode(), [*headers(), ("traceparent", b"\xff"), ("x-team", b"\xff\xfe")])
+    assert read.event == TagsApplied(**TAGS)
+
+
+# ---- poison -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["ce_specversion", "ce_id", "ce_source", "ce_type"])
+def test_a_missing_header_is_named(name):
+    error = refused(**{name: ""})
+    assert error.reason == "missing_headers"
+    assert name in str(error)
+
+
+def test_no_headers_at_all():
+    with pytest.raises(SchemaError) as caught:
+        decode(None, None, [])
+    assert caught.value.reason == "missing_headers"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"ce_type": "com.example.other"}, "unknown_type"),
+        ({"ce_specversion": "0.3"}, "bad_header"),
+        ({"ce_id": b"\xff\xfe"}, "bad_header"),
+        ({"content__type": b"\xff"}, "bad_header"),
+        ({"ce_id": "x" * 2_001}, "bad_header"),
+        ({"ce_source": "a\x00b"}, "bad_header"),
+        ({"ce_time": "yesterday"}, "bad_header"),
+        ({"value": b"{"}, "bad_json"),
+        ({"value": b"not json"}, "bad_json"),
+        ({"value": b""}, "bad_json"),
+        ({"value": b"[1]"}, "bad_json"),
+        ({"value": b"[" * 100_000}, "bad_json"),
+        ({"value": b'{"a":' * 100_000}, "bad_json"),
+        ({"value": b"\xff\xfe"}, "bad_json"),
+        ({"value": b'{"image_id": "a"}'}, "bad_event"),
+        ({"value": b'{"image_id": "", "tags": []}'}, "bad_event"),
+        ({"value": b'{"image_id": "a\\u0007", "tags": []}'}, "bad_event"),
+        ({"value": b'{"image_id": "\\ud800", "tags": []}'}, "bad_event"),
+        ({"value": b'{"image_id": "a", "tags": ["x"], "colour": "red"}'}, "bad_event"),
+        ({"value": b'{"image_id": "a", "tags": "cat"}'}, "bad_event"),
+        ({"ce_type": ImagePosted.type, "value": b"\x89", "ce_tags": "cat"}, "bad_json"),
+        ({"ce_type": ImagePosted.type, "value": b"\x89", "ce_tags": "[" * 100_000}, "bad_json"),
+        ({"ce_type": ImagePosted.type, "value": b"\x89", "ce_tags": '{"a": 1}'}, "bad_event"),
+        ({"ce_type": ImagePosted.type, "value": b"\x89", "ce_sha256": "abc"}, "bad_event"),
+    ],
+)
+def test_poison_has_a_reason(changes, reason):
+    assert refused(**changes).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"nonsense", "bad_json"),
+        (b"[]", "bad_json"),
+        (b"{}", "missing_headers"),
+        (json.dumps({"id": "\ud800", "source": "/s", "specversion": "1.0", "type": TagsApplied.type}), "bad_header"),
+        (json.dumps({"id": "1", "source": "/s", "specversion": "1.0", "type": ImagePosted.type, "subject": "a",
+                     "data_base64": "***"}), "bad_json"),
+    ],
+)  # fmt: skip
+def test_poison_in_structured_mode_has_a_reason(body, reason):
+    value = body if isinstance(body, bytes) else body.encode()
+    with pytest.raises(SchemaError) as caught:
+        decode(b"k", value, [("content-type", STRUCTURED.encode())])
+    assert caught.value.reason == reason
+
+
+@given(
+    st.none() | st.binary(max_size=60),
+    st.none() | st.binary(max_size=200) | st.recursive(
+        st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    ).map(lambda body: json.dumps(body).encode()),
+    st.lists(st.tuples(
+        st.sampled_from(["ce_specversion", "ce_id", "ce_source", "ce_type", "ce_tags", "ce_time", "content-type", "x"]),
+        st.sampled_from([b"1.0", ImagePosted.type.encode(), TagsApplied.type.encode(), STRUCTURED.encode()])
+        | st.binary(max_size=20),
+    )),
+)  # fmt: skip
+def test_any_record_is_an_event_or_poison(key, value, written):
+    try:
+        decode(key, value, written)
+    except PoisonError as error:
+        assert error.reason
+        str(error).encode()  # it goes into a header
+
+
+@given(inline, tag_lists)
+def test_binary_image_payloads_are_the_bytes_themselves(event, tags):
+    assert encode(event, source="/s")[1] == event.content
+    body = json.loads(encode_structured(event, source="/s")[1])
+    assert base64.b64decode(body["data_base64"]) == event.content
+
+
+@given(by_reference)
+def test_a_claim_check_carries_no_bytes(event):
+    _, value, written = encode(event, source="/s")
+    assert value == b""
+    assert dict(written)["ce_dataref"].decode() == event.dataref

@@ -1,0 +1,131 @@
+"""What an event may say."""
+
+import pytest
+from pydantic import ValidationError
+
+from stream.events.schema import (
+    EVENTS,
+    MAX_IMAGES_PER_SPLIT,
+    MAX_SHOWN,
+    MAX_TAGS_PER_EVENT,
+    SURGERY_KEY,
+    Clicked,
+    Event,
+    ImagePosted,
+    Impression,
+    PairClicked,
+    TagsApplied,
+    TagsRemoved,
+    TagSurgery,
+)
+from tests.strategies import EXAMPLES
+
+
+def subclasses(cls):
+    return [cls] + [deeper for sub in cls.__subclasses__() for deeper in subclasses(sub)]
+
+
+def test_every_event_class_can_be_posted():
+    assert {event for event in subclasses(Event) if event is not Event} == set(EVENTS.values())
+
+
+@pytest.mark.parametrize("event", EXAMPLES.values(), ids=EXAMPLES.keys())
+def test_events_are_frozen_and_know_their_key_and_topic(event):
+    assert event.key()
+    assert event.topic in ("images", "tags", "clicks", "models", "drift")
+    with pytest.raises(ValidationError):
+        event.image_id = "other"
+
+
+def test_images_and_tags_of_one_picture_have_one_key():
+    assert ImagePosted(image_id="a", content=b"").key() == TagsApplied(image_id="a", tags=()).key() == "a"
+
+
+def test_clicks_of_one_session_have_one_key():
+    page = Impression(impression_id="p", session_id="s", shown=("a",))
+    assert page.key() == Clicked(impression_id="p", session_id="s", image_id="a").key() == "s"
+    assert PairClicked(preferred="a", over="b").key() == "anonymous"
+
+
+def test_picture_bytes_are_no_part_of_json_or_repr():
+    event = ImagePosted(image_id="a", content=b"secret bytes")
+    assert "secret" not in event.model_dump_json()
+    assert "secret" not in repr(event)
+
+
+@pytest.mark.parametrize("image_id", ["", "x" * 257, "a\nb", "tab\t", "\x7f", "\x00"])
+def test_refuses_ids_that_no_log_line_could_show(image_id):
+    with pytest.raises(ValidationError):
+        TagsApplied(image_id=image_id, tags=("cat",))
+
+
+@pytest.mark.parametrize("image_id", ["a", "x" * 256, "猫/1.png", "two words", "🐈‍⬛"])
+def test_takes_ids_as_people_write_them(image_id):
+    assert TagsApplied(image_id=image_id, tags=("cat",)).image_id == image_id
+
+
+def test_limits_lists():
+    TagsApplied(image_id="a", tags=("t",) * MAX_TAGS_PER_EVENT)
+    with pytest.raises(ValidationError):
+        TagsApplied(image_id="a", tags=("t",) * (MAX_TAGS_PER_EVENT + 1))
+    with pytest.raises(ValidationError):
+        TagsRemoved(image_id="a", tags=())
+    with pytest.raises(ValidationError):
+        Impression(impression_id="p", session_id="s", shown=("a",) * (MAX_SHOWN + 1))
+
+
+@pytest.mark.parametrize("propensity", [0.0, -0.1, 1.1, float("nan")])
+def test_a_propensity_is_a_probability(propensity):
+    with pytest.raises(ValidationError):
+        Impression(impression_id="p", session_id="s", shown=("a",), propensities=(propensity,))
+
+
+def test_hashes_are_hex_in_lower_case():
+    assert ImagePosted(image_id="a", sha256="AB" * 32).sha256 == "ab" * 32
+    with pytest.raises(ValidationError):
+        ImagePosted(image_id="a", sha256="zz" * 32)
+
+
+@pytest.mark.parametrize("fields", [
+    {"kind": "merge", "tags": ("kitty", "moggy"), "into": "cat"},
+    {"kind": "split", "tags": ("crane",), "into": "crane bird", "images": ("a",)},
+    {"kind": "rename", "tags": ("kitty",), "into": "cat"},
+    {"kind": "alias", "tags": ("kitty", "moggy"), "into": "cat"},
+    {"kind": "forget", "tags": ("kitty", "moggy")},
+    {"kind": "imply", "tags": ("cat",), "into": "animal"},
+    {"kind": "undo", "target": "op-1"},
+])  # fmt: skip
+def test_an_operation_takes_what_its_kind_needs_and_nothing_else(fields):
+    assert TagSurgery(surgery_id="s", **fields).key() == SURGERY_KEY
+    for missing in fields.keys() - {"kind"}:
+        with pytest.raises(ValidationError, match=f"{fields['kind']}: expected .*, nothing else; correct the event"):
+            TagSurgery(surgery_id="s", **{name: value for name, value in fields.items() if name != missing})
+    for name, value in {"tags": ("cat", "dog"), "into": "x", "images": ("a",), "target": "op-1"}.items():
+        if name not in fields:
+            with pytest.raises(ValidationError, match="nothing else"):
+                TagSurgery(surgery_id="s", **fields, **{name: value})
+
+
+@pytest.mark.parametrize("kind", ["split", "rename", "imply"])
+def test_some_operations_take_one_tag_only(kind):
+    images = ("a",) if kind == "split" else ()
+    with pytest.raises(ValidationError, match="one tag, "):
+        TagSurgery(surgery_id="s", kind=kind, tags=("cat", "dog"), into="x", images=images)
+
+
+@pytest.mark.parametrize("fields", [
+    {"surgery_id": "s", "kind": "melt", "tags": ("cat",)},
+    {"surgery_id": "", "kind": "forget", "tags": ("cat",)},
+    {"surgery_id": "\0s", "kind": "forget", "tags": ("cat",)},
+    {"kind": "forget", "tags": ("cat",)},
+    {"surgery_id": "s", "kind": "forget", "tags": ("cat",) * (MAX_TAGS_PER_EVENT + 1)},
+    {"surgery_id": "s", "kind": "split", "tags": ("cat",), "into": "x", "images": ("a",) * (MAX_IMAGES_PER_SPLIT + 1)},
+])  # fmt: skip
+def test_refuses_operations_that_are_none(fields):
+    with pytest.raises(ValidationError):
+        TagSurgery(**fields)
+
+
+def test_no_image_is_called_like_the_key_of_operations():
+    with pytest.raises(ValidationError, match="kept for operations on tags"):
+        ImagePosted(image_id=SURGERY_KEY, content=b"")

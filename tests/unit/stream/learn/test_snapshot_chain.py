@@ -1,0 +1,93 @@
+"""Versions in files: each is there however a follower came to it, and what changed is written about once."""
+
+import numpy as np
+import pytest
+
+from models.tagging.examples import Example
+from models.tagging.tagger import Tagger
+from search.served import ServedModels
+from stream.environment import load_settings
+from stream.learn.snapshot_chain import LINKS, SnapshotChain
+from stream.log.model_versions import ModelPublisher
+from tests.fakes import FakeWriter
+
+D = 16
+
+
+def examples(start, stop, tag):
+    chance = np.random.default_rng(start)
+    codes = chance.integers(-9_000, 9_000, (stop - start, D), dtype=np.int16)
+    return [Example(f"i{n}", codes[n - start], (tag(n),)) for n in range(start, stop)]
+
+
+class Site:
+    """A learner whose versions go out as the tags worker sends them."""
+
+    def __init__(self, tmp_path):
+        self.tagger, self.writer = Tagger(dimension=D), FakeWriter()
+        self.sizes, self.kinds, self.fingerprints = [], [], []
+        self._chain = SnapshotChain()
+        self._publisher = ModelPublisher(load_settings({}, data_dir=tmp_path), "tagger", self.writer)
+
+    def publish(self, new):
+        self.tagger.learn_many(new, self.tagger.next_position)
+        snapshot = self.tagger.snapshot(quick=True)
+        content, kind = self._chain.encode(snapshot)
+        self._publisher.publish(snapshot.version, content, [], kind)
+        self.sizes.append(len(content))
+        self.kinds.append(kind)
+        self.fingerprints.append(snapshot.fingerprint())
+        return self.writer.events[-1]
+
+
+@pytest.fixture
+def site(tmp_path):
+    return Site(tmp_path)
+
+
+def test_a_site_with_new_tags_at_every_moment_writes_what_changed_about_once(site):
+    whole = 0
+    follower = ServedModels()
+    for start in range(0, 1_200, 30):
+        event = site.publish(examples(start, start + 30, lambda n: f"tag {n}"))
+        whole += len(site.tagger.snapshot(quick=True).encoded())
+        follower.take(event)
+        late = ServedModels()
+        late.take(event)
+        assert follower.tagger.fingerprint() == late.tagger.fingerprint() == site.fingerprints[-1]
+    assert {"full", "link"} <= set(site.kinds)
+    assert sum(site.sizes) < whole / 3
+    assert max(len(event.base_uris) for event in site.writer.events) <= 1 + LINKS
+
+
+def test_a_late_follower_never_reads_much_more_than_three_whole_versions(site, tmp_path):
+    for start in range(0, 600, 20):
+        event = site.publish(examples(start, start + 20, lambda n: f"tag {n}"))
+        files = {path.as_uri(): path.stat().st_size for path in tmp_path.rglob("*.safetensors")}
+        read = sum(files[uri] for uri in (*event.base_uris, event.uri))
+        assert read <= 3.3 * len(site.tagger.snapshot(quick=True).encoded())
+
+
+def test_where_little_changes_deltas_leave_their_base_where_it_is(site):
+    site.publish(examples(0, 400, lambda n: f"tag {n}"))
+    for start in range(400, 410):
+        event = site.publish(examples(start, start + 1, lambda n: "tag 7"))
+    assert site.kinds == ["full"] + ["delta"] * 10
+    assert event.base_uris == (site.writer.events[0].uri,)
+
+
+def test_where_nearly_all_rows_are_new_the_version_is_whole_and_the_chain_begins_anew(site):
+    site.publish(examples(0, 400, lambda n: f"tag {n}"))
+    site.publish(examples(400, 800, lambda n: f"tag {n - 400}"))
+    event = site.publish(examples(800, 860, lambda n: f"tag {n}"))
+    assert site.kinds == ["full", "full", "link"]
+    assert event.base_uris == (site.writer.events[1].uri,)
+
+
+def test_a_follower_that_missed_versions_reads_the_chain(site):
+    follower = ServedModels()
+    for start in range(0, 300, 20):
+        event = site.publish(examples(start, start + 20, lambda n: f"tag {n}"))
+        if start % 100 == 0:
+            follower.take(event)
+            assert follower.tagger.fingerprint() == site.fingerprints[-1]

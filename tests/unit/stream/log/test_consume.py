@@ -1,0 +1,135 @@
+"""Where reading begins: chosen for every partition, never by silent reset."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.errors import ConfigurationError, OffsetLostError
+from stream.log.consume import LogReader, Record
+from stream.log.positions import MAX_GENERATION, OFFSET_BITS, Start, StoredOffset, starts, version_of
+from stream.log.produce import LogWriter
+from stream.log.topics import TopicDescription, create_topics
+
+
+def topic(topic_id="t1", partitions=2, short="images"):
+    return {short: TopicDescription(f"mekiki.{short}.v1", topic_id, partitions)}
+
+
+def stored(offset, partition=0, topic_id="t1", generation=0, short="images"):
+    return StoredOffset(short, partition, offset, topic_id, generation)
+
+
+def test_a_log_never_read_begins_at_its_beginning():
+    assert starts(topic(), [], new_log_allowed=False) == {
+        ("images", 0): Start(None, 0, "t1"), ("images", 1): Start(None, 0, "t1"),
+    }  # fmt: skip
+
+
+def test_goes_on_where_the_state_stands():
+    chosen = starts(topic(), [stored(7), stored(9, partition=1)], new_log_allowed=False)
+    assert [chosen["images", p].offset for p in range(2)] == [7, 9]
+
+
+def test_a_partition_that_was_added_begins_at_its_beginning():
+    chosen = starts(topic(partitions=3), [stored(7), stored(9, partition=1)], new_log_allowed=False)
+    assert chosen["images", 2] == Start(None, 0, "t1")
+
+
+def test_a_topic_made_again_stops_the_process_with_a_sentence():
+    with pytest.raises(OffsetLostError, match=r"was made again.*t2.*t1.*restore the old topic") as caught:
+        starts(topic("t2"), [stored(7)], new_log_allowed=False)
+    assert caught.value.exit_code == 78
+
+
+def test_the_embedded_broker_may_come_back_with_a_new_log():
+    chosen = starts(topic("t2"), [stored(7), stored(9, partition=1)], new_log_allowed=True)
+    assert chosen == {("images", 0): Start(None, 1, "t2"), ("images", 1): Start(None, 1, "t2")}
+
+
+def test_a_partition_not_read_since_the_new_log_begins_at_its_beginning():
+    state = [stored(7), stored(3, partition=1, topic_id="t2", generation=1)]
+    chosen = starts(topic("t2"), state, new_log_allowed=True)
+    assert chosen == {("images", 0): Start(None, 1, "t2"), ("images", 1): Start(3, 1, "t2")}
+
+
+def test_topics_are_renewed_one_by_one():
+    topics = topic("t2") | topic("u1", 1, "tags")
+    chosen = starts(topics, [stored(7), stored(5, topic_id="u1", short="tags")], new_log_allowed=True)
+    assert chosen["images", 0] == Start(None, 1, "t2")
+    assert chosen["tags", 0] == Start(5, 0, "u1")
+
+
+def test_offsets_of_other_topics_do_not_matter():
+    chosen = starts(topic(), [stored(7, topic_id="x", short="clicks")], new_log_allowed=False)
+    assert chosen["images", 0] == Start(None, 0, "t1")
+
+
+def test_generations_end_before_versions_lose_their_order():
+    with pytest.raises(ConfigurationError, match="4096"):
+        starts(topic("t2"), [stored(7, generation=MAX_GENERATION)], new_log_allowed=True)
+
+
+@given(st.lists(st.integers(0, 5), max_size=6), st.integers(1, 3))
+def test_versions_grow_over_restarts_of_the_embedded_broker(reads, partitions):
+    """Each life of the broker gives a new topic id; some records are read, their offsets stored."""
+    state: dict[int, StoredOffset] = {}
+    newest = dict.fromkeys(range(partitions), 0)
+    for life, count in enumerate(reads):
+        chosen = starts(topic(f"t{life}", partitions), state.values(), new_log_allowed=True)
+        for partition in range(partitions):
+            start = chosen["images", partition]
+            assert start.offset is None
+            for offset in range(count):
+                version = version_of(start.generation, offset)
+                assert version > newest[partition]
+                newest[partition] = version
+            if count:
+                state[partition] = stored(count, partition, start.topic_id, start.generation)
+
+
+@given(st.integers(0, MAX_GENERATION), st.integers(0, 2**OFFSET_BITS - 2))
+def test_versions_are_exact_in_float64_and_begin_above_never(generation, offset):
+    version = version_of(generation, offset)
+    assert 0 < version < 2**53
+    assert int(float(version)) == version
+    assert version_of(generation, offset + 1) > version
+
+
+def test_a_record_weighs_its_value_and_some_overhead():
+    record = Record("images", 0, 1, 2, 3, b"k", b"x" * 1_000, ())
+    assert record.size_bytes == 1_200
+    assert Record("images", 0, 1, 2, 3, b"k", None, ()).size_bytes == 200
+
+
+# ---- pausing, on the embedded broker ------------------------------------------------------------------------------
+
+
+def test_a_topic_that_was_paused_is_read_to_its_end_while_another_went_on(broker_settings):
+    create_topics(broker_settings)
+    writer = LogWriter(broker_settings, "test")
+    for number in range(6_000):
+        writer.send("tags", str(number).encode(), b"x" * 100, [], partition=0)
+    for number in range(50):
+        writer.send("images", str(number).encode(), b"x" * 10_000, [], partition=0)
+    writer.flush()
+    reader = LogReader(broker_settings, ("images", "tags"), "test", lambda: ())
+    offsets, phases = {"images": [], "tags": []}, []
+    try:
+        for _ in range(400):  # 50 ms each at most
+            for record in reader.poll(0.05):
+                offsets[record.topic].append(record.offset)
+            if len(offsets["tags"]) >= 2_000 and not phases:
+                reader.pause("tags")
+                phases.append("paused")
+                writer.send("images", b"late", b"x", [], partition=0)  # what is in line now is no tag
+                writer.flush()
+            elif phases == ["paused"] and len(offsets["images"]) == 51:
+                reader.resume("tags")
+                phases.append("resumed")
+            if len(offsets["tags"]) == 6_000:
+                break
+    finally:
+        reader.close()
+        writer.close()
+    assert phases == ["paused", "resumed"]
+    assert offsets == {"images": list(range(51)), "tags": list(range(6_000))}
