@@ -26,14 +26,14 @@ from benchmarks.tagger_quality import SPLITS, Project, Split, run_few_shot, run_
 from benchmarks.workloads import BATCH, DIMENSION, TAGS, TagStream
 from models.quantise import quantise
 from models.tagging.calibration.schedule import SLOW, SLOW_MS, STAGES
-from models.tagging.evidence.ridge import factorise, solve_rows
+from models.tagging.evidence.ridge import invert_gram, solve_rows
 from models.tagging.examples import Example
 from models.tagging.store import TaggerStore
 from models.tagging.tagger import Tagger
-from stream.process import settle
+from stream.process import tune_process
 
 PARTS = ("speed", "quality", "few_shot")
-WARM_UP = 57_344  # fills the reference set and reaches the last stage of the schedule
+WARM_UP = 57_344  # fills the exemplars and reaches the last stage of the schedule
 MADE_AHEAD = 4  # batches, so that learning goes from one to the next as it does in the service
 STEADY = 12 * BATCH  # what 20,000 images a second learn in 5 s, the usual time between checkpoints
 SAMPLING = "; ".join(f"from {s.start}: the first {s.sample} of every {s.block}" for s in STAGES) + (
@@ -87,7 +87,7 @@ def run_speed(tags: int = TAGS, peers: bool = True) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         store = TaggerStore(Path(folder) / "tagger.sqlite", Tagger(dimension=DIMENSION))
         tagger, _ = store.open()
-        settle()  # as the tags worker does
+        tune_process()  # as the tags worker does
         first = _learn(tagger, stream, 10_240)
         _learn(tagger, stream, WARM_UP - 10_240)
         store.checkpoint({})
@@ -125,16 +125,16 @@ def _learn(tagger: Tagger, stream: TagStream, count: int) -> float:
         start = time.perf_counter()
         for position, examples in made:
             tagger.learn_many(examples, position)
-        assert tagger.ledger.sums.images > 0  # waits for the sums, which follow on a thread of their own
+        assert tagger.statistics.sums.images > 0  # waits for the sums, which follow on a thread of their own
         taken_s += time.perf_counter() - start
     return count / taken_s
 
 
 def _serving(tagger: Tagger, stream: TagStream) -> dict[str, float]:
-    sums = tagger.ledger.sums
+    sums = tagger.statistics.sums
 
     def solve() -> None:
-        factor = factorise(sums.gram.astype(np.float64), sums.total.astype(np.float64), sums.images)
+        factor = invert_gram(sums.gram.astype(np.float64), sums.total.astype(np.float64), sums.images)
         solve_rows(factor, sums.tags, sums.counts)
 
     solve_ms = _best_ms(solve, 3)

@@ -236,6 +236,6 @@ def run_few_shot(data: Split) -> dict[str, Any]:
 
 
 def _put(tagger: Tagger, examples: list[Example]) -> None:
-    tagger.ledger.apply(examples, tagger.next_position)  # calibrators stay as the pass left them
+    tagger.statistics.apply(examples, tagger.next_position)  # calibrators stay as the pass left them
     tagger.learned += len(examples)
-    tagger.judge.fit(tagger.learned)  # metric and associations must not remember what was taken out
+    tagger.evaluator.fit(tagger.learned)  # metric and co_occurrence must not remember what was taken out

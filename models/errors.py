@@ -16,7 +16,7 @@
     │   │   ├── OffsetLostError
     │   │   └── CheckpointError
     │   ├── StateLostError     learned, but not kept        -> start again from the last checkpoint
-    │   └── DeadLetterBrakeError
+    │   └── CircuitBreakerError
     └── UsageError             a person asked for something that cannot be -> exit code 2
         └── NotFoundError      a person named an image or tag that is not there
 
@@ -41,7 +41,7 @@ class Fate(enum.StrEnum):
 
 EXIT_USAGE = 2
 EXIT_TEMPORARY = 75  # EX_TEMPFAIL in sysexits.h
-EXIT_BRAKE = 76  # EX_PROTOCOL in sysexits.h: too much of the input is bad
+EXIT_CIRCUIT_BREAKER = 76  # EX_PROTOCOL in sysexits.h: too much of the input is bad
 EXIT_CONFIGURATION = 78  # EX_CONFIG in sysexits.h
 
 
@@ -136,10 +136,10 @@ class StateLostError(FatalError):
     exit_code = EXIT_TEMPORARY
 
 
-class DeadLetterBrakeError(FatalError):
+class CircuitBreakerError(FatalError):
     """Too large a share of the input became dead letters: better a stop than a full dead-letter topic."""
 
-    exit_code = EXIT_BRAKE
+    exit_code = EXIT_CIRCUIT_BREAKER
 
 
 class UsageError(MekikiError):

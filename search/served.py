@@ -1,12 +1,11 @@
 """The models that answer now: the tagger's snapshot and the ranker, each swapped in one assignment.
 
 In: announcements from models.v1. Out: an immutable view per request. A version that cannot be loaded leaves the old
-one serving; so does one whose classifiers are still being taught (replay.py), until they are.
+one serving.
 """
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import logging
 from collections.abc import Sequence
@@ -18,7 +17,6 @@ from models.errors import StorageUnavailableError
 from models.ranking.published import PublishedRanker
 from models.tagging.evidence.backend import NUMPY, Backend
 from models.tagging.serving.snapshot import Snapshot
-from search.replay import Replayer
 from stream import metrics
 from stream.events.schema import ModelPublished
 
@@ -34,10 +32,9 @@ class ServedModels:
         self.ranker: PublishedRanker | None = None
         self.offsets: dict[str, dict[str, int]] = {}
         self._loaded: dict[str, Snapshot] = {}  # by the file that led to it: the last one, and what it was a delta of
-        self.replayer = Replayer()
 
     def take(self, event: ModelPublished) -> None:
-        """Load and swap in one announced version; one with lessons is swapped in once they were replayed.
+        """Load and swap in one announced version.
 
         Raises:
             OSError: the file is gone (a newer one is announced).
@@ -49,14 +46,6 @@ class ServedModels:
             self._taken(event)
             return
         snapshot = self._tagger(event)
-        if snapshot.lessons is None:
-            self._swap(event, snapshot)
-            return
-        if self.tagger is None:  # search by picture and taste need not wait
-            self.tagger = self.replayer.voiced(snapshot)
-        self.replayer.put(snapshot, snapshot.lessons, functools.partial(self._swap, event))
-
-    def _swap(self, event: ModelPublished, snapshot: Snapshot) -> None:
         self.tagger = snapshot
         metrics.show_quality(asdict(snapshot.quality))
         self._taken(event)

@@ -98,7 +98,7 @@ class Service:
             NotFoundError: the learner has not met it.
         """
         for row in reversed(snapshot.operations):
-            if row.surgery_id == operation_id:
+            if row.operation_id == operation_id:
                 return _operation(row)
         raise NotFoundError(f"operation {operation_id!r}: not learned; `mekiki tags history` shows those that were")
 
@@ -135,7 +135,7 @@ class Service:
 
 def _operation(row: OperationRow) -> dict[str, Any]:
     return {
-        "operation_id": row.surgery_id,
+        "operation_id": row.operation_id,
         "kind": row.kind,
         "tags": list(row.tags),
         "into": row.into,

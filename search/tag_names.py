@@ -15,7 +15,7 @@ import numpy as np
 from models.tagging.memory.names import normalise_tag
 from models.tagging.operations import split_row
 from models.tagging.serving.snapshot import Snapshot
-from stream.index.contract import Carrying
+from stream.index.contract import TagFilter
 
 INNER = "\0"  # begins names of the learner's own; no tag that people write holds a control character
 FORGOTTEN = INNER + "forgotten "  # begins what a forgotten name means
@@ -54,7 +54,7 @@ class TagNames:
         for operation in snapshot.operations:
             if operation.kind == "split" and operation.active:
                 for image_id, rows in operation.moved:
-                    move = _Move(frozenset(names[row] for row in rows), split_row(operation.surgery_id))
+                    move = _Move(frozenset(names[row] for row in rows), split_row(operation.operation_id))
                     self._moves[image_id] = (*self._moves.get(image_id, ()), move)
         for image_id, moves in self._moves.items():
             self._moved.setdefault(moves, []).append(image_id)
@@ -79,7 +79,7 @@ class TagNames:
         meanings = dict.fromkeys(self.meaning(name, moves) for name in names)
         return [meaning for meaning in meanings if not meaning.startswith(FORGOTTEN)]
 
-    def carrying(self, tag: str) -> tuple[Carrying, ...]:
+    def carrying(self, tag: str) -> tuple[TagFilter, ...]:
         """A group of conditions, one of which holds for every image that carries a tag; empty for a forgotten one.
 
         Raises:
@@ -98,5 +98,5 @@ class TagNames:
             without.extend(image_ids)
             mine = tuple(sorted(name for name in written.union(names) if self.meaning(name, moves) == wanted))
             if mine:
-                conditions.append(Carrying(mine, among=tuple(image_ids)))
-        return (Carrying(names, without=tuple(without)), *conditions)
+                conditions.append(TagFilter(mine, among=tuple(image_ids)))
+        return (TagFilter(names, without=tuple(without)), *conditions)

@@ -14,9 +14,9 @@ RECORDS = Counter("mekiki_records_total", "Log records handled, by topic and out
 IMAGES_INDEXED = Counter("mekiki_images_indexed_total", "Images written to the index")
 EXAMPLES = Counter("mekiki_examples_total", "Training examples, by outcome (learned, repeated)", ["outcome"])
 DRIFTS = Counter("mekiki_tag_drifts_total", "Tags whose progressive loss rose, told on the drift topic")
-TAGS_PARKED = Gauge("mekiki_tags_parked", "Rare tags that wait on disk beyond the budget of tags in memory")
-SURGERIES = Counter(
-    "mekiki_tag_surgeries_total", "Operations on tags, by outcome (done, refused, repeated)", ["kind", "outcome"]
+TAGS_COLD = Gauge("mekiki_tags_cold", "Rare tags that wait on disk beyond the budget of tags in memory")
+TAG_OPERATIONS = Counter(
+    "mekiki_tag_operations_total", "Operations on tags, by outcome (done, refused, repeated)", ["kind", "outcome"]
 )
 STAGE_SECONDS = Counter("mekiki_stage_seconds_total", "Busy time of an ingest step", ["stage"])
 QUEUED_BYTES = Gauge("mekiki_queued_bytes", "Encoded picture bytes waiting inside the ingest worker")

@@ -41,7 +41,7 @@ def configure_process(settings: Settings) -> None:
     logging.getLogger("kafka").setLevel(logging.ERROR)  # it logs every reconnect as a warning
 
 
-def settle() -> None:
+def tune_process() -> None:
     """Suit Python and the C library to work on batches; call it once everything that stays is loaded.
 
     A batch needs the same megabytes as the one before, so freed memory is kept where the C library allows; what is

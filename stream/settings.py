@@ -77,8 +77,8 @@ class IngestSettings(Section):
     queue_bytes: int = Field(64_000_000, ge=1_000_000, description="of encoded pictures waiting between two steps")
     dataref_roots: list[Path] = Field(default_factory=list, description="folders that dataref may point into")
     dataref_hosts: list[str] = Field(default_factory=list, description="hosts that an http(s) dataref may name")
-    brake_share: float = Field(0.5, gt=0, le=1, description="stop when this share of the last records is dead")
-    brake_records: int = Field(1_000, ge=10)
+    breaker_share: float = Field(0.5, gt=0, le=1, description="stop when this share of the last records is dead")
+    breaker_records: int = Field(1_000, ge=10)
 
 
 class TaggingSettings(Section):

@@ -25,7 +25,7 @@ from stream.pictures.dataref import DatarefReader
 from stream.pictures.decode_pool import DecodePool, Limits
 from stream.pictures.sqlite_store import PictureFile
 from stream.pictures.store import PictureFolder, PictureStore
-from stream.process import on_stop, settle, share_one_heap, work_in_long_slices
+from stream.process import on_stop, share_one_heap, tune_process, work_in_long_slices
 from stream.settings import Settings
 
 
@@ -116,9 +116,9 @@ def run_ingest(settings: Settings) -> None:
         reader, writer, index, encoder, decoder, build_pictures(settings), build_datarefs(settings), settings
     )
     pipeline = IngestPipeline(parts)
-    on_stop(pipeline.stop, pipeline.abandon)
+    on_stop(pipeline.stop, pipeline.stop_now)
     _show_metrics(settings)
-    settle()
+    tune_process()
     try:
         pipeline.run(drain=settings.embedded)
         index.flush()
@@ -139,9 +139,9 @@ def run_tags(settings: Settings) -> None:
     reader = LogReader(settings, ("examples",), "tags", lambda: store.offsets, fetch_wait_ms=200)
     writer = LogWriter(settings, "mekiki/tags")
     worker = TagsWorker(TagsParts(reader, writer, store, ModelPublisher(settings, "tagger", writer), settings))
-    on_stop(worker.stop, worker.abandon)
+    on_stop(worker.stop, worker.stop_now)
     _show_metrics(settings)
-    settle()
+    tune_process()
     try:
         worker.run(drain=settings.embedded)
     finally:
@@ -167,9 +167,9 @@ def run_ranking(settings: Settings) -> None:
     publisher = ModelPublisher(settings, "ranker", writer)
     parts = RankingParts(reader, writer, index, checkpoint, publisher, settings)
     worker = RankingWorker(parts, state, encoder.dimension)
-    on_stop(worker.stop, worker.abandon)
+    on_stop(worker.stop, worker.stop_now)
     _show_metrics(settings)
-    settle()
+    tune_process()
     try:
         worker.run(drain=settings.embedded)
     finally:
@@ -188,5 +188,5 @@ def run_index(settings: Settings) -> None:
         raise ConfigurationError("MEKIKI_INDEX_SOCKET: not set; `mekiki up` starts this process with an address")
     server = IndexServer(EdgeIndex(settings.data_path / "index"), settings.index_socket)
     on_stop(server.stop)
-    settle()
+    tune_process()
     server.serve()

@@ -15,7 +15,7 @@ from stream.events.codec import Headers, encode
 from stream.events.schema import Event
 from stream.index.qdrant import QdrantIndex
 from stream.log.consume import Record
-from stream.log.positions import version_of
+from stream.log.positions import position_of
 from stream.pictures.decode_pool import Decoded
 
 D = 8  # numbers in a vector: enough to tell pictures apart
@@ -35,13 +35,13 @@ def local_index() -> QdrantIndex:
 
 
 def make_record(
-    event: Event, *, offset: int = 0, partition: int = 0, generation: int = 0, timestamp_ms: int = 0, event_id: str = ""
+    event: Event, *, offset: int = 0, partition: int = 0, epoch: int = 0, timestamp_ms: int = 0, event_id: str = ""
 ) -> Record:
     """An event as it stands in the log; without `event_id` its id is where it stands."""
     key, value, headers = encode(
-        event, source="/test", event_id=event_id or f"{event.topic}/{partition}/{generation}/{offset}"
+        event, source="/test", event_id=event_id or f"{event.topic}/{partition}/{epoch}/{offset}"
     )
-    version = version_of(generation, offset)
+    version = position_of(epoch, offset)
     return Record(event.topic, partition, offset, version, timestamp_ms, key, value, tuple(headers))
 
 

@@ -14,9 +14,9 @@ from stream.events.schema import (
     ModelPublished,
     PairClicked,
     TagDrifted,
+    TagOperationPosted,
     TagsApplied,
     TagsRemoved,
-    TagSurgery,
 )
 
 ids = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40)
@@ -45,15 +45,19 @@ impressions = st.builds(
 tag_names = st.lists(texts, min_size=1, max_size=3).map(tuple)
 one_name = texts.map(lambda text: (text,))
 words = st.text("abc 猫", min_size=1, max_size=9)
-surgeries = st.one_of(
-    st.builds(TagSurgery, surgery_id=ids, kind=st.sampled_from(["merge", "alias"]), tags=tag_names, into=words),
-    st.builds(TagSurgery, surgery_id=ids, kind=st.sampled_from(["rename", "imply"]), tags=one_name, into=words),
+operations = st.one_of(
     st.builds(
-        TagSurgery, surgery_id=ids, kind=st.just("split"), tags=one_name, into=words,
+        TagOperationPosted, operation_id=ids, kind=st.sampled_from(["merge", "alias"]), tags=tag_names, into=words
+    ),
+    st.builds(
+        TagOperationPosted, operation_id=ids, kind=st.sampled_from(["rename", "imply"]), tags=one_name, into=words
+    ),
+    st.builds(
+        TagOperationPosted, operation_id=ids, kind=st.just("split"), tags=one_name, into=words,
         images=st.lists(ids, min_size=1, max_size=4).map(tuple),
     ),
-    st.builds(TagSurgery, surgery_id=ids, kind=st.just("forget"), tags=tag_names, by=st.none() | texts),
-    st.builds(TagSurgery, surgery_id=ids, kind=st.just("undo"), target=ids),
+    st.builds(TagOperationPosted, operation_id=ids, kind=st.just("forget"), tags=tag_names, by=st.none() | texts),
+    st.builds(TagOperationPosted, operation_id=ids, kind=st.just("undo"), target=ids),
 )  # fmt: skip
 published = st.builds(
     ModelPublished, model=st.sampled_from(["tagger", "ranker"]), version=st.integers(0, 2**40), uri=texts,
@@ -65,7 +69,7 @@ events: st.SearchStrategy[Event] = st.one_of(
     by_reference,
     st.builds(ImageDeleted, image_id=ids),
     st.builds(TagsApplied, image_id=ids, tags=tag_lists, by=st.none() | texts, complete=st.booleans()),
-    surgeries,
+    operations,
     st.builds(TagsRemoved, image_id=ids, tags=st.lists(texts, min_size=1, max_size=5).map(tuple)),
     impressions,
     st.builds(Clicked, impression_id=ids, session_id=ids, image_id=ids),
@@ -83,7 +87,7 @@ EXAMPLES: dict[str, Event] = {
         ImageDeleted(image_id="cat-1"),
         TagsApplied(image_id="cat-1", tags=("cat",), by="me"),
         TagsRemoved(image_id="cat-1", tags=("dog",)),
-        TagSurgery(surgery_id="op-1", kind="merge", tags=("kitty",), into="cat"),
+        TagOperationPosted(operation_id="op-1", kind="merge", tags=("kitty",), into="cat"),
         Impression(impression_id="p1", session_id="s1", shown=("cat-1", "dog-1"), propensities=(1.0, 0.5)),
         Clicked(impression_id="p1", session_id="s1", image_id="cat-1"),
         PairClicked(preferred="cat-1", over="dog-1"),

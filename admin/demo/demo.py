@@ -75,7 +75,7 @@ def demo(
 
 def _run(settings: Settings, bar: Progress, pictures: int | None, seed: int, sheet: Path | None) -> tuple[Report, Plan]:
     from admin.demo import events as demo_events
-    from stream.process import settle
+    from stream.process import tune_process
     from stream.workers import build_encoder, open_index
 
     task = bar.add_task("drawing pictures", total=None, note="OpenMoji, CC BY-SA 4.0")
@@ -89,7 +89,7 @@ def _run(settings: Settings, bar: Progress, pictures: int | None, seed: int, she
     with EmbeddedService(settings) as service:
         api, index = Api(service.settings), open_index(service.settings)
         writer = LogWriter(service.settings, "mekiki/demo")
-        settle()
+        tune_process()
         try:
             report = _measure(_Run(service, api, index, writer, plan, bar, encoder, seed))
             if sheet is not None:

@@ -23,7 +23,7 @@ import httpx
 
 from admin.connect import SERVICE_FILE, ServiceFile
 from models.errors import (
-    EXIT_BRAKE,
+    EXIT_CIRCUIT_BREAKER,
     EXIT_CONFIGURATION,
     EXIT_TEMPORARY,
     BrokerUnavailableError,
@@ -44,7 +44,7 @@ DRAIN_DEADLINE_S = 60.0
 RESTART_PAUSE_S = 0.5
 STABLE_S = 30.0  # a child that lived so long is not in a crash loop
 DEATHS = 4  # in a row, each within STABLE_S, before the service gives up
-NO_RESTART = (EXIT_CONFIGURATION, EXIT_BRAKE)
+NO_RESTART = (EXIT_CONFIGURATION, EXIT_CIRCUIT_BREAKER)
 SESSION_TIMEOUT_MS = 2_000  # the embedded broker lets a group join take half of it
 
 COMMANDS = {

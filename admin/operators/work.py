@@ -65,7 +65,7 @@ def serve() -> None:
 
     from search.app import create_app
     from search.build import build_service
-    from stream.process import on_stop, settle, share_one_heap
+    from stream.process import on_stop, share_one_heap, tune_process
 
     settings = _settings()
     share_one_heap()
@@ -78,7 +78,7 @@ def serve() -> None:
         server.should_exit = True
 
     on_stop(stop)
-    settle()
+    tune_process()
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # ours also watch the parent
     server.run(sockets=[listening])
 

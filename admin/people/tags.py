@@ -21,9 +21,9 @@ from admin.connect import Api, client_settings
 from admin.console import out, print_json
 from admin.people.post import SOURCE, send
 from models.errors import InfrastructureError, NotFoundError, UsageError
-from models.tagging.examples import SurgeryKind
+from models.tagging.examples import OperationKind
 from models.tagging.memory.names import normalise_tag
-from stream.events.schema import TagSurgery
+from stream.events.schema import TagOperationPosted
 
 POLL_S = 0.1  # between two looks at what came of an operation
 
@@ -166,7 +166,7 @@ class _Ask:
 
 
 def _operate(
-    kind: SurgeryKind, tags: list[str], into: str, ask: _Ask, images: tuple[str, ...] = (), target: str = ""
+    kind: OperationKind, tags: list[str], into: str, ask: _Ask, images: tuple[str, ...] = (), target: str = ""
 ) -> None:
     names = {normalise_tag(tag) for tag in tags}
     if into and names == {normalise_tag(into)}:
@@ -174,7 +174,7 @@ def _operate(
     operation_id = f"{kind}-{uuid.uuid4().hex[:12]}"
     fields: dict[str, Any] = {"tags": tuple(tags), "into": into, "images": images, "target": target}
     try:
-        event = TagSurgery(surgery_id=operation_id, kind=kind, by=SOURCE, **fields)
+        event = TagOperationPosted(operation_id=operation_id, kind=kind, by=SOURCE, **fields)
     except ValidationError as error:
         raise UsageError(_sentence(error)) from None
     settings = client_settings(ask.data_dir)

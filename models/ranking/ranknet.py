@@ -159,7 +159,7 @@ class Ranker:
         return ranker
 
     def _learn_block(self) -> None:
-        """Judge both parts on the pending pairs, then learn them."""
+        """PrequentialEvaluator both parts on the pending pairs, then learn them."""
         with _one_thread(), torch.no_grad():
             self._validate()
             first = self.pairs_seen - len(self._pending)

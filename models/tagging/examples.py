@@ -36,26 +36,26 @@ class Example:
     time_ms: int = 0
 
 
-SurgeryKind = Literal["merge", "split", "rename", "alias", "forget", "imply", "undo"]
+OperationKind = Literal["merge", "split", "rename", "alias", "forget", "imply", "undo"]
 
 
 @dataclass(frozen=True, slots=True)
-class Surgery:
+class TagOperation:
     """An operation on tags, applied in log order like any example.
 
     Attributes:
-        surgery_id: its name on the log; `undo` names the operation it takes back.
+        operation_id: its name on the log; `undo` names the operation it takes back.
         kind: merge (`tags` become `into`), split (of `images`, those with `tags[0]` carry `into` instead), rename
             (`tags[0]` is called `into` from now on), alias (`tags` are other spellings of `into`), forget (`tags` are
             taken off every image), imply (`tags[0]` implies `into` at prediction), undo (takes back `target`).
         tags: the tags operated on.
         into: the tag that results.
         images: the images a split moves.
-        target: the `surgery_id` an undo takes back.
+        target: the `operation_id` an undo takes back.
     """
 
-    surgery_id: str
-    kind: SurgeryKind
+    operation_id: str
+    kind: OperationKind
     tags: tuple[str, ...] = ()
     into: str = ""
     images: tuple[str, ...] = ()
@@ -66,7 +66,7 @@ class OperationRow(NamedTuple):
     """What came of an operation, as snapshots carry it.
 
     Attributes:
-        surgery_id: its name on the log.
+        operation_id: its name on the log.
         kind: of operation.
         tags: the tags operated on, as written.
         into: the tag that results, as written.
@@ -75,7 +75,7 @@ class OperationRow(NamedTuple):
         moved: for a split the images moved, with the rows they had.
     """
 
-    surgery_id: str
+    operation_id: str
     kind: str
     tags: tuple[str, ...]
     into: str

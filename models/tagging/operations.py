@@ -11,18 +11,18 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from models.errors import PolicyError
-from models.tagging.examples import OperationRow, Surgery
-from models.tagging.memory.sufficient_statistics import Ledger
+from models.tagging.examples import OperationRow, TagOperation
+from models.tagging.memory.sufficient_statistics import SufficientStatistics
 
 NOTHING = -1  # what a forgotten row counts for
 
 
 @dataclass(slots=True)
-class Operation:
+class AppliedOperation:
     """An operation as carried out.
 
     Attributes:
-        surgery_id: its name on the log.
+        operation_id: its name on the log.
         kind: of operation.
         tags: the tags operated on, as written.
         into: the tag that results, as written.
@@ -34,7 +34,7 @@ class Operation:
         outcome: "done", "undone" or why it was refused.
     """
 
-    surgery_id: str
+    operation_id: str
     kind: str
     tags: tuple[str, ...]
     into: str
@@ -51,78 +51,78 @@ class Operation:
         return not self.active and self.outcome != "undone"
 
 
-def split_row(surgery_id: str) -> str:
+def split_row(operation_id: str) -> str:
     """The name of the row that images moved by a split carry; nobody can write it."""
-    return f"\0split {surgery_id}"
+    return f"\0split {operation_id}"
 
 
-class Surgeon:
-    """Carries operations out on a ledger, and remembers them."""
+class TagOperations:
+    """Carries operations out on the sufficient statistics, and remembers them."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self.operations: dict[str, Operation] = {}
+    def __init__(self, statistics: SufficientStatistics) -> None:
+        self._statistics = statistics
+        self.by_id: dict[str, AppliedOperation] = {}
 
-    def operate(self, surgery: Surgery, position: int) -> Operation:
+    def apply(self, asked: TagOperation, position: int) -> AppliedOperation:
         """Carry out one operation. What cannot be done is remembered as refused and changes nothing.
 
         Repeating an operation that was carried out before changes nothing either.
         """
-        known = self.operations.get(surgery.surgery_id)
+        known = self.by_id.get(asked.operation_id)
         if known is not None:
             return known
-        operation = Operation(surgery.surgery_id, surgery.kind, surgery.tags, surgery.into)
-        self.operations[surgery.surgery_id] = operation
+        operation = AppliedOperation(asked.operation_id, asked.kind, asked.tags, asked.into)
+        self.by_id[asked.operation_id] = operation
         try:
-            refusal = self._carry_out(surgery, operation, position)
+            refusal = self._carry_out(asked, operation, position)
         except PolicyError as error:
             refusal = str(error)
         if refusal:
             operation.active, operation.outcome = False, refusal
         return operation
 
-    def _carry_out(self, surgery: Surgery, operation: Operation, position: int) -> str:
-        if surgery.kind == "undo":
-            return self._undo(surgery.target)
-        words = self._ledger.vocabulary
-        if surgery.kind == "alias":
-            operation.rows = [words.row(tag, position) for tag in surgery.tags]
+    def _carry_out(self, asked: TagOperation, operation: AppliedOperation, position: int) -> str:
+        if asked.kind == "undo":
+            return self._undo(asked.target)
+        words = self._statistics.vocabulary
+        if asked.kind == "alias":
+            operation.rows = [words.row(tag, position) for tag in asked.tags]
         else:
-            found = [words.find(tag) for tag in surgery.tags]
+            found = [words.find(tag) for tag in asked.tags]
             operation.rows = [row for row in found if row is not None]
-        if not surgery.tags or len(operation.rows) < len(surgery.tags):
-            return f"tags {', '.join(surgery.tags)}: expected tags that were used before"
-        if surgery.kind != "forget":
+        if not asked.tags or len(operation.rows) < len(asked.tags):
+            return f"tags {', '.join(asked.tags)}: expected tags that were used before"
+        if asked.kind != "forget":
             before = len(words)
-            operation.target = words.row(surgery.into, position)
+            operation.target = words.row(asked.into, position)
             operation.created = len(words) > before
-        if surgery.kind == "split":
-            self._split(surgery, operation, position)
-        if surgery.kind == "forget":
+        if asked.kind == "split":
+            self._split(asked, operation, position)
+        if asked.kind == "forget":
             for row in self._rows_counting_for(operation.rows):
                 words.detach(row)
         self.remap()
         return ""
 
     def _rows_counting_for(self, rows: list[int]) -> list[int]:
-        wanted = {self._ledger.effective(row) for row in rows} - {NOTHING}
-        return [row for row in range(len(self._ledger.vocabulary)) if self._ledger.effective(row) in wanted]
+        wanted = {self._statistics.effective(row) for row in rows} - {NOTHING}
+        return [row for row in range(len(self._statistics.vocabulary)) if self._statistics.effective(row) in wanted]
 
-    def _split(self, surgery: Surgery, operation: Operation, position: int) -> None:
+    def _split(self, asked: TagOperation, operation: AppliedOperation, position: int) -> None:
         """Images carry a hidden row instead, which counts for `into`; an undo gives them the rows they had."""
         into = operation.target
-        between = self._ledger.vocabulary.add(split_row(surgery.surgery_id), position)
+        between = self._statistics.vocabulary.add(split_row(asked.operation_id), position)
         old = set(self._rows_counting_for(operation.rows))
         operation.rows, operation.target = [between], into
-        operation.moved = self._ledger.exchange(surgery.images, old, between)
+        operation.moved = self._statistics.exchange(asked.images, old, between)
 
     def _undo(self, target: str) -> str:
-        operation = self.operations.get(target)
+        operation = self.by_id.get(target)
         if operation is None or not operation.active or operation.kind == "undo":
             return f"operation {target!r}: expected one that is in force"
         operation.active, operation.outcome = False, "undone"
         if operation.kind == "split":
-            self._ledger.exchange_back(operation.moved, operation.rows[0])
+            self._statistics.exchange_back(operation.moved, operation.rows[0])
         if operation.kind == "forget":
             for row in operation.rows:
                 self._remember(row)
@@ -131,16 +131,16 @@ class Surgeon:
 
     def _remember(self, row: int) -> None:
         """Give a forgotten name back; if it was used anew meanwhile, both rows are one tag from now on."""
-        words = self._ledger.vocabulary
+        words = self._statistics.vocabulary
         anew = words.attach(row)
         if anew is not None:
             name = f"\0remember {row} {anew}"
-            self.operations[name] = Operation(name, "merge", (), words.names[row], [anew], row)
+            self.by_id[name] = AppliedOperation(name, "merge", (), words.names[row], [anew], row)
 
     def remap(self) -> None:
         """Make the mapping anew and move every image that it changes."""
-        rows = list(range(len(self._ledger.vocabulary)))
-        for operation in self.operations.values():
+        rows = list(range(len(self._statistics.vocabulary)))
+        for operation in self.by_id.values():
             if operation.kind == "split" and operation.outcome == "undone":
                 # An image carries it only if a later split took it from there and was undone later still.
                 had = [row for of_image in operation.moved.values() for row in of_image]
@@ -149,13 +149,13 @@ class Surgeon:
                 sources = {rows[row] for row in operation.rows} - {NOTHING}
                 target = NOTHING if operation.kind == "forget" else rows[operation.target]
                 rows = [target if row in sources else row for row in rows]
-        self._ledger.remap(rows)
+        self._statistics.remap(rows)
 
     def implied(self) -> tuple[tuple[int, int], ...]:
         """Pairs of rows (tag, what it implies), in an order in which one pass carries chains through."""
         pairs = {
-            (self._ledger.effective(row), self._ledger.effective(operation.target))
-            for operation in self.operations.values()
+            (self._statistics.effective(row), self._statistics.effective(operation.target))
+            for operation in self.by_id.values()
             if operation.active and operation.kind == "imply"
             for row in operation.rows
         }
@@ -163,21 +163,21 @@ class Surgeon:
 
     def rows(self) -> tuple[OperationRow, ...]:
         """What came of every operation, in log order."""
-        listed = [one for one in self.operations.values() if not one.surgery_id.startswith("\0")]  # not undo's own
+        listed = [one for one in self.by_id.values() if not one.operation_id.startswith("\0")]  # not undo's own
         return tuple(
-            OperationRow(one.surgery_id, one.kind, one.tags, one.into, one.outcome, one.active, _frozen(one.moved))
+            OperationRow(one.operation_id, one.kind, one.tags, one.into, one.outcome, one.active, _frozen(one.moved))
             for one in listed
         )
 
     def dump(self) -> list[dict[str, Any]]:
         """The operations as JSON facts."""
-        return [asdict(operation) for operation in self.operations.values()]
+        return [asdict(operation) for operation in self.by_id.values()]
 
     def load(self, facts: list[dict[str, Any]]) -> None:
         """Put back what `dump` gave."""
         for fact in facts:
-            operation = Operation(**{**fact, "tags": tuple(fact["tags"])})
-            self.operations[operation.surgery_id] = operation
+            operation = AppliedOperation(**{**fact, "tags": tuple(fact["tags"])})
+            self.by_id[operation.operation_id] = operation
 
 
 def _frozen(moved: dict[str, list[int]]) -> tuple[tuple[str, tuple[int, ...]], ...]:

@@ -12,18 +12,18 @@ from models.errors import CheckpointError
 from models.tagging.arrays import Float64
 from models.tagging.calibration.calibrators import NUMBERS, default_classifier, own_classifier, set_weights, weights_of
 from models.tagging.calibration.schedule import Schedule
-from models.tagging.evidence.co_occurrence import Associations
+from models.tagging.evidence.co_occurrence import CoOccurrence
 from models.tagging.memory.chunks import Array
 
 if TYPE_CHECKING:
     from models.tagging.tagger import Tagger
 
-SETTINGS = ("dimension", "ridge_lambda", "neighbours", "reference_size", "classifier")
+SETTINGS = ("dimension", "ridge_lambda", "neighbours", "max_exemplars", "classifier")
 
 
 def dump(tagger: Tagger) -> tuple[dict[str, Any], dict[str, Array]]:
     """Everything but C and the images."""
-    sums, words, of_all = tagger.ledger.sums, tagger.ledger.vocabulary, tagger.calibrators
+    sums, words, of_all = tagger.statistics.sums, tagger.statistics.vocabulary, tagger.calibrators
     facts: dict[str, Any] = {
         "settings": {name: getattr(tagger, name) for name in SETTINGS},
         "learned": tagger.learned,
@@ -31,24 +31,23 @@ def dump(tagger: Tagger) -> tuple[dict[str, Any], dict[str, Array]]:
         "pending": tagger.pending,
         "block": [tagger.schedule.begin, tagger.schedule.began_ms],
         "images": sums.images,
-        "fitted_at": tagger.judge.fitted_at,
+        "fitted_at": tagger.evaluator.fitted_at,
         "names": words.names,
         "first_seen": words.first_seen,
         "free": sorted(words.free),
         "detached": words.detached(),
-        "mapping": [tagger.ledger.effective(row) for row in range(len(words))],
-        "operations": tagger.surgeon.dump(),
-        "lessons": 0 if tagger.ledger.lessons is None else len(tagger.ledger.lessons),
+        "mapping": [tagger.statistics.effective(row) for row in range(len(words))],
+        "operations": tagger.operations.dump(),
         "judged": [tagger.progress.images, tagger.progress.lrap, tagger.progress.p_at_5],
     }
     own = sorted(of_all.own)
-    watched, losses = tagger.judge.drift.dump()
+    watched, losses = tagger.evaluator.drift.dump()
     arrays: dict[str, Array] = {
         "gram": sums.gram,
-        "metric": tagger.judge.metric,
-        "association_starts": tagger.judge.associations.starts,
-        "association_tags": tagger.judge.associations.tags,
-        "association_strengths": tagger.judge.associations.strengths,
+        "metric": tagger.evaluator.metric,
+        "association_starts": tagger.evaluator.co_occurrence.starts,
+        "association_tags": tagger.evaluator.co_occurrence.tags,
+        "association_strengths": tagger.evaluator.co_occurrence.strengths,
         "total": sums.total,
         "histograms": tagger.progress.tags,
         "shared": np.array(_model(of_all.shared)),
@@ -73,18 +72,18 @@ def load(tagger: Tagger, facts: dict[str, Any], arrays: dict[str, Array]) -> Non
                 f"setting {name} {getattr(tagger, name)!r}: expected {facts['settings'][name]!r}, with which this "
                 "state was learned; change it back, or learn anew from the log"
             )
-    sums, words, of_all = tagger.ledger.sums, tagger.ledger.vocabulary, tagger.calibrators
+    sums, words, of_all = tagger.statistics.sums, tagger.statistics.vocabulary, tagger.calibrators
     tagger.learned, tagger.next_position = facts["learned"], facts["next_position"]
-    tagger.judge.metric, tagger.judge.fitted_at = arrays["metric"], facts["fitted_at"]
-    tagger.judge.associations = Associations(*(arrays[f"association_{field}"] for field in Associations.__slots__))
+    tagger.evaluator.metric, tagger.evaluator.fitted_at = arrays["metric"], facts["fitted_at"]
+    tagger.evaluator.co_occurrence = CoOccurrence(*(arrays[f"association_{field}"] for field in CoOccurrence.__slots__))
     tagger.schedule = Schedule(*facts["block"])
     tagger.pending = list(facts["pending"])
     words.restore(facts["names"], facts["first_seen"], facts.get("free", ()))
     for row in facts["detached"]:
         words.detach(row)
-    tagger.surgeon.load(facts["operations"])
+    tagger.operations.load(facts["operations"])
     sums.grow(len(words))
-    tagger.ledger.restore_mapping(facts["mapping"])
+    tagger.statistics.restore_mapping(facts["mapping"])
     sums.images, sums.gram, sums.total = facts["images"], arrays["gram"], arrays["total"]
     tagger.progress.images, tagger.progress.lrap, tagger.progress.p_at_5 = facts["judged"]
     tagger.progress.restore(arrays["histograms"])
@@ -94,7 +93,7 @@ def load(tagger: Tagger, facts: dict[str, Any], arrays: dict[str, Array]) -> Non
         for row, values in zip(arrays["own_rows"], arrays["own"], strict=True)
     }
     if "drift" in arrays:
-        tagger.judge.drift.load(arrays["drift"], arrays["drift_losses"])
+        tagger.evaluator.drift.load(arrays["drift"], arrays["drift_losses"])
     of_all.positives = {int(row): int(count) for row, count in arrays["positives"]}
 
 
@@ -113,27 +112,25 @@ def digest(tagger: Tagger) -> str:
     """SHA-256 over the whole state, images included: equal when, and only when, every bit of it is."""
     facts, arrays = dump(tagger)
     result = hashlib.sha256(json.dumps(facts, ensure_ascii=False, sort_keys=True).encode())
-    sums = tagger.ledger.sums
+    sums = tagger.statistics.sums
     for array in (*arrays.values(), sums.counts, sums.tags):
         result.update(np.ascontiguousarray(array).tobytes())
-    for image in sorted(tagger.ledger.memory.scan(), key=lambda image: (image.hash, image.image_id)):
+    for image in sorted(tagger.statistics.memory.scan(), key=lambda image: (image.hash, image.image_id)):
         known = (image.image_id, image.vector, image.tags, image.complete, image.labelled, image.parked)
         result.update(repr(known).encode())
-    if tagger.ledger.lessons is not None:
-        result.update(tagger.ledger.lessons.freeze().digest())
-    for name, (count, of_tag) in sorted(tagger.parking.sums().items()):
+    for name, (count, of_tag) in sorted(tagger.cold_tags.sums().items()):
         result.update(f"{name} {count} ".encode() + of_tag.tobytes())
     return result.hexdigest()
 
 
 def exact_digest(tagger: Tagger) -> str:
     """SHA-256 over the sums alone, by tag name: the same in whatever order and by whatever shards they came."""
-    sums, words = tagger.ledger.sums, tagger.ledger.vocabulary
+    sums, words = tagger.statistics.sums, tagger.statistics.vocabulary
     result = hashlib.sha256(sums.gram.tobytes() + sums.total.tobytes() + str(sums.images).encode())
     of_tags = {words.names[row]: (int(sums.counts[row]), sums.tags[row]) for row in np.flatnonzero(sums.counts)}
-    of_tags |= {name: parked for name, parked in tagger.parking.sums().items() if parked[0]}
+    of_tags |= {name: parked for name, parked in tagger.cold_tags.sums().items() if parked[0]}
     for name in sorted(of_tags):
         result.update(f"{name} {of_tags[name][0]} ".encode() + of_tags[name][1].tobytes())
-    reference = tagger.ledger.reference.freeze()
-    result.update(np.sort(reference.hashes.whole()).tobytes())
+    exemplars = tagger.statistics.exemplars.freeze()
+    result.update(np.sort(exemplars.hashes.whole()).tobytes())
     return result.hexdigest()

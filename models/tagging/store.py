@@ -17,7 +17,6 @@ import numpy as np
 from models.errors import CheckpointError, StateLostError, StorageUnavailableError
 from models.tagging import state
 from models.tagging.arrays import Int64
-from models.tagging.lessons import LessonLog, Step
 from models.tagging.memory.images import SCHEMA as IMAGES
 from models.tagging.memory.images import ImageMemory
 from models.tagging.tagger import Tagger
@@ -31,7 +30,6 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS arrays (name TEXT PRIMARY KEY, dtype TEXT NOT NULL, shape TEXT NOT NULL, data BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS tags (row INTEGER PRIMARY KEY, count INTEGER NOT NULL, sums BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS lessons (number INTEGER PRIMARY KEY, known INTEGER, rows BLOB, codes BLOB);
 CREATE TABLE IF NOT EXISTS opened (only INTEGER PRIMARY KEY, times INTEGER NOT NULL);
 """
 
@@ -91,7 +89,6 @@ class TaggerStore:
             raise self._lost("an earlier call failed")
         try:
             self._write_tags()
-            lessons = self._write_lessons()
             facts, arrays = state.dump(self.tagger)
             facts["offsets"] = dict(offsets)
             rows = [(name, json.dumps(value, ensure_ascii=False)) for name, value in facts.items()]
@@ -99,8 +96,6 @@ class TaggerStore:
             blobs = [(n, a.dtype.str, json.dumps(a.shape), a.tobytes()) for n, a in arrays.items()]
             self._open.executemany("INSERT OR REPLACE INTO arrays VALUES (?, ?, ?, ?)", blobs)
             self._open.execute("COMMIT")
-            if self.tagger.ledger.lessons is not None:
-                self.tagger.ledger.lessons.saved = lessons
             self._open.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
             if self._open.in_transaction:
@@ -115,7 +110,7 @@ class TaggerStore:
         )
 
     def _write_tags(self) -> None:
-        sums = self.tagger.ledger.sums
+        sums = self.tagger.statistics.sums
         rows = sums.take_dirty()
         for start in range(0, len(rows), ROWS):
             part = rows[start : start + ROWS]
@@ -123,27 +118,6 @@ class TaggerStore:
                 "INSERT OR REPLACE INTO tags VALUES (?, ?, ?)",
                 zip(part.tolist(), sums.counts[part].tolist(), _narrow(sums.tags[part]), strict=True),
             )
-
-    def _write_lessons(self) -> int:
-        log = self.tagger.ledger.lessons
-        if log is None:
-            return 0
-        frozen = log.freeze()
-        for start in range(log.saved, len(frozen), ROWS):
-            steps = enumerate(frozen.steps(start, min(start + ROWS, len(frozen))), start)
-            rows = [(number, s.known, np.array(s.rows, "<i4").tobytes(), s.codes.tobytes()) for number, s in steps]
-            self._open.executemany("INSERT OR REPLACE INTO lessons VALUES (?, ?, ?, ?)", rows)
-        return len(frozen)
-
-    def _restore_lessons(self, log: LessonLog, expected: int) -> None:
-        found = self._open.execute(
-            "SELECT known, rows, codes FROM lessons WHERE number < ? ORDER BY number", (expected,)
-        )
-        for known, rows, codes in found:
-            log.extend([Step(known, tuple(np.frombuffer(rows, "<i4").tolist()), np.frombuffer(codes, np.int16))])
-        if len(log) != expected:
-            raise ValueError(f"{len(log)} lessons, not {expected}")
-        log.saved = expected
 
     def _restore(self) -> dict[str, Any]:
         facts = {name: json.loads(value) for name, value in self._open.execute("SELECT name, value FROM facts")}
@@ -154,14 +128,12 @@ class TaggerStore:
             for name, dtype, shape, data in self._open.execute("SELECT name, dtype, shape, data FROM arrays")
         }
         state.load(self.tagger, facts, arrays)
-        sums = self.tagger.ledger.sums
+        sums = self.tagger.statistics.sums
         for row, count, data in self._open.execute("SELECT row, count, sums FROM tags"):
             sums.counts[row] = count
             sums.tags[row] = np.frombuffer(data, np.dtype(f"<i{len(data) // sums.dimension}"))
-        for image in self.tagger.ledger.memory.smallest(self.tagger.ledger.reference.capacity):
-            self.tagger.ledger.reference.put(image.hash, image.codes, self.tagger.ledger.tags_of(image))
-        if self.tagger.ledger.lessons is not None:
-            self._restore_lessons(self.tagger.ledger.lessons, facts["lessons"])
+        for image in self.tagger.statistics.memory.smallest(self.tagger.statistics.exemplars.capacity):
+            self.tagger.statistics.exemplars.put(image.hash, image.codes, self.tagger.statistics.tags_of(image))
         offsets: dict[str, Any] = facts["offsets"]
         return offsets
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -25,19 +23,17 @@ from models.tagging.arrays import Float32
 from models.tagging.calibration.calibrators import Calibrators, default_classifier
 from models.tagging.calibration.drift import Drifted
 from models.tagging.calibration.metrics import Progress, Quality
-from models.tagging.calibration.prequential import Judge
+from models.tagging.calibration.prequential import PrequentialEvaluator
 from models.tagging.calibration.schedule import Schedule
 from models.tagging.evidence.backend import BackendName, load_backend
 from models.tagging.evidence.neighbours import NEIGHBOURS
 from models.tagging.evidence.ridge import RIDGE_LAMBDA
-from models.tagging.examples import Example, Surgery
-from models.tagging.lessons import LessonLog
-from models.tagging.memory.cold_tags import EVERY, Parking
-from models.tagging.memory.exemplars import REFERENCE_SIZE
+from models.tagging.examples import Example, TagOperation
+from models.tagging.memory.cold_tags import EVERY, ColdTags
+from models.tagging.memory.exemplars import MAX_EXEMPLARS
 from models.tagging.memory.images import SCHEMA, ImageMemory
-from models.tagging.memory.sufficient_statistics import Ledger
-from models.tagging.operations import Surgeon
-from models.tagging.per_tag import Classifiers, per_tag
+from models.tagging.memory.sufficient_statistics import SufficientStatistics
+from models.tagging.operations import TagOperations
 from models.tagging.serving.publisher import Publisher
 from models.tagging.serving.snapshot import Snapshot
 
@@ -64,7 +60,7 @@ class Tagger(MultiLabelClassifier):
         dimension: numbers in an embedding.
         ridge_lambda: λ of the ridge regression, for unit vectors.
         neighbours: labelled images that give evidence.
-        reference_size: labelled images kept to look neighbours up among.
+        max_exemplars: labelled images kept to look neighbours up among.
         classifier: import path of the river classifier of each tag; but for the default it learns the embedding itself.
         max_tags: tags kept in memory, 7 KB each; beyond, rare ones wait on disk (parking.py).
         backend: `numpy`, `torch`, or `auto`: torch where there is a GPU. The bits of what is learned are its own.
@@ -75,7 +71,7 @@ class Tagger(MultiLabelClassifier):
         dimension: int = 512,
         ridge_lambda: float = RIDGE_LAMBDA,
         neighbours: int = NEIGHBOURS,
-        reference_size: int = REFERENCE_SIZE,
+        max_exemplars: int = MAX_EXEMPLARS,
         classifier: str = "river.linear_model.LogisticRegression",
         max_tags: int = MAX_TAGS,
         backend: BackendName = "auto",
@@ -83,7 +79,7 @@ class Tagger(MultiLabelClassifier):
         self.dimension = dimension
         self.ridge_lambda = ridge_lambda
         self.neighbours = neighbours
-        self.reference_size = reference_size
+        self.max_exemplars = max_exemplars
         self.classifier = classifier
         self.max_tags = max_tags
         self.backend = backend
@@ -100,23 +96,23 @@ class Tagger(MultiLabelClassifier):
         `generation` keeps versions of snapshots growing across restarts.
         """
         self.lost = False  # the disk failed inside a transaction: what is here and what is there differ
-        self.ledger = Ledger(self.dimension, memory, self.reference_size)
-        self.surgeon = Surgeon(self.ledger)
-        self.ledger.lessons = LessonLog(self.classifier, self.dimension) if per_tag(self.classifier) else None
-        self.parking = Parking(self.ledger, self.max_tags if self.ledger.lessons is None else sys.maxsize)
+        self.statistics = SufficientStatistics(self.dimension, memory, self.max_exemplars)
+        self.operations = TagOperations(self.statistics)
+        self.cold_tags = ColdTags(self.statistics, self.max_tags)
         self.calibrators = Calibrators(default_classifier())
         self.progress = Progress()
         self.schedule = Schedule()
         learning: dict[str, Any] = {"ridge_lambda": self.ridge_lambda, "backend": load_backend(self.backend)}
-        self.judge = Judge(self.ledger, self.calibrators, self.progress, k=self.neighbours, **learning)
+        self.evaluator = PrequentialEvaluator(
+            self.statistics, self.calibrators, self.progress, k=self.neighbours, **learning
+        )
         start = Snapshot.empty(self.dimension, self.neighbours, version=generation * GENERATION)
-        parts = (self.ledger, self.surgeon, self.calibrators, self.progress)
+        parts = (self.statistics, self.operations, self.calibrators, self.progress)
         self._publisher = Publisher(*parts, start=start, **learning)
         self._features: dict[Any, int] = {}
         self._drifts: list[tuple[str, Drifted]] = []
-        self._classifiers: Classifiers | None = None  # one per tag, where the learner itself was asked
 
-    def learn_many(self, examples: Sequence[Example | Surgery], position: int | Sequence[int]) -> int:
+    def learn_many(self, examples: Sequence[Example | TagOperation], position: int | Sequence[int]) -> int:
         """Learn records of the log; those below `next_position` were learned before and are left out.
 
         Args:
@@ -146,18 +142,18 @@ class Tagger(MultiLabelClassifier):
             ) from error
         return len(examples) - first
 
-    def _learn_from(self, examples: Sequence[Example | Surgery], offsets: Sequence[int], done: int) -> None:
+    def _learn_from(self, examples: Sequence[Example | TagOperation], offsets: Sequence[int], done: int) -> None:
         while done < len(examples):
             run = self._run(examples, done)
             self._learn_run(examples[done : done + run], offsets[done])
             done += run
             self.next_position = offsets[done - 1] + 1
 
-    def _run(self, examples: Sequence[Example | Surgery], start: int) -> int:
+    def _run(self, examples: Sequence[Example | TagOperation], start: int) -> int:
         """How many records from `start` on can be booked together; the first may begin a block."""
         times_ms: list[int] = []
         for record in examples[start : start + min(MAX_RUN, EVERY - self.learned % EVERY)]:
-            if isinstance(record, Surgery):
+            if isinstance(record, TagOperation):
                 break
             times_ms.append(record.time_ms)
         if times_ms:
@@ -165,11 +161,11 @@ class Tagger(MultiLabelClassifier):
         self.schedule.enter(self.learned, 0)
         return 1
 
-    def _learn_run(self, records: Sequence[Example | Surgery], position: int) -> None:
+    def _learn_run(self, records: Sequence[Example | TagOperation], position: int) -> None:
         left = self.schedule.sample_left(self.learned)
         examples = [record for record in records if isinstance(record, Example)]
         for record in records:
-            if isinstance(record, Surgery):
+            if isinstance(record, TagOperation):
                 self._operate(record, position)
         if examples:
             self._apply(examples, position)
@@ -177,10 +173,10 @@ class Tagger(MultiLabelClassifier):
         if left:
             self.pending.extend(example.image_id for example in examples)
             if left == len(records):
-                self.judge.judge(self.pending, self.learned)
-                self.judge.refit(self.learned)
-                names = self.ledger.vocabulary.names  # now: a row may be given to another tag later
-                self._drifts += [(names[drifted.row], drifted) for drifted in self.judge.drift.take_noticed()]
+                self.evaluator.judge(self.pending, self.learned)
+                self.evaluator.refit(self.learned)
+                names = self.statistics.vocabulary.names  # now: a row may be given to another tag later
+                self._drifts += [(names[drifted.row], drifted) for drifted in self.evaluator.drift.take_noticed()]
                 self.pending = []
         if self.learned % EVERY == 0:
             self._park()
@@ -188,45 +184,38 @@ class Tagger(MultiLabelClassifier):
     def _apply(self, examples: Sequence[Example], position: int) -> None:
         done = 0
         while done < len(examples):
-            self.parking.bring_back(examples[done])
-            rest = self.parking.until_wanted(examples[done + 1 :])
-            self.ledger.apply(examples[done : done + 1 + rest], position + done)
+            self.cold_tags.bring_back(examples[done])
+            rest = self.cold_tags.until_wanted(examples[done + 1 :])
+            self.statistics.apply(examples[done : done + 1 + rest], position + done)
             done += 1 + rest
 
     def _park(self) -> None:
-        operations = self.surgeon.operations.values()
+        operations = self.operations.by_id.values()
         named = {row for operation in operations for row in (*operation.rows, operation.target)}
         moved = {row for operation in operations for rows in operation.moved.values() for row in rows}
-        rows = self.parking.park(named | moved)
+        rows = self.cold_tags.park(named | moved)
         for row in rows:
             self.calibrators.drop(row)
             self.progress.drop(row)
-        self.judge.drop(rows)
+        self.evaluator.drop(rows)
         self._publisher.forget(rows)
 
-    def _operate(self, surgery: Surgery, position: int) -> None:
-        if surgery.surgery_id in self.surgeon.operations:
+    def _operate(self, asked: TagOperation, position: int) -> None:
+        if asked.operation_id in self.operations.by_id:
             return  # repeated: what was copied then must not be copied over what was learned since
         with contextlib.suppress(PolicyError):  # a name that cannot be one is refused below
-            self.parking.bring_back_named(text for text in (*surgery.tags, surgery.into) if text)
-        lessons = self.ledger.lessons
-        undone = self.surgeon.operations.get(surgery.target)
-        operation = self.surgeon.operate(surgery, position)
+            self.cold_tags.bring_back_named(text for text in (*asked.tags, asked.into) if text)
+        undone = self.operations.by_id.get(asked.target)
+        operation = self.operations.apply(asked, position)
         if operation.kind in NEW_NAMES and operation.created and operation.outcome == "done":
             # a new name starts with what is known of the most used tag it came from
             source = max(operation.rows, key=lambda row: (self.progress.booked(row), -row))
             self.calibrators.copy(source, operation.target)
             self.progress.copy(source, operation.target)
-            if lessons is not None:
-                lessons.copy(source, operation.target)
         if operation.kind == "undo" and operation.outcome == "done" and undone is not None and undone.created:
             self.calibrators.drop(undone.target)
             self.progress.drop(undone.target)
-            self.judge.drift.drop(undone.target)
-            if lessons is not None:
-                lessons.drop(undone.target)
-        if lessons is not None:
-            lessons.rest(np.flatnonzero(self.ledger.hidden()))
+            self.evaluator.drift.drop(undone.target)
 
     def absorb(self, shard: Tagger) -> None:
         """Add what another learner knows: the sums are those of one that was told everything both were, to the bit.
@@ -235,14 +224,14 @@ class Tagger(MultiLabelClassifier):
         log and stay as they are here.
 
         Raises:
-            UsageError: the shard has had tag surgery, which is a matter of the whole; operate after absorbing.
+            UsageError: the shard has had tag operation, which is a matter of the whole; operate after absorbing.
             EncoderMismatchError: vectors of another dimension.
         """
-        if shard.surgeon.operations:
-            raise UsageError("shard with tag surgery: expected one without; absorb first, then operate on the whole")
-        shard.parking.bring_back_named(list(shard.parking.sums()))
-        names = shard.ledger.vocabulary.names
-        for states in shard.ledger.memory.batches():
+        if shard.operations.by_id:
+            raise UsageError("shard with tag operation: expected one without; absorb first, then operate on the whole")
+        shard.cold_tags.bring_back_named(list(shard.cold_tags.sums()))
+        names = shard.statistics.vocabulary.names
+        for states in shard.statistics.memory.batches():
             examples = [
                 Example(state.image_id, state.codes if state.vector else None, tuple(names[row] for row in state.tags),
                         complete=state.complete or None)
@@ -251,21 +240,17 @@ class Tagger(MultiLabelClassifier):
             self._apply(examples, self.next_position)
         self._publisher.expire()
 
-    def rewind(self, position: int = 0) -> None:
-        """A new log begins at `position`; what was learned stays. For a broker that keeps nothing across restarts."""
-        self.next_position = position
-
     def snapshot(self, wait: bool = False, *, quick: bool = False) -> Snapshot:
         """The present version for serving: the last one again when nothing has changed.
 
         `wait` solves everything first, where otherwise a thread does it later. `quick` brings only those tags up to
         date that changed much: new ones, and rare ones.
         """
-        return self._publisher.snapshot(self.learned, self.judge, wait=wait, quick=quick)
+        return self._publisher.snapshot(self.learned, self.evaluator, wait=wait, quick=quick)
 
     def quality(self) -> Quality:
         """Running prequential figures."""
-        return self.progress.quality(self.ledger.counting(len(self.progress.tags)))
+        return self.progress.quality(self.statistics.counting(len(self.progress.tags)))
 
     def take_drifts(self) -> list[tuple[str, Drifted]]:
         """Tags whose progressive loss rose since the last call, with their names."""
@@ -277,26 +262,17 @@ class Tagger(MultiLabelClassifier):
         tags = tuple(str(tag) for tag, present in y.items() if present)
         vector = self._vector(x, grow=True)
         example = Example(f"anonymous {self.learned}", quantise(vector[None])[0], tags, complete=True)
-        self.parking.bring_back_named(map(str, y))
+        self.cold_tags.bring_back_named(map(str, y))
         for tag in y:
-            self.ledger.vocabulary.row(str(tag), self.next_position)
+            self.statistics.vocabulary.row(str(tag), self.next_position)
         self.learn_many([example], self.next_position)
 
     def predict_proba_one(self, x: Mapping[Any, float], **_: Any) -> dict[Any, dict[bool, float]]:
         """Probability of every tag: calibrated, or what its own classifier says."""
         snapshot = self.snapshot(wait=True)
-        chances = self._voiced(snapshot).chances(self._vector(x, grow=False)[None])[0]
-        named = zip(snapshot.names, chances, snapshot.columns.hidden, strict=True)
+        probabilities = snapshot.probabilities(self._vector(x, grow=False)[None])[0]
+        named = zip(snapshot.names, probabilities, snapshot.columns.hidden, strict=True)
         return {name: {False: 1.0 - float(p), True: float(p)} for name, p, hidden in named if not hidden}
-
-    def _voiced(self, snapshot: Snapshot) -> Snapshot:
-        """The snapshot with classifiers that learned what was new since they were last asked."""
-        if snapshot.lessons is None:
-            return snapshot
-        if self._classifiers is None:
-            self._classifiers = Classifiers(self.classifier, self.dimension)
-        self._classifiers.advance(snapshot.lessons)
-        return replace(snapshot, voices=self._classifiers)
 
     def _vector(self, x: Mapping[Any, float], grow: bool) -> Float32:
         vector = np.zeros(self.dimension)

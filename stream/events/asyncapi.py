@@ -11,12 +11,12 @@ import json
 import sys
 from typing import Any, get_args
 
-from models.tagging.examples import SurgeryKind
+from models.tagging.examples import OperationKind
 from stream.events.codec import JSON, MAX_ATTRIBUTE_CHARS, SPEC_VERSION, encode
 from stream.events.example import CONTENT_TYPE, TYPE
 from stream.events.schema import (
     EVENTS,
-    SURGERY_KEY,
+    OPERATION_KEY,
     Clicked,
     Event,
     ImageDeleted,
@@ -25,9 +25,9 @@ from stream.events.schema import (
     ModelPublished,
     PairClicked,
     TagDrifted,
+    TagOperationPosted,
     TagsApplied,
     TagsRemoved,
-    TagSurgery,
 )
 from stream.log.dead_letter import ORIGIN, REASON, REPLAYED, TEXT
 from stream.log.topics import SHAPES, TopicShape, full_name
@@ -39,10 +39,10 @@ KEYS = {
     "images": "image_id: what happens to one picture stays in order, and lands beside its tags",
     "tags": (
         "image_id: co-partitioned with images, both topics have the same number of partitions; "
-        f"{SURGERY_KEY} for every TagSurgery: all of them in one order"
+        f"{OPERATION_KEY} for every TagOperationPosted: all of them in one order"
     ),
     "clicks": "session_id; the topic has one partition, so that a replay trains the ranker on the same steps",
-    "examples": f"image_id, or {SURGERY_KEY}; the topic has one partition, the totally ordered training log",
+    "examples": f"image_id, or {OPERATION_KEY}; the topic has one partition, the totally ordered training log",
     "models": "the model's name; the topic is compacted",
     "drift": "the tag; its id names tag and position, so one that is told twice is known",
 }
@@ -51,7 +51,7 @@ EXAMPLES: tuple[Event, ...] = (
     ImageDeleted(image_id="cat-1"),
     TagsApplied(image_id="cat-1", tags=("cat",), by="user-7"),
     TagsRemoved(image_id="cat-1", tags=("dog",), by="user-7"),
-    TagSurgery(surgery_id="op-1", kind="merge", tags=("kitty", "moggy"), into="cat", by="user-7"),
+    TagOperationPosted(operation_id="op-1", kind="merge", tags=("kitty", "moggy"), into="cat", by="user-7"),
     Impression(impression_id="page-1", session_id="s1", shown=("cat-1", "dog-1"), query="tag:cat", ranker_version=12),
     Clicked(impression_id="page-1", session_id="s1", image_id="dog-1"),
     PairClicked(session_id="s1", preferred="cat-1", over="dog-1"),
@@ -60,7 +60,7 @@ EXAMPLES: tuple[Event, ...] = (
 )
 EXAMPLE_LAYOUT = (
     'magic "MKX1" (4 bytes), length of the header (uint32, little endian), header (JSON, UTF-8, schema ExampleHeader '
-    "or, for an operation on tags, SurgeryHeader), then the embedding as int16 little endian, 1.0 being 32767; no "
+    "or, for an operation on tags, OperationHeader), then the embedding as int16 little endian, 1.0 being 32767; no "
     "numbers where the learner knows it"
 )
 EXAMPLE_HEADER: Schema = {
@@ -70,7 +70,7 @@ EXAMPLE_HEADER: Schema = {
         "src": {
             "type": "array", "prefixItems": [{"type": "string"}, {"type": "integer"}, {"type": "integer"}],
             "minItems": 3, "maxItems": 3,
-            "description": "topic, partition and version (generation, offset) of the record it was derived from",
+            "description": "topic, partition and version (epoch, offset) of the record it was derived from",
         },
         "enc": {"type": "string", "description": "encoder version"},
         "add": {"type": "array", "items": {"type": "string"}, "description": "tags put on"},
@@ -80,17 +80,17 @@ EXAMPLE_HEADER: Schema = {
     },
     "required": ["id", "src", "enc"], "additionalProperties": False,
 }  # fmt: skip
-SURGERY_HEADER: Schema = {
+OPERATION_HEADER: Schema = {
     "type": "object",
     "properties": {
-        "op": {"enum": list(get_args(SurgeryKind)), "description": "kind of operation"},
-        "op_id": {"type": "string", "description": "surgery_id"},
+        "op": {"enum": list(get_args(OperationKind)), "description": "kind of operation"},
+        "op_id": {"type": "string", "description": "operation_id"},
         "src": EXAMPLE_HEADER["properties"]["src"],
         "enc": EXAMPLE_HEADER["properties"]["enc"],
         "tags": {"type": "array", "items": {"type": "string"}, "description": "the tags operated on"},
         "into": {"type": "string", "description": "the tag that results"},
         "images": {"type": "array", "items": {"type": "string"}, "description": "image_ids that a split moves"},
-        "target": {"type": "string", "description": "the surgery_id that an undo takes back"},
+        "target": {"type": "string", "description": "the operation_id that an undo takes back"},
     },
     "required": ["op", "op_id", "src", "enc"], "additionalProperties": False,
 }  # fmt: skip
@@ -116,7 +116,7 @@ def document(settings: Settings | None = None) -> dict[str, Any]:
         "operations": {_operation_name(shape): _operation(shape) for shape in SHAPES},
         "components": {
             "messages": _messages(),
-            "schemas": {"ExampleHeader": EXAMPLE_HEADER, "SurgeryHeader": SURGERY_HEADER},
+            "schemas": {"ExampleHeader": EXAMPLE_HEADER, "OperationHeader": OPERATION_HEADER},
         },
     }
 

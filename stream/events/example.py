@@ -1,9 +1,9 @@
 """examples.v1 on the wire: a small JSON header and the quantised vector, 2 bytes a number.
 
-In: models.tagging.examples.Example, or Surgery, with the coordinates of the record it came from. Out: bytes, and back.
+In: an Example or a TagOperation, with the coordinates of the record it came from. Out: bytes, and back.
 Coordinates let the learner drop what it has learned already: an ingest worker that dies may send an example twice.
 Layout: magic "MKX1", uint32 length of the header, header (JSON, UTF-8), int16 little endian [D]. The header of a
-surgery names its kind in `op` and has no `id`, so that a reader who does not know it stops instead of misreading it.
+operation names its kind in `op` and has no `id`, so that a reader who does not know it stops instead of misreading it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, get_args
 import numpy as np
 
 from models.errors import SchemaError
-from models.tagging.examples import Example, Surgery, SurgeryKind
+from models.tagging.examples import Example, OperationKind, TagOperation
 
 MAGIC = b"MKX1"
 TYPE = "mekiki.example.v1"
@@ -26,18 +26,18 @@ CONTENT_TYPE = "application/x-mekiki-example"
 class SourcedExample:
     """An example or an operation on tags, and the log record it was derived from."""
 
-    example: Example | Surgery
+    example: Example | TagOperation
     topic: str
     partition: int
-    version: int
+    position: int
     encoder: str
 
 
 def encode_example(sourced: SourcedExample) -> bytes:
     """The value of an examples.v1 record."""
     example = sourced.example
-    header = _surgery_header(example) if isinstance(example, Surgery) else _header(example)
-    header |= {"src": [sourced.topic, sourced.partition, sourced.version], "enc": sourced.encoder}
+    header = _operation_header(example) if isinstance(example, TagOperation) else _header(example)
+    header |= {"src": [sourced.topic, sourced.partition, sourced.position], "enc": sourced.encoder}
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     vector = b""
     if isinstance(example, Example) and example.vector is not None:
@@ -57,17 +57,22 @@ def _header(example: Example) -> dict[str, Any]:
     return header
 
 
-def _surgery_header(surgery: Surgery) -> dict[str, Any]:
-    header: dict[str, Any] = {"op": surgery.kind, "op_id": surgery.surgery_id}
-    fields = (("tags", surgery.tags), ("into", surgery.into), ("images", surgery.images), ("target", surgery.target))
+def _operation_header(operation: TagOperation) -> dict[str, Any]:
+    header: dict[str, Any] = {"op": operation.kind, "op_id": operation.operation_id}
+    fields = (
+        ("tags", operation.tags),
+        ("into", operation.into),
+        ("images", operation.images),
+        ("target", operation.target),
+    )
     return header | {name: value for name, value in fields if value}
 
 
-def example_headers(topic: str, partition: int, version: int) -> list[tuple[str, bytes]]:
+def example_headers(topic: str, partition: int, position: int) -> list[tuple[str, bytes]]:
     """The headers of an examples.v1 record derived from this one."""
     return [
         ("ce_specversion", b"1.0"),
-        ("ce_id", f"{topic}/{partition}/{version}".encode()),
+        ("ce_id", f"{topic}/{partition}/{position}".encode()),
         ("ce_source", b"mekiki/ingest"),
         ("ce_type", TYPE.encode()),
         ("content-type", CONTENT_TYPE.encode()),
@@ -85,11 +90,11 @@ def decode_example(value: bytes | None, time_ms: int = 0) -> SourcedExample:
     end = 8 + int.from_bytes(value[4:8], "little")
     try:
         header = json.loads(value[8:end].decode())
-        topic, partition, version = header["src"]
-        if not (_is(str, topic, header["enc"]) and _is(int, partition, version)):
+        topic, partition, position = header["src"]
+        if not (_is(str, topic, header["enc"]) and _is(int, partition, position)):
             raise TypeError("encoder and source of other types")
-        example = _surgery(header) if "op" in header else _example(header, value, end, time_ms)
-        return SourcedExample(example, topic, partition, version, header["enc"])
+        example = _operation(header) if "op" in header else _example(header, value, end, time_ms)
+        return SourcedExample(example, topic, partition, position, header["enc"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise SchemaError(
             f"examples.v1 record: broken header ({error}); only ingest workers write this topic"
@@ -110,12 +115,12 @@ def _example(header: dict[str, Any], value: bytes, end: int, time_ms: int) -> Ex
     )
 
 
-def _surgery(header: dict[str, Any]) -> Surgery:
+def _operation(header: dict[str, Any]) -> TagOperation:
     into, target = header.get("into", ""), header.get("target", "")
-    if header["op"] not in get_args(SurgeryKind) or not _is(str, header["op_id"], into, target):
+    if header["op"] not in get_args(OperationKind) or not _is(str, header["op_id"], into, target):
         raise TypeError("an operation of another kind")
     names, images = _names(header.get("tags", [])), _names(header.get("images", []))
-    return Surgery(header["op_id"], header["op"], names, into, images, target)
+    return TagOperation(header["op_id"], header["op"], names, into, images, target)
 
 
 def _is(kind: type, *values: object) -> bool:

@@ -11,13 +11,15 @@ from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from models.tagging.examples import SurgeryKind
+from models.tagging.examples import OperationKind
 
-SURGERY_KEY = "tag-surgery"  # Kafka key of every operation on tags: one partition, one order; no image may be called so
+OPERATION_KEY = (
+    "tag-operation"  # Kafka key of every operation on tags: one partition, one order; no image may be called so
+)
 
 
 def _not_reserved(image_id: str) -> str:
-    if image_id == SURGERY_KEY:
+    if image_id == OPERATION_KEY:
         raise PydanticCustomError("reserved", "expected another id: this one is kept for operations on tags")
     return image_id
 
@@ -108,7 +110,7 @@ class TagsRemoved(Event):
 
 
 # By kind: fewest and most tags, the other fields it needs, and the same in words.
-SURGERY_RULES: dict[SurgeryKind, tuple[int, int, set[str], str]] = {
+OPERATION_RULES: dict[OperationKind, tuple[int, int, set[str], str]] = {
     "merge": (1, MAX_TAGS_PER_EVENT, {"into"}, "one tag or more, and into"),
     "split": (1, 1, {"into", "images"}, "one tag, into, and one image or more"),
     "rename": (1, 1, {"into"}, "one tag, and into"),
@@ -119,33 +121,35 @@ SURGERY_RULES: dict[SurgeryKind, tuple[int, int, set[str], str]] = {
 }
 
 
-class TagSurgery(Event):
+class TagOperationPosted(Event):
     """Somebody changed the tags themselves: merged, split, renamed, forgot them, or took such an operation back."""
 
-    type: ClassVar[str] = "mekiki.tags.surgery.v1"
+    type: ClassVar[str] = "mekiki.tags.operation.v1"
     topic: ClassVar[str] = "tags"
 
-    surgery_id: Name = Field(description="names the operation, for undo; a repeated one changes nothing")
-    kind: SurgeryKind
+    operation_id: Name = Field(description="names the operation, for undo; a repeated one changes nothing")
+    kind: OperationKind
     tags: tuple[str, ...] = Field((), max_length=MAX_TAGS_PER_EVENT, description="the tags operated on")
     into: str = Field("", description="the tag that results, is meant by an alias, or is implied")
     images: tuple[ImageId, ...] = Field((), max_length=MAX_IMAGES_PER_SPLIT, description="the images a split moves")
-    target: str = Field("", max_length=256, description="the surgery_id that an undo takes back")
+    target: str = Field("", max_length=256, description="the operation_id that an undo takes back")
     by: str | None = Field(None, max_length=256)
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        fewest, most, needed, rule = SURGERY_RULES[self.kind]
+        fewest, most, needed, rule = OPERATION_RULES[self.kind]
         given = {name for name in ("into", "images", "target") if getattr(self, name)}
         if not fewest <= len(self.tags) <= most or given != needed:
             raise PydanticCustomError(
-                "surgery", "{kind}: expected {rule}, nothing else; correct the event", {"kind": self.kind, "rule": rule}
+                "operation",
+                "{kind}: expected {rule}, nothing else; correct the event",
+                {"kind": self.kind, "rule": rule},
             )
         return self
 
     def key(self) -> str:
         """The same for every operation, so that they stay in one order."""
-        return SURGERY_KEY
+        return OPERATION_KEY
 
 
 class Impression(Event):
@@ -236,13 +240,13 @@ class TagDrifted(Event):
 
 
 ImageEvent: TypeAlias = ImagePosted | ImageDeleted
-TagEvent: TypeAlias = TagsApplied | TagsRemoved | TagSurgery
+TagEvent: TypeAlias = TagsApplied | TagsRemoved | TagOperationPosted
 ClickEvent: TypeAlias = Impression | Clicked | PairClicked
 
 EVENTS: dict[str, type[Event]] = {
     event.type: event
     for event in (
-        ImagePosted, ImageDeleted, TagsApplied, TagsRemoved, TagSurgery, Impression, Clicked, PairClicked,
+        ImagePosted, ImageDeleted, TagsApplied, TagsRemoved, TagOperationPosted, Impression, Clicked, PairClicked,
         ModelPublished, TagDrifted,
     )
 }  # fmt: skip

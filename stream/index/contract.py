@@ -24,12 +24,12 @@ class IndexRecord:
     """One image as the index holds it.
 
     `vector` is float32 [D] of unit length, exactly representable as int16/32767 (models.quantise); None in a tombstone
-    or where it was not asked for. `image_version` and `tags_version` come from `version_of`.
+    or where it was not asked for. `image_position` and `tags_position` come from `position_of`.
     """
 
     image_id: str
-    image_version: int
-    tags_version: int
+    image_position: int
+    tags_position: int
     payload: dict[str, Any] = field(default_factory=dict)
     vector: Vector | None = None
     deleted: bool = False
@@ -46,7 +46,7 @@ class Hit:
 
 
 @dataclass(frozen=True)
-class Carrying:
+class TagFilter:
     """A condition on tags: images that carry one of `names`, only those `among` these ids if any, `without` those."""
 
     names: tuple[str, ...]
@@ -54,7 +54,7 @@ class Carrying:
     without: tuple[str, ...] = ()
 
 
-TagFilter: TypeAlias = Sequence[Sequence[Carrying]]  # of every group, one condition must hold; no group is empty
+TagFilters: TypeAlias = Sequence[Sequence[TagFilter]]  # of every group, one condition must hold; no group is empty
 
 
 class VectorIndex(Protocol):
@@ -81,7 +81,7 @@ class VectorIndex(Protocol):
     def fetch(self, image_ids: Sequence[str], *, with_vectors: bool = False) -> dict[str, IndexRecord]:
         """The records of these images, tombstones included; unknown ids are missing from the answer."""
 
-    def search(self, vector: Vector, limit: int, *, tags: TagFilter = (), with_vectors: bool = False) -> list[Hit]:
+    def search(self, vector: Vector, limit: int, *, tags: TagFilters = (), with_vectors: bool = False) -> list[Hit]:
         """Nearest images by inner product, best first; only those that meet a condition of every group of `tags`."""
 
     def scroll(self, cursor: str | None, limit: int, *, with_vectors: bool = False) -> tuple[list[Hit], str | None]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from models.errors import ConfigurationError, IndexUnavailableError, StorageUnavailableError
 from stream.disk import WRITE_BYTES, check_room
-from stream.index.contract import Carrying, Hit, IndexRecord, TagFilter, Vector
+from stream.index.contract import Hit, IndexRecord, TagFilter, TagFilters, Vector
 from stream.index.points import (
     META_POINT_ID,
     VECTOR_NAME,
@@ -77,7 +77,7 @@ class EdgeIndex:
         records = [to_record(r.payload, _vector(r.vector)) for r in found]
         return {record.image_id: record for record in records}
 
-    def search(self, vector: Vector, limit: int, *, tags: TagFilter = (), with_vectors: bool = False) -> list[Hit]:
+    def search(self, vector: Vector, limit: int, *, tags: TagFilters = (), with_vectors: bool = False) -> list[Hit]:
         """See VectorIndex.search."""
         check_vector(vector, self._dimension)
         request = edge.QueryRequest(
@@ -201,11 +201,11 @@ def _kind(kind: str) -> Any:
     return edge.Filter(must=[edge.FieldCondition(key="kind", match=edge.MatchValue(kind))])
 
 
-def _carrying(tags: TagFilter) -> Any:
+def _carrying(tags: TagFilters) -> Any:
     return edge.Filter(must=[edge.Filter(should=[_one(condition) for condition in group]) for group in tags])
 
 
-def _one(condition: Carrying) -> Any:
+def _one(condition: TagFilter) -> Any:
     must: list[Any] = [edge.FieldCondition(key="tags", match=edge.MatchAny(list(condition.names)))]
     if condition.among:
         must.append(edge.HasIdCondition({point_id(i) for i in condition.among}))

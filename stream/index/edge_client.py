@@ -15,7 +15,7 @@ import grpc
 import numpy as np
 
 from models import errors
-from stream.index.contract import Hit, IndexRecord, TagFilter, Vector
+from stream.index.contract import Hit, IndexRecord, TagFilters, Vector
 from stream.index.points import check_vector
 from stream.log.positions import StoredOffset
 
@@ -64,7 +64,7 @@ class RemoteIndex:
                 check_vector(record.vector, self._dimension)
         header = {
             "records": [
-                [r.image_id, r.image_version, r.tags_version, r.payload, r.deleted] for r in records
+                [r.image_id, r.image_position, r.tags_position, r.payload, r.deleted] for r in records
             ],
             "offsets": [asdict(offset) for offset in offsets],
         }  # fmt: skip
@@ -76,7 +76,7 @@ class RemoteIndex:
         rows = zip(header["records"], vectors, strict=True)
         return {r[0]: IndexRecord(r[0], r[1], r[2], r[3], v, r[4]) for r, v in rows}
 
-    def search(self, vector: Vector, limit: int, *, tags: TagFilter = (), with_vectors: bool = False) -> list[Hit]:
+    def search(self, vector: Vector, limit: int, *, tags: TagFilters = (), with_vectors: bool = False) -> list[Hit]:
         """See VectorIndex.search."""
         groups = [[asdict(condition) for condition in group] for group in tags]
         asked = {"limit": limit, "tags": groups, "with_vectors": with_vectors}

@@ -16,7 +16,7 @@ from typing import Any
 import grpc
 
 from models.errors import ConfigurationError, MekikiError
-from stream.index.contract import Carrying, Hit, IndexRecord, Vector
+from stream.index.contract import Hit, IndexRecord, TagFilter, Vector
 from stream.index.edge import EdgeIndex
 from stream.index.edge_client import MAX_MESSAGE_BYTES, SERVICE, pack, unpack
 from stream.log.positions import StoredOffset
@@ -100,14 +100,14 @@ class IndexServer:
 
     def _fetch(self, header: dict[str, Any], vectors: list[Vector | None]) -> Answer:
         found = self._index.fetch(header["image_ids"], with_vectors=header["with_vectors"]).values()
-        rows = [[r.image_id, r.image_version, r.tags_version, r.payload, r.deleted] for r in found]
+        rows = [[r.image_id, r.image_position, r.tags_position, r.payload, r.deleted] for r in found]
         return {"records": rows}, [r.vector for r in found]
 
     def _search(self, header: dict[str, Any], vectors: list[Vector | None]) -> Answer:
         (query,) = vectors
         if query is None:
             raise ValueError("search without a vector")
-        tags = [[Carrying(**condition) for condition in group] for group in header["tags"]]
+        tags = [[TagFilter(**condition) for condition in group] for group in header["tags"]]
         hits = self._index.search(query, header["limit"], tags=tags, with_vectors=header["with_vectors"])
         return {"hits": _rows(hits)}, [hit.vector for hit in hits]
 

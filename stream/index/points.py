@@ -59,14 +59,14 @@ def to_points(records: Sequence[IndexRecord], offsets: Sequence[StoredOffset], d
         payload = record.payload | {
             "kind": "tombstone" if record.deleted else "image",
             "image_id": record.image_id,
-            "image_version": record.image_version,
-            "tags_version": record.tags_version,
+            "image_position": record.image_position,
+            "tags_position": record.tags_position,
         }
-        bounds = (("image_version", record.image_version), ("tags_version", record.tags_version))
+        bounds = (("image_position", record.image_position), ("tags_position", record.tags_position))
         points.append(Point(point_id(record.image_id), payload, None if record.deleted else record.vector, bounds))
     for offset in offsets:
-        payload = {"kind": "offset", "version": offset.version, **offset.__dict__}
-        bounds_of_offset = (("version", offset.version),)
+        payload = {"kind": "offset", "version": offset.position, **offset.__dict__}
+        bounds_of_offset = (("version", offset.position),)
         points.append(Point(offset_point_id(offset.topic, offset.partition), payload, None, bounds_of_offset))
     return points
 
@@ -81,11 +81,11 @@ def check_vector(vector: Vector, dimension: int) -> None:
 
 def to_record(payload: dict[str, Any], vector: Vector | None) -> IndexRecord:
     """The record a stored payload stands for."""
-    rest = {k: v for k, v in payload.items() if k not in ("kind", "image_id", "image_version", "tags_version")}
+    rest = {k: v for k, v in payload.items() if k not in ("kind", "image_id", "image_position", "tags_position")}
     return IndexRecord(
         image_id=payload["image_id"],
-        image_version=payload["image_version"],
-        tags_version=payload["tags_version"],
+        image_position=payload["image_position"],
+        tags_position=payload["tags_position"],
         payload=rest,
         vector=vector,
         deleted=payload["kind"] == "tombstone",
@@ -94,7 +94,7 @@ def to_record(payload: dict[str, Any], vector: Vector | None) -> IndexRecord:
 
 def to_offset(payload: dict[str, Any]) -> StoredOffset:
     """The offset a stored payload stands for."""
-    names = ("topic", "partition", "offset", "topic_id", "generation")
+    names = ("topic", "partition", "offset", "topic_id", "epoch")
     return StoredOffset(**{name: payload[name] for name in names})
 
 

@@ -18,7 +18,7 @@ from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
 from models.errors import ConfigurationError, IndexUnavailableError
 from stream.environment import without_credentials
-from stream.index.contract import Carrying, Hit, IndexRecord, TagFilter, Vector
+from stream.index.contract import Hit, IndexRecord, TagFilter, TagFilters, Vector
 from stream.index.points import (
     META_POINT_ID,
     VECTOR_NAME,
@@ -114,7 +114,7 @@ class QdrantIndex:
         records = [to_record(r.payload or {}, _vector(r.vector)) for r in found]
         return {record.image_id: record for record in records}
 
-    def search(self, vector: Vector, limit: int, *, tags: TagFilter = (), with_vectors: bool = False) -> list[Hit]:
+    def search(self, vector: Vector, limit: int, *, tags: TagFilters = (), with_vectors: bool = False) -> list[Hit]:
         """See VectorIndex.search."""
         check_vector(vector, self._dimension)
         found = self._call(lambda: self._client.query_points(
@@ -214,11 +214,11 @@ def _kind(kind: str) -> q.Filter:
     return q.Filter(must=[q.FieldCondition(key="kind", match=q.MatchValue(value=kind))])
 
 
-def _carrying(tags: TagFilter) -> q.Filter:
+def _carrying(tags: TagFilters) -> q.Filter:
     return q.Filter(must=[q.Filter(should=[_one(condition) for condition in group]) for group in tags])
 
 
-def _one(condition: Carrying) -> q.Filter:
+def _one(condition: TagFilter) -> q.Filter:
     must: list[Any] = [q.FieldCondition(key="tags", match=q.MatchAny(any=list(condition.names)))]
     if condition.among:
         must.append(q.HasIdCondition(has_id=[point_id(i) for i in condition.among]))

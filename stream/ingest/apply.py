@@ -16,10 +16,10 @@ import numpy.typing as npt
 
 from models.errors import UnknownImageError
 from models.quantise import dequantise, requantise
-from models.tagging.examples import Example, Surgery
+from models.tagging.examples import Example, TagOperation
 from models.tagging.memory.names import normalise_tag
 from stream.events.codec import Envelope
-from stream.events.schema import Event, ImageDeleted, ImagePosted, TagsApplied, TagsRemoved, TagSurgery
+from stream.events.schema import Event, ImageDeleted, ImagePosted, TagOperationPosted, TagsApplied, TagsRemoved
 from stream.index.contract import IndexRecord
 from stream.log.consume import Record
 
@@ -72,7 +72,7 @@ def apply_event(
     raise TypeError(f"{type(event).__name__} is not an ingest event")
 
 
-def surgery_of(event: TagSurgery) -> Surgery:
+def operation_of(event: TagOperationPosted) -> TagOperation:
     """What the learner is told of an operation on tags; no image changes by it.
 
     Raises:
@@ -80,7 +80,7 @@ def surgery_of(event: TagSurgery) -> Surgery:
     """
     names = tuple(dict.fromkeys(normalise_tag(tag) for tag in event.tags))
     into = normalise_tag(event.into) if event.into else ""
-    return Surgery(event.surgery_id, event.kind, names, into, event.images, event.target)
+    return TagOperation(event.operation_id, event.kind, names, into, event.images, event.target)
 
 
 @dataclass(frozen=True)
@@ -91,15 +91,15 @@ class _Context:
 
 
 def _is_included(state: IndexRecord, record: Record) -> bool:
-    done = state.image_version if record.topic == "images" else state.tags_version
-    return record.version <= done
+    done = state.image_position if record.topic == "images" else state.tags_position
+    return record.position <= done
 
 
 def _advanced(state: IndexRecord, record: Record, changes: dict[str, Any]) -> IndexRecord:
     payload = state.payload | changes
     if record.topic == "images":
-        return replace(state, payload=payload, image_version=record.version)
-    return replace(state, payload=payload, tags_version=record.version)
+        return replace(state, payload=payload, image_position=record.position)
+    return replace(state, payload=payload, tags_position=record.position)
 
 
 def _seen(state: IndexRecord | None, identity: str) -> list[str]:
@@ -121,8 +121,8 @@ def _post(state: IndexRecord | None, event: ImagePosted, image: EmbeddedImage, c
     }
     record = IndexRecord(
         image_id=event.image_id,
-        image_version=context.record.version,
-        tags_version=state.tags_version if state is not None else 0,
+        image_position=context.record.position,
+        tags_position=state.tags_position if state is not None else 0,
         payload=payload,
         vector=dequantise(image.quantised[None])[0],
     )
@@ -136,8 +136,8 @@ def _delete(state: IndexRecord | None, event: ImageDeleted, context: _Context) -
     """A tombstone remembers identities too: a producer's retry must not bring the picture back."""
     tombstone = IndexRecord(
         image_id=event.image_id,
-        image_version=context.record.version,
-        tags_version=state.tags_version if state is not None else 0,
+        image_position=context.record.position,
+        tags_position=state.tags_position if state is not None else 0,
         payload={"seen": _seen(state, context.identity)},
         deleted=True,
     )

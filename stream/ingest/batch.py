@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from models.errors import PoisonError
 from stream.events.codec import Envelope
-from stream.events.schema import SURGERY_KEY
+from stream.events.schema import OPERATION_KEY
 from stream.ingest.apply import EmbeddedImage
 from stream.log.consume import Record
 from stream.log.positions import StoredOffset
@@ -44,4 +44,4 @@ def image_id_of(record: Record) -> str:
 
 def names_no_image(record: Record) -> bool:
     """Whether the record is about the tags themselves: it waits for no image."""
-    return record.key == SURGERY_KEY.encode()
+    return record.key == OPERATION_KEY.encode()

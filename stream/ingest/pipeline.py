@@ -32,9 +32,9 @@ from stream.ingest.join import Join
 from stream.ingest.known import KnownImages
 from stream.ingest.prepare import Decoder, Prepare
 from stream.ingest.write import Write
-from stream.log.circuit_breaker import Brake
+from stream.log.circuit_breaker import CircuitBreaker
 from stream.log.consume import LogReader, Record
-from stream.log.offset_committer import Mirror
+from stream.log.offset_committer import OffsetCommitter
 from stream.log.produce import LogWriter
 from stream.pictures.dataref import DatarefReader
 from stream.pictures.store import PictureStore
@@ -89,7 +89,7 @@ class IngestPipeline:
             parts.writer,
             parts.pictures,
             parts.datarefs,
-            brake=Brake(ingest.brake_share, ingest.brake_records),
+            breaker=CircuitBreaker(ingest.breaker_share, ingest.breaker_records),
             encoder_version=parts.encoder.version,
             aborting=self._aborting,
         )
@@ -97,7 +97,7 @@ class IngestPipeline:
         self._encoding = ThreadPoolExecutor(EMBED_BATCHES, thread_name_prefix="embed")
         self._room = threading.Event()  # the first step took a batch
         self._polled_s = 0.0
-        self._mirror = Mirror(parts.reader)
+        self._committer = OffsetCommitter(parts.reader)
         self._known = KnownImages(parts.index)
         self._busy_s = dict.fromkeys(("decode", "embed", "apply"), 0.0)
         self._pending: deque[Record] = deque()
@@ -110,7 +110,7 @@ class IngestPipeline:
         """Ask `run` to finish; safe in a signal handler."""
         self._stopping.set()
 
-    def abandon(self) -> None:
+    def stop_now(self) -> None:
         """Ask `run` to finish although the log may hold more: its broker is gone. From any thread."""
         self._abandoned.set()
         self._stopping.set()
@@ -155,7 +155,7 @@ class IngestPipeline:
         self._pending_bytes = sum(record.size_bytes for record in self._pending)
         self._pending_images = sum(record.topic == "images" for record in self._pending)
         self.wait_idle(timeout_s=5.0)
-        self._mirror.tell(now=True)  # the next owner commits only what it writes itself
+        self._committer.commit(now=True)  # the next owner commits only what it writes itself
 
     def _turn(self, *, accept: bool) -> None:
         """One poll, then hand on what is due."""
@@ -182,7 +182,7 @@ class IngestPipeline:
             self._pending_bytes += sum(record.size_bytes for record in released)
             self._pending_images += sum(record.topic == "images" for record in released)
         self._hand_on()
-        self._mirror.tell()
+        self._committer.commit()
 
     def _release(self, now_ms: float) -> list[Record]:
         reader, known = self._parts.reader, self._known
@@ -257,9 +257,9 @@ class IngestPipeline:
                 log.warning("gave up waiting for batches in flight; they will be read again")
                 break
             self._parts.reader.poll(0.02)  # keeps the membership alive; records are read again later
-            self._mirror.tell()
+            self._committer.commit()
         if self._failure is None:
-            self._mirror.tell(now=True, wait=True)
+            self._committer.commit(now=True, wait=True)
 
     def _start_embedding(self, batch: Batch) -> None:
         batch.embedded = self._encoding.submit(self._timed("embed", self._prepare.embed), batch)
@@ -299,7 +299,7 @@ class IngestPipeline:
                 if target is not None:
                     target.put(batch)
                 elif batch is not None:
-                    self._mirror.add(batch.offsets)
+                    self._committer.add(batch.offsets)
                     with self._in_flight_lock:
                         self._in_flight -= 1
                         self._in_flight_lock.notify_all()

@@ -17,7 +17,7 @@ from models.encoders.base import Encoder, Vectors
 from models.errors import PoisonError, SchemaError
 from models.quantise import quantise
 from stream.events.codec import decode
-from stream.events.schema import Event, ImageDeleted, ImagePosted, TagsApplied, TagsRemoved, TagSurgery
+from stream.events.schema import Event, ImageDeleted, ImagePosted, TagOperationPosted, TagsApplied, TagsRemoved
 from stream.ingest.apply import EmbeddedImage
 from stream.ingest.batch import Batch, Item, image_id_of
 from stream.log.consume import Record
@@ -122,11 +122,13 @@ def _quantised(vectors: Vectors) -> Sequence[Codes | PoisonError]:
 
 def _check_place(event: Event, record: Record) -> None:
     """Topic and key decide the partition, and the partition the order: elsewhere an event would have no order."""
-    allowed = (ImagePosted, ImageDeleted) if record.topic == "images" else (TagsApplied, TagsRemoved, TagSurgery)
+    allowed = (
+        (ImagePosted, ImageDeleted) if record.topic == "images" else (TagsApplied, TagsRemoved, TagOperationPosted)
+    )
     if not isinstance(event, allowed):
         text = f"{type(event).__name__} on topic {record.topic}: post it to its own topic"
         raise SchemaError(text, reason="wrong_topic")
     if image_id_of(record) != event.key():
-        what = "" if isinstance(event, TagSurgery) else "the image id "
+        what = "" if isinstance(event, TagOperationPosted) else "the image id "
         text = f"key {image_id_of(record)[:100]!r}: expected {what}{event.key()[:100]!r}; post it with that key"
         raise SchemaError(text, reason="wrong_key")

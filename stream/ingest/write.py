@@ -1,7 +1,7 @@
 """The last step of a batch: onto the state of its images, then out - examples and dead letters, pictures, the index.
 
 In: prepared items in log order. Out: acknowledged examples and dead letters first, then images and offsets in one index
-write. A neighbour that is away is waited for. Raises DeadLetterBrakeError before anything of the batch is written.
+write. A neighbour that is away is waited for. Raises CircuitBreakerError before anything of the batch is written.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from models.errors import PoisonError
-from models.tagging.examples import Example, Surgery
+from models.tagging.examples import Example, TagOperation
 from stream import metrics
 from stream.events.example import SourcedExample, encode_example, example_headers
-from stream.events.schema import TagSurgery
+from stream.events.schema import TagOperationPosted
 from stream.index.contract import IndexRecord, VectorIndex
-from stream.ingest.apply import apply_event, surgery_of
+from stream.ingest.apply import apply_event, operation_of
 from stream.ingest.batch import Batch, Item
-from stream.log.circuit_breaker import Brake
+from stream.log.circuit_breaker import CircuitBreaker
 from stream.log.consume import Record
 from stream.log.dead_letter import dead_letter_headers
 from stream.log.produce import LogWriter
@@ -44,7 +44,7 @@ class Write:
         pictures: PictureStore,
         datarefs: DatarefReader,
         *,
-        brake: Brake,
+        breaker: CircuitBreaker,
         encoder_version: str,
         aborting: threading.Event,
     ) -> None:
@@ -52,7 +52,7 @@ class Write:
         self._writer = writer
         self._pictures = pictures
         self._datarefs = datarefs
-        self._brake = brake
+        self._breaker = breaker
         self._encoder_version = encoder_version
         self._aborting = aborting
         self._recent: OrderedDict[str, IndexRecord] = OrderedDict()
@@ -73,7 +73,7 @@ class Write:
             if poison is not None:
                 dead.append((item.record, poison))
             metrics.RECORDS.labels(item.record.topic, "applied" if poison is None else poison.reason).inc()
-            self._brake.count(poison is not None)
+            self._breaker.count(poison is not None)
         self._retry(self._pictures.flush, "pictures")
         self._retry(lambda: self._send(examples, dead), "examples")
         self._retry(lambda: self._index.write(list(changed.values()), batch.offsets), "index")
@@ -111,8 +111,8 @@ class Write:
         image_id: str = getattr(event, "image_id", "")
         state = states.get(image_id)
         try:
-            if isinstance(event, TagSurgery):
-                examples.append(self._sourced(surgery_of(event), item.record))
+            if isinstance(event, TagOperationPosted):
+                examples.append(self._sourced(operation_of(event), item.record))
                 return None
             applied = apply_event(state, item.envelope, item.record, item.image)
         except PoisonError as error:
@@ -127,8 +127,8 @@ class Write:
             examples.append(self._sourced(applied.example, item.record))
         return None
 
-    def _sourced(self, example: Example | Surgery, record: Record) -> tuple[Record, bytes]:
-        sourced = SourcedExample(example, record.topic, record.partition, record.version, self._encoder_version)
+    def _sourced(self, example: Example | TagOperation, record: Record) -> tuple[Record, bytes]:
+        sourced = SourcedExample(example, record.topic, record.partition, record.position, self._encoder_version)
         return record, encode_example(sourced)
 
     def _keep_picture(self, item: Item) -> None:
@@ -151,7 +151,7 @@ class Write:
     def _send(self, examples: list[tuple[Record, bytes]], dead: list[tuple[Record, PoisonError]]) -> None:
         writer = self._writer
         for record, value in examples:
-            headers = example_headers(record.topic, record.partition, record.version)
+            headers = example_headers(record.topic, record.partition, record.position)
             writer.send("examples", record.key, value, headers, timestamp_ms=record.timestamp_ms)
         for record, poison in dead:
             log.warning("dead letter from %s %s/%s: %s", record.topic, record.partition, record.offset, poison)

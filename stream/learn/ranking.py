@@ -83,7 +83,7 @@ class RankingWorker:
         """Ask `run` to finish; safe in a signal handler."""
         self._stopping.set()
 
-    def abandon(self) -> None:
+    def stop_now(self) -> None:
         """Ask `run` to finish although the log may hold more: its broker is gone. From any thread."""
         self._abandoned.set()
         self._stopping.set()
@@ -245,7 +245,7 @@ class RankingWorker:
         kept: dict[str, npt.NDArray[Any]] = dict(arrays)
         save = functools.partial(self._parts.checkpoint.save, State(kept, document, [self._offset]))
         until_available(save, self._stopping, what="ranker state")
-        self._parts.reader.mirror([self._offset], wait=last)
+        self._parts.reader.commit_offsets([self._offset], wait=last)
         self._dirty = False
 
 

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from models.errors import CheckpointError, EncoderMismatchError, PoisonError, StorageUnavailableError
-from models.tagging.examples import Example, Surgery
+from models.tagging.examples import Example, TagOperation
 from models.tagging.store import TaggerStore
 from models.tagging.tagger import Tagger
 from stream import metrics
@@ -114,7 +114,7 @@ class TagsWorker:
         """Ask `run` to finish; safe in a signal handler."""
         self._stopping.set()
 
-    def abandon(self) -> None:
+    def stop_now(self) -> None:
         """Ask `run` to finish although the log may hold more: its broker is gone. From any thread."""
         self._abandoned.set()
         self._stopping.set()
@@ -169,18 +169,18 @@ class TagsWorker:
             return
         self._wait_for_room()
         self._behind_s = time.time() - records[-1].timestamp_ms / 1000 - MAX_PAUSE_S
-        examples: list[Example | Surgery] = []
+        examples: list[Example | TagOperation] = []
         for record in records:
             example = self._fresh(record)
             if example is not None:
                 examples.append(example)
         if examples:
-            before = set(self._state.tagger.surgeon.operations)
+            before = set(self._state.tagger.operations.by_id)
             self._state.tagger.learn_many(examples, self._state.position)
             self._state.position += len(examples)
-            surgeries = [example for example in examples if isinstance(example, Surgery)]
-            self._report(surgeries, before)
-            if surgeries:
+            operations = [example for example in examples if isinstance(example, TagOperation)]
+            self._report(operations, before)
+            if operations:
                 self._thorough_at_s = 0.0  # whoever operates on tags sees the outcome at once, whole
             self._tell_drifts()
         metrics.EXAMPLES.labels("learned").inc(len(examples))
@@ -207,17 +207,17 @@ class TagsWorker:
         if events:
             until_available(post, self._stopping, what="drift")
 
-    def _report(self, surgeries: Sequence[Surgery], known: set[str]) -> None:
+    def _report(self, operations: Sequence[TagOperation], known: set[str]) -> None:
         """Count what came of operations, and say why one was refused; `known` were carried out before."""
-        for surgery in surgeries:
-            operation = self._state.tagger.surgeon.operations[surgery.surgery_id]
-            outcome = "repeated" if surgery.surgery_id in known else "refused" if operation.refused else "done"
-            known.add(surgery.surgery_id)
-            metrics.SURGERIES.labels(surgery.kind, outcome).inc()
+        for operation in operations:
+            applied = self._state.tagger.operations.by_id[operation.operation_id]
+            outcome = "repeated" if operation.operation_id in known else "refused" if applied.refused else "done"
+            known.add(operation.operation_id)
+            metrics.TAG_OPERATIONS.labels(operation.kind, outcome).inc()
             if outcome == "refused":
-                log.warning("%s %r refused: %s", surgery.kind, surgery.surgery_id, operation.outcome)
+                log.warning("%s %r refused: %s", operation.kind, operation.operation_id, applied.outcome)
 
-    def _fresh(self, record: Record) -> Example | Surgery | None:
+    def _fresh(self, record: Record) -> Example | TagOperation | None:
         """The example or operation of a record, None if it was learned before.
 
         Raises:
@@ -229,9 +229,9 @@ class TagsWorker:
         except PoisonError as error:
             raise CheckpointError(f"examples.v1 offset {record.offset}: {error}") from error
         source = f"{sourced.topic}/{sourced.partition}"
-        if sourced.version <= self._state.marks.get(source, 0):
+        if sourced.position <= self._state.marks.get(source, 0):
             return None
-        self._state.marks[source] = sourced.version
+        self._state.marks[source] = sourced.position
         if self._state.encoder is None:
             self._state.encoder = sourced.encoder
         elif self._state.encoder != sourced.encoder:
@@ -262,7 +262,7 @@ class TagsWorker:
     def _save(self, *, last: bool = False) -> None:
         self._wait_for_room()
         self._state.checkpoint()
-        self._parts.reader.mirror(self._state.offsets, wait=last)
+        self._parts.reader.commit_offsets(self._state.offsets, wait=last)
         metrics.show_quality(asdict(self._state.tagger.quality()))
-        metrics.TAGS_PARKED.set(len(self._state.tagger.parking))
+        metrics.TAGS_COLD.set(len(self._state.tagger.cold_tags))
         self._since_checkpoint = 0

@@ -18,7 +18,7 @@ from kafka.structs import OffsetAndMetadata
 
 from models.errors import MekikiError, OffsetLostError
 from stream.log.client import broker_errors, client_options
-from stream.log.positions import Start, StoredOffset, starts, version_of
+from stream.log.positions import Start, StoredOffset, position_of, starts
 from stream.log.topics import describe_topics
 from stream.settings import Settings
 
@@ -31,12 +31,12 @@ FETCH_BYTES = 8 * 2**20  # of one partition at once; a record has at most 1 MB
 
 @dataclass(frozen=True)
 class Record:
-    """One record of the log. `topic` is our short name; `version` grows along a partition, over all generations."""
+    """One record of the log. `topic` is our short name; `position` grows along a partition, over all epochs."""
 
     topic: str
     partition: int
     offset: int
-    version: int
+    position: int
     timestamp_ms: int
     key: bytes | None
     value: bytes | None
@@ -157,9 +157,9 @@ class LogReader:
 
     def _record(self, raw: Any) -> Record:
         short = self._short[raw.topic]
-        version = version_of(self._starts[short, raw.partition].generation, raw.offset)
+        position = position_of(self._starts[short, raw.partition].epoch, raw.offset)
         headers = tuple((name, value or b"") for name, value in raw.headers)
-        return Record(short, raw.partition, raw.offset, version, raw.timestamp, raw.key, raw.value, headers)
+        return Record(short, raw.partition, raw.offset, position, raw.timestamp, raw.key, raw.value, headers)
 
     def caught_up(self, topic: str, partition: int) -> bool:
         """True if `poll` returned everything of this partition that the broker holds at this moment; asks the broker.
@@ -178,9 +178,9 @@ class LogReader:
         with broker_errors(self._settings):
             return bool(position >= self._consumer.end_offsets([at])[at])
 
-    def generation(self, topic: str, partition: int) -> int:
+    def epoch(self, topic: str, partition: int) -> int:
         """Which log since the state began: 0, and one more for each new embedded broker."""
-        return self._starts[topic, partition].generation
+        return self._starts[topic, partition].epoch
 
     def partitions(self, topic: str) -> int:
         """How many partitions the topic has."""
@@ -189,7 +189,7 @@ class LogReader:
     def stored_offset(self, topic: str, partition: int, offset: int) -> StoredOffset:
         """`offset` (the next to read) in the form that is kept with the state."""
         start = self._starts[topic, partition]
-        return StoredOffset(topic, partition, offset, start.topic_id, start.generation)
+        return StoredOffset(topic, partition, offset, start.topic_id, start.epoch)
 
     def pause(self, topic: str) -> None:
         """Return no records of this topic from `poll` until `resume`."""
@@ -212,7 +212,7 @@ class LogReader:
     def _assigned(self, topic: str) -> list[TopicPartition]:
         return [at for at in self._consumer.assignment() if self._short[at.topic] == topic]
 
-    def mirror(self, offsets: Iterable[StoredOffset], *, wait: bool = False) -> None:
+    def commit_offsets(self, offsets: Iterable[StoredOffset], *, wait: bool = False) -> None:
         """Commit to Kafka what is durable already, for lag tools; a failure is only logged."""
         commits = {
             TopicPartition(self._described[o.topic].name, o.partition): OffsetAndMetadata(o.offset, "", -1)

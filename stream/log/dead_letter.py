@@ -1,7 +1,7 @@
 """What no step can take: original bytes and headers, with the reason, on `<topic>.dlq`.
 
 In: the record and its PoisonError. Out: one record that can be listed, read and replayed. The brake stops the worker
-(DeadLetterBrakeError) when too large a share of the last records is dead: then the producer or we are broken, and
+(CircuitBreakerError) when too large a share of the last records is dead: then the producer or we are broken, and
 filling a topic helps nobody.
 """
 
@@ -40,7 +40,7 @@ class DeadLetter:
 
 def dead_letter_headers(record: Record, error: PoisonError) -> Headers:
     """The original headers, then ours; ours in the original are dropped, they would hide or forge a dead letter."""
-    origin = f"{record.partition}/{record.version}/{record.offset}"
+    origin = f"{record.partition}/{record.position}/{record.offset}"
     return [
         *(header for header in record.headers if not header[0].startswith(PREFIX)),
         (REASON, error.reason.encode()),

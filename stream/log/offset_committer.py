@@ -18,11 +18,11 @@ EVERY_S = 1.0  # between two commits
 class Commits(Protocol):
     """What a mirror needs of stream.log.consume.LogReader."""
 
-    def mirror(self, offsets: Sequence[StoredOffset], *, wait: bool = False) -> None:
+    def commit_offsets(self, offsets: Sequence[StoredOffset], *, wait: bool = False) -> None:
         """Commit offsets to Kafka."""
 
 
-class Mirror:
+class OffsetCommitter:
     """`add` from any thread, `tell` from the reader's."""
 
     def __init__(self, reader: Commits) -> None:
@@ -35,12 +35,12 @@ class Mirror:
         """These are durable."""
         self._added.put(offsets)
 
-    def tell(self, *, now: bool = False, wait: bool = False) -> None:
+    def commit(self, *, now: bool = False, wait: bool = False) -> None:
         """Commit the newest offset of each partition if it is time, or `now`; `wait` for the broker's answer."""
         while not self._added.empty():
             self._untold |= {(at.topic, at.partition): at for at in self._added.get()}
         now_s = time.monotonic()
         if self._untold and (now or now_s - self._told_s >= EVERY_S):
-            self._reader.mirror(list(self._untold.values()), wait=wait)
+            self._reader.commit_offsets(list(self._untold.values()), wait=wait)
             self._untold.clear()
             self._told_s = now_s

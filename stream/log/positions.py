@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from models.errors import ConfigurationError, OffsetLostError
 from stream.log.topics import TopicDescription
 
-OFFSET_BITS = 41  # generation and offset share a number below 2^53, so that float64 range filters stay exact
+OFFSET_BITS = 41  # epoch and offset share a number below 2^53, so that float64 range filters stay exact
 
 
-MAX_GENERATION = (1 << (53 - OFFSET_BITS)) - 1
+MAX_EPOCH = (1 << (53 - OFFSET_BITS)) - 1
 
 
-def version_of(generation: int, offset: int) -> int:
-    """One growing number for (generation of the log, offset in it); 0 is reserved for "never"."""
-    return (generation << OFFSET_BITS) + offset + 1
+def position_of(epoch: int, offset: int) -> int:
+    """One growing number for (epoch of the log, offset in it); 0 is reserved for "never"."""
+    return (epoch << OFFSET_BITS) + offset + 1
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class StoredOffset:
     partition: int
     offset: int
     topic_id: str
-    generation: int
+    epoch: int
 
     @property
-    def version(self) -> int:
+    def position(self) -> int:
         """Grows with every write."""
-        return version_of(self.generation, self.offset)
+        return position_of(self.epoch, self.offset)
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Start:
     """Where reading of a partition begins; `offset` None means at the beginning of a log never read before."""
 
     offset: int | None
-    generation: int
+    epoch: int
     topic_id: str
 
 
@@ -57,7 +57,7 @@ def starts(
         topics: by short name.
         stored: offsets kept with the state.
         new_log_allowed: the embedded broker forgets everything when it stops: another topic id then means "new log,
-            same state" and begins the next generation. With any other broker it means somebody made the topic again.
+            same state" and begins the next epoch. With any other broker it means somebody made the topic again.
 
     Raises:
         OffsetLostError: a topic has another id than the one the state was made from.
@@ -66,21 +66,21 @@ def starts(
     chosen: dict[tuple[str, int], Start] = {}
     for short, topic in topics.items():
         mine = [o for (name, _), o in known.items() if name == short]
-        generation = max((o.generation for o in mine), default=0)
-        renewed = any(o.topic_id != topic.topic_id for o in mine if o.generation == generation)
+        epoch = max((o.epoch for o in mine), default=0)
+        renewed = any(o.topic_id != topic.topic_id for o in mine if o.epoch == epoch)
         if renewed and not new_log_allowed:
             raise OffsetLostError(
                 f"topic {topic.name}: was made again (id {topic.topic_id}, the state knows "
                 f"{mine[0].topic_id}); restore the old topic, or start with an empty state"
             )
-        if generation + renewed > MAX_GENERATION:
+        if epoch + renewed > MAX_EPOCH:
             raise ConfigurationError(
-                f"topic {topic.name}: {MAX_GENERATION + 1} new logs since the state began; start with an "
+                f"topic {topic.name}: {MAX_EPOCH + 1} new logs since the state began; start with an "
                 "empty data directory and post the pictures again"
             )
         for partition in range(topic.partitions):
             at = known.get((short, partition))
             same = at is not None and at.topic_id == topic.topic_id
             offset = at.offset if at is not None and same else None
-            chosen[short, partition] = Start(offset, generation + renewed, topic.topic_id)
+            chosen[short, partition] = Start(offset, epoch + renewed, topic.topic_id)
     return chosen

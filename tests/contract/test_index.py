@@ -14,13 +14,13 @@ import pytest
 
 from models.errors import EncoderMismatchError
 from models.quantise import dequantise, quantise
-from stream.index.contract import Carrying, IndexRecord, VectorIndex
+from stream.index.contract import IndexRecord, TagFilter, VectorIndex
 from stream.index.edge import EdgeIndex
 from stream.index.edge_client import RemoteIndex
 from stream.index.edge_server import IndexServer
 from stream.index.qdrant import QdrantIndex
 from stream.log.embedded_broker import free_port
-from stream.log.positions import StoredOffset, version_of
+from stream.log.positions import StoredOffset, position_of
 
 D = 16
 QDRANT_URL = os.environ.get("MEKIKI_TEST_QDRANT_URL")
@@ -101,8 +101,8 @@ def record(name, image=1, tags=0, seed=None, facts=(), **payload):
     return IndexRecord(name, image, tags, facts, unit(hash(name) % 1000 if seed is None else seed))
 
 
-def offset(at, generation=0, topic_id="t1"):
-    return StoredOffset("images", 0, at, topic_id, generation)
+def offset(at, epoch=0, topic_id="t1"):
+    return StoredOffset("images", 0, at, topic_id, epoch)
 
 
 def test_finds_what_was_written_best_first(index):
@@ -127,7 +127,7 @@ def test_keeps_payloads_as_they_were(index):
     index.write([record("payload/ü 1", facts=facts)], [])
     found = index.fetch(["payload/ü 1"])["payload/ü 1"]
     assert {name: found.payload[name] for name in facts} == facts
-    assert (found.image_version, found.tags_version, found.deleted) == (1, 0, False)
+    assert (found.image_position, found.tags_position, found.deleted) == (1, 0, False)
 
 
 def test_unknown_ids_are_missing_from_the_answer(index):
@@ -139,12 +139,12 @@ def test_an_older_write_changes_nothing_and_a_newer_one_everything(index):
     index.write([record("a", image=5, tags=5, note="first"), record("b", image=5, note="first")], [])
     index.write([record("a", image=4, tags=9, note="older"), record("b", image=6, note="newer")], [])
     found = index.fetch(["a", "b"])
-    assert (found["a"].payload["note"], found["a"].image_version) == ("first", 5)
-    assert (found["b"].payload["note"], found["b"].image_version) == ("newer", 6)
+    assert (found["a"].payload["note"], found["a"].image_position) == ("first", 5)
+    assert (found["b"].payload["note"], found["b"].image_position) == ("newer", 6)
 
 
 def test_versions_near_the_largest_are_told_apart(index):
-    newest = version_of(4095, 2**41 - 2)
+    newest = position_of(4095, 2**41 - 2)
     index.write([record("a", image=newest, note="new")], [])
     index.write([record("a", image=newest - 1, note="old")], [])
     assert index.fetch(["a"])["a"].payload["note"] == "new"
@@ -154,8 +154,8 @@ def test_offsets_travel_with_records_and_only_grow(index):
     index.write([record("a")], [offset(10)])
     index.write([], [offset(7)])
     assert index.offsets() == [offset(10)]
-    index.write([], [offset(3, generation=1, topic_id="t2")])
-    assert index.offsets() == [offset(3, generation=1, topic_id="t2")]
+    index.write([], [offset(3, epoch=1, topic_id="t2")])
+    assert index.offsets() == [offset(3, epoch=1, topic_id="t2")]
 
 
 def test_a_tombstone_is_not_found_not_counted_and_not_overwritten_by_older_news(index):
@@ -176,15 +176,15 @@ def test_searches_only_what_carries_one_name_of_every_group(index):
     def found(*groups):
         return {h.image_id for h in index.search(unit(1), 10, tags=groups)}
 
-    cat, either = Carrying(("cat",)), Carrying(("kitty", "cat"))
+    cat, either = TagFilter(("cat",)), TagFilter(("kitty", "cat"))
     index.write(
         [tagged("a", 1, ["cat", "猫"]), tagged("b", 2, ["cat"]), tagged("c", 3, []), tagged("d", 4, ["kitty"])], []
     )
     assert found([cat]) == {"a", "b"}
-    assert found([cat], [Carrying(("猫",))]) == {"a"}
+    assert found([cat], [TagFilter(("猫",))]) == {"a"}
     assert found([either]) == {"a", "b", "d"}
-    assert found([Carrying(("猫",)), Carrying(("kitty",))]) == {"a", "d"}
-    assert found([either], [Carrying(("猫", "kitty"))]) == {"a", "d"}
+    assert found([TagFilter(("猫",)), TagFilter(("kitty",))]) == {"a", "d"}
+    assert found([either], [TagFilter(("猫", "kitty"))]) == {"a", "d"}
 
 
 def test_a_condition_may_hold_among_some_images_or_without_some(index):
@@ -195,10 +195,10 @@ def test_a_condition_may_hold_among_some_images_or_without_some(index):
         return {h.image_id for h in index.search(unit(1), 10, tags=[conditions])}
 
     crane = ("crane",)
-    assert found(Carrying(crane, among=("a", "d", "never posted"))) == {"a"}
-    assert found(Carrying(crane, without=("a", "d"))) == {"b", "c"}
-    assert found(Carrying(crane, among=("a", "b"), without=("b",))) == {"a"}
-    assert found(Carrying(("other",)), Carrying(crane, among=("c",))) == {"c", "d"}
+    assert found(TagFilter(crane, among=("a", "d", "never posted"))) == {"a"}
+    assert found(TagFilter(crane, without=("a", "d"))) == {"b", "c"}
+    assert found(TagFilter(crane, among=("a", "b"), without=("b",))) == {"a"}
+    assert found(TagFilter(("other",)), TagFilter(crane, among=("c",))) == {"c", "d"}
 
 
 def test_scroll_visits_every_image_once(index):

@@ -16,7 +16,7 @@ COUNT = 24
 @pytest.fixture(scope="module")
 def pictures(service, tmp_path_factory):
     """Pictures with six sets of tags; the folder they are in."""
-    folder = tmp_path_factory.mktemp("surgery")
+    folder = tmp_path_factory.mktemp("operation")
     rows = []
     for n in range(COUNT):
         (folder / f"s{n}.png").write_bytes(drawing(900 + n))
@@ -169,10 +169,10 @@ def test_operations_from_a_plain_producer(service, pictures):
     producer = KafkaProducer(bootstrap_servers=service.bootstrap)
 
     def post(operation_id, **fields):
-        body = {"specversion": "1.0", "id": str(uuid.uuid4()), "source": "/shop", "type": "mekiki.tags.surgery.v1"}
-        body["data"] = {"surgery_id": operation_id} | fields
+        body = {"specversion": "1.0", "id": str(uuid.uuid4()), "source": "/shop", "type": "mekiki.tags.operation.v1"}
+        body["data"] = {"operation_id": operation_id} | fields
         named = [("content-type", b"application/cloudevents+json")]
-        producer.send("mekiki.tags.v1", json.dumps(body).encode(), key=b"tag-surgery", headers=named).get(10)
+        producer.send("mekiki.tags.v1", json.dumps(body).encode(), key=b"tag-operation", headers=named).get(10)
 
     post("shop-1", kind="imply", tags=["tabby"], into="moggy")
     post("shop-2", kind="merge", tags=["tabby"])
@@ -182,7 +182,7 @@ def test_operations_from_a_plain_producer(service, pictures):
     operate(service, "undo", "shop-1")
 
     def letters():
-        return {one["reason"]: one["text"] for one in service.letters() if one["key"] == "tag-surgery"}
+        return {one["reason"]: one["text"] for one in service.letters() if one["key"] == "tag-operation"}
 
     reasons = wait_for(lambda: len(letters()) == 2 and letters(), "the dead letters")
     assert "merge: expected one tag or more, and into" in reasons["bad_event"]

@@ -114,7 +114,7 @@ def contents(index):
         page, cursor = index.scroll(cursor, 100, with_vectors=True)
         for hit in page:
             assert hit.image_id not in found, f"{hit.image_id} is there twice"
-            keep = {k: hit.payload[k] for k in ("tags", "sha256", "phash", "image_version", "tags_version")}
+            keep = {k: hit.payload[k] for k in ("tags", "sha256", "phash", "image_position", "tags_position")}
             found[hit.image_id] = (keep, hit.vector.tobytes())
         if cursor is None:
             return found
@@ -124,13 +124,13 @@ def sums(path):
     """The exact state, by tag name: row numbers depend on the order in which partitions were read."""
     store = TaggerStore(path)
     tagger, _ = store.open()
-    ledger = tagger.ledger
+    statistics = tagger.statistics
     by_name = {
-        name: (int(ledger.sums.counts[row]), ledger.sums.tags[row].tobytes())
-        for row, name in enumerate(ledger.vocabulary.names)
-        if ledger.sums.counts[row]
+        name: (int(statistics.sums.counts[row]), statistics.sums.tags[row].tobytes())
+        for row, name in enumerate(statistics.vocabulary.names)
+        if statistics.sums.counts[row]
     }
-    whole = (ledger.sums.images, ledger.sums.total.tobytes(), ledger.sums.gram.tobytes())
+    whole = (statistics.sums.images, statistics.sums.total.tobytes(), statistics.sums.gram.tobytes())
     store.close()
     return whole, by_name
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.tagging.examples import Example, Surgery
+from models.tagging.examples import Example, TagOperation
 from models.tagging.tagger import Tagger
 from search.tag_names import TagNames
-from stream.index.contract import Carrying
+from stream.index.contract import TagFilter
 from tests.property.test_tagging_laws import VECTORS, small
 
 TAGS = ("cat", "kitty", "crane", "bird")
@@ -20,27 +20,27 @@ one_tag = st.sampled_from((*TAGS, *NEW)).map(lambda tag: (tag,))
 some_tags = st.lists(st.sampled_from((*TAGS, *NEW)), min_size=1, max_size=2, unique=True).map(tuple)
 into = st.sampled_from((*TAGS, *NEW))
 operations = st.one_of(
-    st.builds(Surgery, st.just(""), st.sampled_from(["merge", "alias"]), some_tags, into),
-    st.builds(Surgery, st.just(""), st.just("rename"), one_tag, into),
+    st.builds(TagOperation, st.just(""), st.sampled_from(["merge", "alias"]), some_tags, into),
+    st.builds(TagOperation, st.just(""), st.just("rename"), one_tag, into),
     st.builds(
-        Surgery, st.just(""), st.just("split"), one_tag, into,
+        TagOperation, st.just(""), st.just("split"), one_tag, into,
         images=st.lists(st.sampled_from(IMAGES), min_size=1, max_size=4, unique=True).map(tuple),
     ),
-    st.just(Surgery("", "forget", (FORGETTABLE,))),
-    st.builds(Surgery, st.just(""), st.just("undo"), target=st.integers(0, 5).map(str)),
+    st.just(TagOperation("", "forget", (FORGETTABLE,))),
+    st.builds(TagOperation, st.just(""), st.just("undo"), target=st.integers(0, 5).map(str)),
 )  # fmt: skip
 carried = st.lists(st.sampled_from((*TAGS, FORGETTABLE)), max_size=3, unique=True).map(tuple)
 
 
-def play(tags_of: list[tuple[str, ...]], surgeries: list[Surgery]) -> Tagger:
+def play(tags_of: list[tuple[str, ...]], operations: list[TagOperation]) -> Tagger:
     """A learner of images with these tags, then of operations called "0", "1" and so on."""
     tagger = small()
     examples = [
         Example(image_id, VECTORS[0], tags, complete=True) for image_id, tags in zip(IMAGES, tags_of, strict=True)
     ]
     named = [
-        Surgery(str(number), one.kind, one.tags, one.into, one.images, one.target)
-        for number, one in enumerate(surgeries)
+        TagOperation(str(number), one.kind, one.tags, one.into, one.images, one.target)
+        for number, one in enumerate(operations)
     ]
     tagger.learn_many([*examples, *named], 0)
     return tagger
@@ -48,13 +48,14 @@ def play(tags_of: list[tuple[str, ...]], surgeries: list[Surgery]) -> Tagger:
 
 def learned(tagger: Tagger) -> dict[str, set[str]]:
     """What the learner says each image carries."""
-    names = tagger.ledger.vocabulary.names
+    names = tagger.statistics.vocabulary.names
     return {
-        state.image_id: {names[row] for row in tagger.ledger.tags_of(state)} for state in tagger.ledger.memory.scan()
+        state.image_id: {names[row] for row in tagger.statistics.tags_of(state)}
+        for state in tagger.statistics.memory.scan()
     }
 
 
-def meets(image_id: str, tags: tuple[str, ...], group: tuple[Carrying, ...]) -> bool:
+def meets(image_id: str, tags: tuple[str, ...], group: tuple[TagFilter, ...]) -> bool:
     """What an index does with a group of conditions."""
     return any(
         not set(tags).isdisjoint(one.names) and (not one.among or image_id in one.among) and image_id not in one.without
@@ -65,9 +66,9 @@ def meets(image_id: str, tags: tuple[str, ...], group: tuple[Carrying, ...]) -> 
 @settings(max_examples=150)
 @given(st.lists(carried, min_size=len(IMAGES), max_size=len(IMAGES)), st.lists(operations, max_size=6))
 def test_images_show_and_are_found_by_what_the_learner_says_they_carry(
-    tags_of: list[tuple[str, ...]], surgeries: list[Surgery]
+    tags_of: list[tuple[str, ...]], operations: list[TagOperation]
 ) -> None:
-    tagger = play(tags_of, surgeries)
+    tagger = play(tags_of, operations)
     snapshot = tagger.snapshot(wait=True)
     names, truth = TagNames(snapshot), learned(tagger)
     for image_id, tags in zip(IMAGES, tags_of, strict=True):
@@ -83,10 +84,10 @@ def test_images_show_and_are_found_by_what_the_learner_says_they_carry(
 def test_names_stand_for_themselves_before_a_model_is_served() -> None:
     names = TagNames(None)
     assert names.shown("a", ["cat", "dog"]) == ["cat", "dog"]
-    assert names.carrying("Red_Panda") == (Carrying(("red panda",)),)
+    assert names.carrying("Red_Panda") == (TagFilter(("red panda",)),)
 
 
 def test_a_forgotten_name_is_not_shown_and_finds_nothing() -> None:
-    names = TagNames(play([("junk", "cat")] * 6, [Surgery("", "forget", ("junk",))]).snapshot(wait=True))
+    names = TagNames(play([("junk", "cat")] * 6, [TagOperation("", "forget", ("junk",))]).snapshot(wait=True))
     assert names.shown("image 0", ["junk", "cat", "never learned"]) == ["cat", "never learned"]
     assert names.carrying("junk") == ()

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.quantise import quantise
-from models.tagging.examples import Example, Surgery
+from models.tagging.examples import Example, TagOperation
 from models.tagging.state import digest, exact_digest
 from models.tagging.store import TaggerStore
 from models.tagging.tagger import Tagger
@@ -30,12 +30,12 @@ def often() -> Iterator[None]:
 
 
 def learner(max_tags: int) -> Tagger:
-    return Tagger(dimension=DIMENSION, neighbours=5, reference_size=12, max_tags=max_tags)
+    return Tagger(dimension=DIMENSION, neighbours=5, max_exemplars=12, max_tags=max_tags)
 
 
-def rename_first(log: list[Example]) -> list[Example | Surgery]:
+def rename_first(log: list[Example]) -> list[Example | TagOperation]:
     middle = len(log) // 2
-    return [*log[:middle], Surgery("s", "rename", ("cat",), "kitty"), *log[middle:]]
+    return [*log[:middle], TagOperation("s", "rename", ("cat",), "kitty"), *log[middle:]]
 
 
 @settings(max_examples=60, deadline=None)
@@ -78,8 +78,8 @@ def test_a_flood_is_bounded_and_a_tag_comes_back_as_it_was() -> None:
     log = [Example("a", VECTORS[0], ("rare one",)), *flood(1_000)]
     for one in (bounded, free):
         one.learn_many(log, 0)
-    assert len(bounded.ledger.vocabulary) <= 50 + EVERY * 2
-    assert len(bounded.parking) >= 950
+    assert len(bounded.statistics.vocabulary) <= 50 + EVERY * 2
+    assert len(bounded.cold_tags) >= 950
     served, _ = bounded.snapshot(wait=True), free.snapshot(wait=True)
     assert "rare one" not in [row.name for row in served.tags()]
     assert served.tag_row(served.row("often")).count == 1_000
@@ -94,10 +94,10 @@ def test_a_flood_is_bounded_and_a_tag_comes_back_as_it_was() -> None:
 def test_deleting_an_image_takes_its_parked_tags_along() -> None:
     bounded = learner(10)
     bounded.learn_many([Example("a", VECTORS[0], ("rare one",)), *flood(99)], 0)
-    assert "rare one" in bounded.parking.sums()
+    assert "rare one" in bounded.cold_tags.sums()
     bounded.learn_many([Example("a", deleted=True)], 100)
-    assert bounded.parking.sums().get("rare one", (0,))[0] == 0
-    assert bounded.ledger.sums.images == 99
+    assert bounded.cold_tags.sums().get("rare one", (0,))[0] == 0
+    assert bounded.statistics.sums.images == 99
 
 
 def test_rows_given_again_are_solved_again() -> None:
@@ -114,11 +114,11 @@ def test_rows_given_again_are_solved_again() -> None:
         assert np.linalg.norm(mine - theirs) < 0.1 * np.linalg.norm(mine) + 0.01  # the inverse may be a little older
 
 
-def test_surgery_finds_a_parked_tag() -> None:
+def test_an_operation_finds_a_parked_tag() -> None:
     bounded = learner(10)
     bounded.learn_many([Example("a", VECTORS[0], ("rare one",)), *flood(99)], 0)
-    bounded.learn_many([Surgery("s", "merge", ("rare one",), "often")], 100)
-    assert bounded.surgeon.operations["s"].outcome == "done"
+    bounded.learn_many([TagOperation("s", "merge", ("rare one",), "often")], 100)
+    assert bounded.operations.by_id["s"].outcome == "done"
     assert bounded.snapshot(wait=True).tag_row(bounded.snapshot().row("often")).count == 100
 
 
@@ -128,10 +128,10 @@ def test_river_methods_know_of_parked_tags() -> None:
     for n, x in enumerate(features):
         bounded.learn_one(x, {f"once {n}": True, "often": True})
     bounded.learn_one(features[0], {"once 0": True, "often": False})
-    assert len(bounded.parking) > 30
+    assert len(bounded.cold_tags) > 30
     chances = bounded.predict_proba_one(features[0])
     assert "" not in chances
     assert {"often", "once 0"} <= chances.keys()
-    row = bounded.ledger.vocabulary.find("once 0")
+    row = bounded.statistics.vocabulary.find("once 0")
     assert row is not None
-    assert bounded.ledger.sums.counts[row] == 2
+    assert bounded.statistics.sums.counts[row] == 2

@@ -1,4 +1,4 @@
-"""Laws of tag surgery: relearning from the changed log gives the same sums, and undo leaves no trace."""
+"""Laws of tag operation: relearning from the changed log gives the same sums, and undo leaves no trace."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.tagging.examples import Example, Surgery
+from models.tagging.examples import Example, TagOperation
 from models.tagging.state import digest, exact_digest
 from models.tagging.store import TaggerStore
 from tests.property.test_tagging_laws import TAGS, VECTORS, logs, plain_log, small
@@ -24,14 +24,14 @@ def renamed(log: list[Example], into: str, *tags: str) -> list[Example]:
     return [dataclasses.replace(example, added=of(example.added), removed=of(example.removed)) for example in log]
 
 
-SURGERIES = [
-    Surgery("s", "merge", ("cat", "dog"), "animal"),
-    Surgery("s", "merge", ("cat",), "dog"),
-    Surgery("s", "rename", ("cat",), "feline"),
-    Surgery("s", "alias", ("kitty", "cat"), "猫"),
-    Surgery("s", "forget", ("cat", "tree")),
-    Surgery("s", "imply", ("cat",), "animal"),
-    Surgery("s", "split", ("cat",), "lynx", images=tuple(f"image {i}" for i in range(6))),
+TAG_OPERATIONS = [
+    TagOperation("s", "merge", ("cat", "dog"), "animal"),
+    TagOperation("s", "merge", ("cat",), "dog"),
+    TagOperation("s", "rename", ("cat",), "feline"),
+    TagOperation("s", "alias", ("kitty", "cat"), "猫"),
+    TagOperation("s", "forget", ("cat", "tree")),
+    TagOperation("s", "imply", ("cat",), "animal"),
+    TagOperation("s", "split", ("cat",), "lynx", images=tuple(f"image {i}" for i in range(6))),
 ]
 
 
@@ -40,7 +40,7 @@ SURGERIES = [
 def test_a_merge_equals_relearning_from_the_merged_log(before: list[Example], after: list[Example]) -> None:
     after = renamed(after, "animal", "cat", "dog")  # of a name merged away, "take off" means the merged tag
     merged, relearned = small(), small()
-    merged.learn_many([Example("x", VECTORS[0], ("cat", "dog")), *before, SURGERIES[0], *after], 0)
+    merged.learn_many([Example("x", VECTORS[0], ("cat", "dog")), *before, TAG_OPERATIONS[0], *after], 0)
     relearned.learn_many([Example("x", VECTORS[0], ("animal",)), *_kept(before), *after], 0)
     assert exact_digest(merged) == exact_digest(relearned)
 
@@ -49,7 +49,7 @@ def _kept(log: list[Example]) -> list[Example]:
     """What a log of cat and dog leaves on each image, said in the merged tag."""
     learner = small()
     learner.learn_many(log, 0)
-    names = learner.ledger.vocabulary.names
+    names = learner.statistics.vocabulary.names
     now = [
         Example(
             state.image_id,
@@ -58,41 +58,41 @@ def _kept(log: list[Example]) -> list[Example]:
             (),
             state.complete,
         )
-        for state in learner.ledger.memory.scan()
+        for state in learner.statistics.memory.scan()
     ]
     return renamed(now, "animal", "cat", "dog")
 
 
-@pytest.mark.parametrize("surgery", SURGERIES, ids=lambda surgery: surgery.kind)
+@pytest.mark.parametrize("operation", TAG_OPERATIONS, ids=lambda operation: operation.kind)
 @settings(max_examples=12, deadline=None)
 @given(log=logs(), later=logs(12))
-def test_undo_leaves_no_trace(surgery: Surgery, log: list[Example], later: list[Example]) -> None:
+def test_undo_leaves_no_trace(operation: TagOperation, log: list[Example], later: list[Example]) -> None:
     later = [dataclasses.replace(example, removed=()) for example in later]
     all_used = Example("x", VECTORS[0], ("cat", "dog", "猫", "tree"))
     operated, plain = small(), small()
     plain.learn_many([all_used, *log, *later], 0)
-    operated.learn_many([all_used, *log, surgery, *later, Surgery("u", "undo", target="s")], 0)
-    assert operated.surgeon.operations["s"].outcome == "undone"
+    operated.learn_many([all_used, *log, operation, *later, TagOperation("u", "undo", target="s")], 0)
+    assert operated.operations.by_id["s"].outcome == "undone"
     assert exact_digest(operated) == exact_digest(plain)
 
 
-@pytest.mark.parametrize("surgery", SURGERIES, ids=lambda surgery: surgery.kind)
-def test_an_undone_operation_changes_no_prediction(surgery: Surgery) -> None:
+@pytest.mark.parametrize("operation", TAG_OPERATIONS, ids=lambda operation: operation.kind)
+def test_an_undone_operation_changes_no_prediction(operation: TagOperation) -> None:
     log = [*plain_log(5, 200), Example("image 1", VECTORS[1], ("cat",))]
     operated, plain = small(), small()
     plain.learn_many(log, 0)
-    operated.learn_many([*log, surgery, Surgery("u", "undo", target="s")], 0)
+    operated.learn_many([*log, operation, TagOperation("u", "undo", target="s")], 0)
     one, other = plain.snapshot(wait=True), operated.snapshot(wait=True)
     queries = VECTORS[:10].astype(np.float32) / 32767
     assert one.predict(queries, 10) == other.predict(queries, 10)
 
 
 @settings(max_examples=20, deadline=None)
-@given(logs(), st.sampled_from(SURGERIES), logs(), st.data())
+@given(logs(), st.sampled_from(TAG_OPERATIONS), logs(), st.data())
 def test_batches_and_restarts_change_no_bit(
-    before: list[Example], surgery: Surgery, after: list[Example], data: st.DataObject
+    before: list[Example], operation: TagOperation, after: list[Example], data: st.DataObject
 ) -> None:
-    log = [*before, surgery, *after, Surgery("u", "undo", target="s")]
+    log = [*before, operation, *after, TagOperation("u", "undo", target="s")]
     whole = small()
     whole.learn_many(log, 0)
     cut = data.draw(st.integers(0, len(log)))
@@ -109,7 +109,7 @@ def test_batches_and_restarts_change_no_bit(
 def test_a_merged_tag_ranks_like_a_relearned_one() -> None:
     log = plain_log(2, 300)
     merged, relearned = small(), small()
-    merged.learn_many([*log, SURGERIES[0]], 0)
+    merged.learn_many([*log, TAG_OPERATIONS[0]], 0)
     relearned.learn_many(renamed(log, "animal", "cat", "dog"), 0)
     one, other = merged.snapshot(wait=True), relearned.snapshot(wait=True)
     assert np.allclose(one.weights("animal"), other.weights("animal"), atol=1e-6)
@@ -119,8 +119,8 @@ def test_a_merged_tag_ranks_like_a_relearned_one() -> None:
 
 def test_implied_tags_are_never_less_probable() -> None:
     learner = small()
-    learner.learn_many([*plain_log(2, 100), Surgery("a", "imply", ("cat",), "animal")], 0)
-    learner.learn_many([Surgery("b", "imply", ("animal",), "being")], 101)
+    learner.learn_many([*plain_log(2, 100), TagOperation("a", "imply", ("cat",), "animal")], 0)
+    learner.learn_many([TagOperation("b", "imply", ("animal",), "being")], 101)
     snapshot = learner.snapshot(wait=True)
     queries = VECTORS[:20].astype(np.float32) / 32767
     chances = snapshot.probabilities(queries)
@@ -131,31 +131,31 @@ def test_implied_tags_are_never_less_probable() -> None:
 
 
 @pytest.mark.parametrize(
-    "surgery",
+    "operation",
     [
-        Surgery("s", "merge", ("never used", "cat"), "x"),
-        Surgery("s", "undo", target="nothing"),
-        Surgery("s", "rename", ("cat",), "\0"),
-        Surgery("s", "forget", ()),
+        TagOperation("s", "merge", ("never used", "cat"), "x"),
+        TagOperation("s", "undo", target="nothing"),
+        TagOperation("s", "rename", ("cat",), "\0"),
+        TagOperation("s", "forget", ()),
     ],
 )
-def test_what_cannot_be_done_is_refused_and_changes_nothing(surgery: Surgery) -> None:
+def test_what_cannot_be_done_is_refused_and_changes_nothing(operation: TagOperation) -> None:
     learner = small()
     learner.learn_many([Example("a", VECTORS[0], (TAGS[0],))], 0)
     before = exact_digest(learner)
-    learner.learn_many([surgery], 1)
-    assert not learner.surgeon.operations["s"].active
-    assert "expected" in learner.surgeon.operations["s"].outcome
+    learner.learn_many([operation], 1)
+    assert not learner.operations.by_id["s"].active
+    assert "expected" in learner.operations.by_id["s"].outcome
     assert exact_digest(learner) == before
     learner.learn_many([Example("a", None, (TAGS[1],))], 2)
 
 
 def test_a_forgotten_tag_begins_anew_and_comes_back_with_undo() -> None:
     learner = small()
-    learner.learn_many([Example("a", VECTORS[0], ("cat",)), Surgery("f", "forget", ("cat",))], 0)
-    assert learner.ledger.sums.images == 0
+    learner.learn_many([Example("a", VECTORS[0], ("cat",)), TagOperation("f", "forget", ("cat",))], 0)
+    assert learner.statistics.sums.images == 0
     assert not learner.snapshot(wait=True).tags()
     learner.learn_many([Example("b", VECTORS[1], ("cat",))], 2)
     assert [(row.name, row.count) for row in learner.snapshot(wait=True).tags()] == [("cat", 1)]
-    learner.learn_many([Surgery("u", "undo", target="f")], 3)
+    learner.learn_many([TagOperation("u", "undo", target="f")], 3)
     assert [(row.name, row.count) for row in learner.snapshot(wait=True).tags()] == [("cat", 2)]

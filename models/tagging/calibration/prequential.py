@@ -19,12 +19,12 @@ from models.tagging.calibration.drift import Drift
 from models.tagging.calibration.metrics import Progress
 from models.tagging.calibration.schedule import next_fit
 from models.tagging.evidence.backend import Backend
-from models.tagging.evidence.co_occurrence import Associations
+from models.tagging.evidence.co_occurrence import CoOccurrence
 from models.tagging.evidence.metric import fit_metric, no_metric
 from models.tagging.evidence.neighbours import nearest
 from models.tagging.memory.exemplars import image_hash
 from models.tagging.memory.images import ImageState
-from models.tagging.memory.sufficient_statistics import Ledger
+from models.tagging.memory.sufficient_statistics import SufficientStatistics
 
 _BESIDE = ThreadPoolExecutor(1, thread_name_prefix="tag-judge")  # half of the work: the other core is free meanwhile
 NEGATIVES = 2.0  # negatives shown to the calibrators for each expected positive, drawn where the prediction is high
@@ -41,12 +41,12 @@ class Evidence:
     priors: Float32
 
 
-class Judge:
+class PrequentialEvaluator:
     """Computes leave-sample-out evidence and feeds calibrators and evaluation."""
 
     def __init__(
         self,
-        ledger: Ledger,
+        statistics: SufficientStatistics,
         calibrators: Calibrators,
         progress: Progress,
         *,
@@ -54,15 +54,15 @@ class Judge:
         k: int,
         backend: Backend,
     ) -> None:
-        self.ledger = ledger
+        self.statistics = statistics
         self.calibrators = calibrators
         self.progress = progress
         self.drift = Drift()
         self._ridge_lambda = ridge_lambda
         self._k = k
         self._backend = backend
-        self.metric = no_metric(ledger.dimension)
-        self.associations = Associations.none()
+        self.metric = no_metric(statistics.dimension)
+        self.co_occurrence = CoOccurrence.none()
         self.fitted_at = 0  # examples learned when these two were fitted
 
     def judge(self, image_ids: Sequence[str], seed: int) -> None:
@@ -70,44 +70,44 @@ class Judge:
         evidence = self.evidence(image_ids)
         if evidence is None:
             return
-        table = self.calibrators.array(len(self.ledger.sums.counts))[evidence.rows].astype(np.float32)
+        table = self.calibrators.array(len(self.statistics.sums.counts))[evidence.rows].astype(np.float32)
         raw = log_odds(table, evidence.priors, evidence.ridge.copy(), evidence.kriging)
-        self.progress.grow(len(self.ledger.sums.counts))
+        self.progress.grow(len(self.statistics.sums.counts))
         chances = sigmoid(raw)
         self.progress.judge(evidence.rows, evidence.truth, raw, chances)
         self._learn(evidence, chances, np.random.default_rng([20, seed]), seed)
 
     def refit(self, learned: int) -> None:
-        """Fit metric and associations anew when enough was learned since; for what comes after."""
+        """Fit metric and co_occurrence anew when enough was learned since; for what comes after."""
         if learned >= next_fit(self.fitted_at):
             self.fit(learned)
 
     def fit(self, learned: int) -> None:
-        """Fit metric and associations to what is known now."""
-        sums = self.ledger.sums
+        """Fit metric and co_occurrence to what is known now."""
+        sums = self.statistics.sums
         if sums.images:
             metric = _BESIDE.submit(fit_metric, sums, self._backend)
-            self.associations = Associations.of(self.ledger.reference.tags(), sums.rows)
+            self.co_occurrence = CoOccurrence.of(self.statistics.exemplars.tags(), sums.rows)
             self.metric, self.fitted_at = metric.result(), learned
 
     def drop(self, rows: Sequence[int]) -> None:
         """These rows will belong to other tags."""
-        self.associations = self.associations.without(rows)
+        self.co_occurrence = self.co_occurrence.without(rows)
         for row in rows:
             self.drift.drop(row)
 
     def evidence(self, image_ids: Sequence[str]) -> Evidence | None:
         """Evidence for those of the images that are labelled; None when nothing else was learned yet."""
-        ledger = self.ledger
+        statistics = self.statistics
         states = self._labelled(image_ids)
         if not states:
             return None
-        vectors = ledger.vectors(states)
+        vectors = statistics.vectors(states)
         beside = _BESIDE.submit(self._neighbours, states, vectors)  # no sums are asked for: they may still come in
-        pairs = [(index, row) for index, state in enumerate(states) for row in ledger.tags_of(state)]
+        pairs = [(index, row) for index, state in enumerate(states) for row in statistics.tags_of(state)]
         owners, tags = np.array(pairs, np.int64).reshape(-1, 2).T
-        counts = ledger.sums.counts - np.bincount(tags, minlength=len(ledger.sums.counts))
-        images = ledger.sums.images - len(states)
+        counts = statistics.sums.counts - np.bincount(tags, minlength=len(statistics.sums.counts))
+        images = statistics.sums.images - len(states)
         ridge = self._ridge(vectors, owners, tags, counts / images) if images > 0 else None
         slots, weights = beside.result()
         rows = np.flatnonzero(counts > 0)
@@ -123,11 +123,11 @@ class Judge:
 
     def _labelled(self, image_ids: Sequence[str]) -> list[ImageState]:
         unique = list(dict.fromkeys(image_ids))
-        known = self.ledger.memory.fetch([(image_hash(image_id), image_id) for image_id in unique])
+        known = self.statistics.memory.fetch([(image_hash(image_id), image_id) for image_id in unique])
         return [known[image_id] for image_id in unique if image_id in known and known[image_id].labelled]
 
     def _ridge(self, vectors: Int16, owners: Int64, tags: Int64, share: Float64) -> Float32:
-        sums = self.ledger.sums
+        sums = self.statistics.sums
         gram, total, _ = sums.without(vectors)
         regular = gram / float(SCALE) ** 2
         regular[np.diag_indices_from(regular)] += self._ridge_lambda
@@ -141,24 +141,24 @@ class Judge:
 
     def _neighbours(self, states: Sequence[ImageState], vectors: Int16) -> tuple[Int64, Float32]:
         """Slots of the neighbours [B, k], and their kriging weights [B, k]."""
-        reference = self.ledger.reference.present()
+        exemplars = self.statistics.exemplars.present()
         queries = vectors.astype(np.float32)
-        without = self.ledger.reference.slots([state.hash for state in states])
-        slots = nearest(reference, queries, self._k, without, self._backend)
+        without = self.statistics.exemplars.slots([state.hash for state in states])
+        slots = nearest(exemplars, queries, self._k, without, self._backend)
         if not slots.shape[1]:
             return slots, np.empty(slots.shape, np.float32)
         used, where = np.unique(slots, return_inverse=True)
-        by_hash = np.argsort(reference.hashes.take(used), kind="stable")  # slots are storage: no bit may depend on them
-        compared = reference.vectors.take(used[by_hash]) @ self.metric  # few, early on: each once, not per query
+        by_hash = np.argsort(exemplars.hashes.take(used), kind="stable")  # slots are storage: no bit may depend on them
+        compared = exemplars.vectors.take(used[by_hash]) @ self.metric  # few, early on: each once, not per query
         where = np.argsort(by_hash, kind="stable")[where].reshape(slots.shape)
         return slots, self._backend.kriging_weights(compared[where], queries @ self.metric)
 
     def _kriging(self, slots: Int64, weights: Float32, priors: Float32) -> Float32:
         expected = weights.sum(axis=1)
         evidence = np.outer(1 - expected, priors).astype(np.float32)
-        owner, rows = self.ledger.reference.tags_of(slots.reshape(-1))
+        owner, rows = self.statistics.exemplars.tags_of(slots.reshape(-1))
         of_neighbour = weights.reshape(-1)[owner]
-        images, tags, gained = self.associations.spread(owner // slots.shape[1], rows, of_neighbour, expected, priors)
+        images, tags, gained = self.co_occurrence.spread(owner // slots.shape[1], rows, of_neighbour, expected, priors)
         np.add.at(evidence, (images, tags), gained)
         return evidence
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-FIRST_FIT = 256  # examples before metric and associations are fitted; before, everything is noise
+FIRST_FIT = 256  # examples before metric and co-occurrence are fitted; before, everything is noise
 GROWTH = 1.3  # fitted again when so much more was learned: a metric half as old cost 0.01 of average precision ...
 GROWTH_LATER = 2.0  # ... and when twice as much was, once much is known: it takes 0.4 s at 30,000 tags
 LATER = 32_768
@@ -85,5 +85,5 @@ class Schedule:
 
 
 def next_fit(last: int) -> int:
-    """How many examples must have been learned before metric and associations, last fitted after so many, are again."""
+    """How many examples must be learned before metric and co-occurrence, last fitted after `last`, are fitted again."""
     return max(FIRST_FIT, int((GROWTH if last < LATER else GROWTH_LATER) * last))

@@ -16,7 +16,7 @@ from scipy.linalg import cholesky, eigh  # type: ignore[import-untyped]
 
 from models.tagging.arrays import Float32, Float64
 from models.tagging.evidence.backend import NUMPY, Backend
-from models.tagging.evidence.ridge import factorise
+from models.tagging.evidence.ridge import invert_gram
 from models.tagging.memory.sums import Sums
 
 RIDGE_LAMBDA = 0.5  # less than where scores are wanted: the noise of single tags is averaged out here
@@ -34,7 +34,7 @@ def no_metric(dimension: int) -> Float32:
 def fit_metric(sums: Sums, backend: Backend = NUMPY) -> Float32:
     """The lower triangle L [D, D] with `L Lᵀ = B`: images are compared by their `x @ L`."""
     gram, total = sums.gram.astype(np.float64), sums.total.astype(np.float64)
-    factor = factorise(gram, total, sums.images, RIDGE_LAMBDA, backend)
+    factor = invert_gram(gram, total, sums.images, RIDGE_LAMBDA, backend)
     counts = np.maximum(sums.counts, 1).astype(np.float64)
     scatter = backend.scatter(sums.tags, sums.counts / max(sums.images, 1), factor.total, counts**-RARE)
     inverse = factor.inverse.astype(np.float32)

@@ -6,7 +6,7 @@ import numpy as np
 
 from models.tagging.arrays import Float32, Int64
 from models.tagging.evidence.backend import NUMPY, Backend
-from models.tagging.memory.exemplars import Reference, signs
+from models.tagging.memory.exemplars import Exemplars, signs
 
 NEIGHBOURS = 100  # 80 cost 0.002 of average precision on OpenMoji, more gain nothing
 _CANDIDATES = 8  # for each neighbour wanted, when signs choose
@@ -16,21 +16,21 @@ _SPARE = 8  # candidates beyond k that the exact inner product may still reorder
 
 
 def nearest(
-    reference: Reference, queries: Float32, k: int, without: Int64 | None = None, backend: Backend = NUMPY
+    exemplars: Exemplars, queries: Float32, k: int, without: Int64 | None = None, backend: Backend = NUMPY
 ) -> Int64:
     """Slots [B, k'] of the rows most alike to each query, best first; k' = min(k, rows left).
 
     Decided by exact inner products, ties by hash, so that it depends neither on slots nor on the number of threads.
 
     Args:
-        reference: the labelled images.
+        exemplars: the labelled images.
         queries: integer-valued float32 [B, D].
         k: neighbours wanted.
         without: slots that may not be given.
         backend: makes the inner products that choose the candidates.
     """
-    likeness = backend.likeness(queries, reference.vectors)
-    left = len(reference)
+    likeness = backend.likeness(queries, exemplars.vectors)
+    left = len(exemplars)
     if without is not None and without.size:
         likeness[:, without] = -np.inf
         left -= len(without)
@@ -44,7 +44,7 @@ def nearest(
     for start in range(0, len(queries), _TOGETHER):
         rows = range(start, min(start + _TOGETHER, len(queries)))
         used, where = np.unique(np.concatenate([every[row] for row in rows]), return_inverse=True)
-        vectors, hashes = reference.vectors.take(used), reference.hashes.take(used)
+        vectors, hashes = exemplars.vectors.take(used), exemplars.hashes.take(used)
         exact = queries[rows.start : rows.stop].astype(np.float64) @ vectors.astype(np.float64).T
         for row in rows:
             here = where[ends[row] - ends[start] : ends[row + 1] - ends[start]]
@@ -52,21 +52,21 @@ def nearest(
     return found
 
 
-def nearest_by_bits(reference: Reference, queries: Float32, k: int) -> Int64:
+def nearest_by_bits(exemplars: Exemplars, queries: Float32, k: int) -> Int64:
     """Like `nearest`, for one query or a few: signs choose the candidates, exact inner products order them.
 
     A matrix of 50,000 x 512 floats takes 8 ms to read; its signs are 3 MB. Embeddings end with a rotation that makes
     signs a good code: on OpenMoji the forty nearest by 512 signs hold 0.97 of the ten nearest; here it is 8 for 1.
     """
-    k = min(k, len(reference))
-    wanted = min(_CANDIDATES * k, len(reference))
+    k = min(k, len(exemplars))
+    wanted = min(_CANDIDATES * k, len(exemplars))
     found = np.empty((len(queries), k), np.int64)
     codes = signs(queries)
     for row, code in enumerate(codes):
-        apart = np.bitwise_count(reference.bits ^ code[:, None]).sum(axis=0, dtype=np.int16)
+        apart = np.bitwise_count(exemplars.bits ^ code[:, None]).sum(axis=0, dtype=np.int16)
         candidates = np.argpartition(apart, wanted - 1)[:wanted] if wanted < len(apart) else np.arange(len(apart))
-        exact = reference.vectors.take(candidates).astype(np.float64) @ queries[row].astype(np.float64)
-        found[row] = candidates[np.lexsort((reference.hashes.take(candidates), -exact))[:k]]
+        exact = exemplars.vectors.take(candidates).astype(np.float64) @ queries[row].astype(np.float64)
+        found[row] = candidates[np.lexsort((exemplars.hashes.take(candidates), -exact))[:k]]
     return found
 
 

@@ -19,32 +19,32 @@ RIDGE_LAMBDA = 3.0  # for unit vectors; flat between 1 and 5 on the pictures of 
 
 
 @dataclass(frozen=True, slots=True)
-class Factor:
+class InverseGram:
     """What turns sums into weights: `(G + λI)⁻¹` [D, D], the mean of the labelled images times n [D], and n."""
 
     inverse: Float64
     total: Float64
     images: int
 
-    def around(self, total: Float64, images: int) -> Factor:
+    def around(self, total: Float64, images: int) -> InverseGram:
         """The same inverse with the present mean: integer sum [D] of so many images. A stale mean shifts every row."""
-        return Factor(self.inverse, total / SCALE, images)
+        return InverseGram(self.inverse, total / SCALE, images)
 
 
-def factorise(
+def invert_gram(
     gram: Float64, total: Float64, images: int, ridge_lambda: float = RIDGE_LAMBDA, backend: Backend = NUMPY
-) -> Factor:
+) -> InverseGram:
     """Invert `G + λI`; gram [D, D] and total [D] are integer sums over quantised vectors."""
     regular = gram / float(SCALE) ** 2
     regular[np.diag_indices_from(regular)] += ridge_lambda
     try:
-        return Factor(backend.inverse(regular), total / SCALE, images)
+        return InverseGram(backend.inverse(regular), total / SCALE, images)
     except np.linalg.LinAlgError:
         raise UsageError(
             f"ridge_lambda {ridge_lambda}: expected a positive number; the images do not span the space"
         ) from None
 
 
-def solve_rows(factor: Factor, sums: Int64, counts: Int64, backend: Backend = NUMPY) -> Float32:
+def solve_rows(factor: InverseGram, sums: Int64, counts: Int64, backend: Backend = NUMPY) -> Float32:
     """Ridge weights [T, D] of the tags with these sums [T, D] and counts [T]."""
     return backend.centred_times(sums, counts / max(factor.images, 1), factor.total, factor.inverse)

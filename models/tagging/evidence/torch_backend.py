@@ -1,6 +1,6 @@
 """The large products in torch, for a GPU; on a CPU it runs too, to compare.
 
-Learning uploads what it multiplies, since sums and reference set change under it. Serving keeps a snapshot on the
+Learning uploads what it multiplies, since sums and exemplars change under it. Serving keeps a snapshot on the
 device and uploads only those chunks of a new version that changed. Single precision throughout but for inverses (torch
 leaves TF32 off unless told otherwise), and no atomic sums where learning depends on them, so that a replay on the same
 device gives the same bits.
@@ -119,10 +119,10 @@ class Resident:
         self._k = snapshot.neighbours
         self._metric = put(snapshot.metric)
         self._ridge = backend.keep("ridge", snapshot.ridge)
-        self._vectors = backend.keep("vectors", snapshot.reference.vectors)
+        self._vectors = backend.keep("vectors", snapshot.exemplars.vectors)
         self._compared = self._vectors @ self._metric
-        self._tags = tuple(put(part.astype(np.int64)) for part in snapshot.reference.csr)
-        known = snapshot.associations
+        self._tags = tuple(put(part.astype(np.int64)) for part in snapshot.exemplars.csr)
+        known = snapshot.co_occurrence
         self._associates = put(known.starts), put(known.tags.astype(np.int64)), put(known.strengths)
         self._priors = put(snapshot.priors)
         self._coefficients = tuple(map(put, snapshot.coefficients))
@@ -174,7 +174,7 @@ class Resident:
         return evidence.index_put_((images, rows[at]), weights.reshape(-1)[owner], accumulate=True)
 
     def _told(self, evidence: Tensor, expected: Tensor) -> Tensor:
-        """What the likeliest tags say about others [B, T]; see models/tagging/associations.py."""
+        """What the likeliest tags say about others [B, T]; see models/tagging/co_occurrence.py."""
         starts, associates, strengths = self._associates
         known = len(starts) - 1
         beyond = evidence[:, :known] - expected[:, None] * self._priors[:known]

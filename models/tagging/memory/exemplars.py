@@ -1,4 +1,4 @@
-"""The reference set: the labelled images with the smallest hashes of their ids, bounded, the same in whatever order.
+"""The exemplars: the labelled images with the smallest hashes of their ids, bounded, the same in whatever order.
 
 Two shards' sets merge into the set of all; a member that leaves makes room for the next smallest hash, which the
 caller looks up in the image memory. Slots are storage, not state: nothing learned depends on them.
@@ -17,7 +17,7 @@ from models.quantise import SCALE
 from models.tagging.arrays import Float32, Int16, Int32, Int64, UInt64
 from models.tagging.memory.chunks import CHUNK, Chunks, CopyOnWrite, Derived
 
-REFERENCE_SIZE = 50_000  # 51 MB as int16; see docs: evidence grows slowly beyond
+MAX_EXEMPLARS = 50_000  # 51 MB as int16; see docs: evidence grows slowly beyond
 Tags = tuple[int, ...]
 
 
@@ -35,7 +35,7 @@ def image_hash(image_id: str) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class Reference:
+class Exemplars:
     """One version of the set.
 
     Attributes:
@@ -104,10 +104,10 @@ _packed: Derived[UInt64] = Derived(lambda part, _: signs(part).T)
 _compared: tuple[Float32 | None, Derived[Float32]] = (None, Derived(lambda part, _: part))
 
 
-class ReferenceSet:
+class ExemplarSet:
     """The learner's set, which changes with every labelled image that belongs to it."""
 
-    def __init__(self, dimension: int, capacity: int = REFERENCE_SIZE) -> None:
+    def __init__(self, dimension: int, capacity: int = MAX_EXEMPLARS) -> None:
         self.capacity = capacity
         self._slot: dict[int, int] = {}
         self._hash: list[int] = []
@@ -189,10 +189,10 @@ class ReferenceSet:
             self._vectors.write(slots, np.stack(list(self._waiting.values())).astype(np.float32))
             self._waiting.clear()
 
-    def present(self) -> Reference:
+    def present(self) -> Exemplars:
         """The set as it is now, without tags, to be used before it changes: nothing is copied."""
         self._flush()
-        return Reference(self._vectors.view(), Chunks.of(np.array(self._hash, np.int64)), ())
+        return Exemplars(self._vectors.view(), Chunks.of(np.array(self._hash, np.int64)), ())
 
     def tags_of(self, slots: Int64) -> tuple[Int64, Int32]:
         """Tag rows of slots [S]: (position in `slots` [P], tag row [P])."""
@@ -203,7 +203,7 @@ class ReferenceSet:
         """Tag rows of all members, in no order."""
         return self._tags
 
-    def freeze(self) -> Reference:
+    def freeze(self) -> Exemplars:
         """The present version; chunks that did not change are those of the version before."""
         self._flush()
         for index, part in enumerate(self._parts):
@@ -212,7 +212,7 @@ class ReferenceSet:
                 self._parts[index] = (np.array(self._hash[slots], np.int64), _rows_of(self._tags[slots]))
         ready = [part for part in self._parts if part is not None]
         hashes = Chunks(tuple(part[0] for part in ready), np.empty(0, np.int64))
-        return Reference(self._vectors.freeze(), hashes, tuple(part[1] for part in ready))
+        return Exemplars(self._vectors.freeze(), hashes, tuple(part[1] for part in ready))
 
 
 def _carried(starts: Int64 | Int32, rows: Int32, slots: Int64) -> tuple[Int64, Int32]:

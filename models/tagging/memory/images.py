@@ -31,7 +31,7 @@ _COLUMNS = "key, hash, id, complete, labelled, tags, vector"
 
 @dataclass(slots=True, eq=False)
 class ImageState:
-    """One image. `tags` are rows as written (before surgery), ascending; `key` is None until it is stored.
+    """One image. `tags` are rows as written (before operation), ascending; `key` is None until it is stored.
 
     `parked` says that it carries tags that have no row at present (parking.py).
     """

@@ -1,7 +1,7 @@
 """Examples in, exact state out: what each image contributes to the sums is added once and can be taken back to the bit.
 
 A run of examples is read against the image memory, each touched image's net change goes to the sums in bulk, and the
-memory and the reference set follow. How examples are cut into runs changes nothing.
+memory and the exemplars follow. How examples are cut into runs changes nothing.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ import numpy as np
 from models.errors import EncoderMismatchError
 from models.tagging.arrays import Bool, Int16, Int32, Int64
 from models.tagging.examples import Example
-from models.tagging.lessons import LessonLog
-from models.tagging.memory.exemplars import ReferenceSet, image_hash
+from models.tagging.memory.exemplars import ExemplarSet, image_hash
 from models.tagging.memory.images import ImageMemory, ImageState
 from models.tagging.memory.sums import Sums
 from models.tagging.memory.vocabulary import Vocabulary
@@ -70,17 +69,16 @@ class _Changes:
             self.add(new.vector, new.tags, 1, 1)
 
 
-class Ledger:
-    """Sums, image memory, reference set and vocabulary, kept in step."""
+class SufficientStatistics:
+    """Sums, image memory, exemplars and vocabulary, kept in step."""
 
-    def __init__(self, dimension: int, memory: ImageMemory, reference_size: int) -> None:
+    def __init__(self, dimension: int, memory: ImageMemory, max_exemplars: int) -> None:
         self.dimension = dimension
         self.memory = memory
         self._sums = Sums(dimension)
         self._summing: deque[Future[None]] = deque()
-        self.reference = ReferenceSet(dimension, reference_size)
+        self.exemplars = ExemplarSet(dimension, max_exemplars)
         self.vocabulary = Vocabulary()
-        self.lessons: LessonLog | None = None  # written where each tag has a classifier of its own (per_tag.py)
         self._mapping: list[int] | None = None  # row -> what it counts for, -1 for nothing; None: every row for itself
 
     @property
@@ -115,8 +113,6 @@ class Ledger:
             if image_id not in before:
                 before[image_id] = self.share(state) if state.labelled else None
             self._change(state, example, position + index)
-            if self.lessons is not None and state.labelled:
-                self.lessons.teach(state.codes, self.tags_of(state), len(self.vocabulary))
         self._book([(states[image_id], old) for image_id, old in before.items()])
 
     def share(self, state: ImageState) -> Share | None:
@@ -240,32 +236,31 @@ class Ledger:
 
     def _book(self, touched: list[tuple[ImageState, Share | None]]) -> None:
         changes = _Changes()
-        was_full = len(self.reference) >= self.reference.capacity
         leaving = []
-        reference, limit = self.reference, self.reference.limit
+        exemplars, limit = self.exemplars, self.exemplars.limit
         for state, old in touched:
             new = self.share(state)
             if old is not None:
                 changes.between(old, new)
             elif new is not None:
                 changes.add(new.vector, new.tags, 1, 1)
-            if state.hash >= limit and state.hash not in reference:
+            if state.hash >= limit and state.hash not in exemplars:
                 continue  # nearly all, once the set is full
             if new is None:
-                if old is not None and state.hash in reference:
+                if old is not None and state.hash in exemplars:
                     leaving.append(state.hash)
-            elif state.hash in reference and old is not None and old.vector == new.vector:
-                reference.retag(state.hash, new.tags)
+            elif state.hash in exemplars and old is not None and old.vector == new.vector:
+                exemplars.retag(state.hash, new.tags)
             else:
-                reference.put(state.hash, state.codes, new.tags)
-                limit = reference.limit
+                exemplars.put(state.hash, state.codes, new.tags)
+                limit = exemplars.limit
         self._wait(RUNS_AHEAD - 1)
         self._summing.append(_POOL.submit(self._sum, len(self.vocabulary), changes))  # BLAS leaves the interpreter free
         empty = [state.vector is None and not state.tags and not state.complete for state, _ in touched]
         self.memory.write(state for (state, _), gone in zip(touched, empty, strict=True) if not gone)
         gone_keys = [state.key for (state, _), gone in zip(touched, empty, strict=True) if gone]
         self.memory.delete(key for key in gone_keys if key is not None)
-        self._leave(leaving, was_full)
+        self._leave(leaving)
 
     def _sum(self, rows: int, changes: _Changes) -> None:
         sums = self._sums
@@ -280,12 +275,13 @@ class Ledger:
                 sums.add_images(vectors if part.all() else vectors[part], sign)
         sums.add_tags(vectors, *changes.pairs())
 
-    def _leave(self, hashes: list[int], was_full: bool) -> None:
+    def _leave(self, hashes: list[int]) -> None:
         if not hashes:
             return
-        largest = self.reference.largest
+        largest = self.exemplars.largest
+        was_full = len(self.exemplars) >= self.exemplars.capacity  # now: what came in before may have pushed others out
         for key in hashes:
-            self.reference.drop(key)
+            self.exemplars.drop(key)
         if was_full:  # otherwise every labelled image was a member
-            for state in self.memory.smallest(self.reference.capacity - len(self.reference), above=largest):
-                self.reference.put(state.hash, state.codes, self.tags_of(state))
+            for state in self.memory.smallest(self.exemplars.capacity - len(self.exemplars), above=largest):
+                self.exemplars.put(state.hash, state.codes, self.tags_of(state))

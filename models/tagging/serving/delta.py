@@ -13,18 +13,16 @@ from safetensors import numpy as safetensors
 from models.errors import CheckpointError
 from models.tagging.arrays import Int16
 from models.tagging.calibration.metrics import Quality
-from models.tagging.evidence.co_occurrence import Associations
+from models.tagging.evidence.co_occurrence import CoOccurrence
 from models.tagging.examples import OperationRow
-from models.tagging.lessons import Lessons
 from models.tagging.memory.chunks import CHUNK, Array, Chunks
-from models.tagging.memory.exemplars import Reference
+from models.tagging.memory.exemplars import Exemplars
 from models.tagging.serving.columns import Columns
 
 if TYPE_CHECKING:
     from models.tagging.serving.snapshot import Snapshot
 
-FORMAT = 2
-WITHOUT_LESSONS = 1  # what a reader of this format knows is all that most snapshots have
+FORMAT = 3
 
 
 def encode(new: Snapshot, old: Snapshot) -> bytes:
@@ -33,14 +31,14 @@ def encode(new: Snapshot, old: Snapshot) -> bytes:
     renamed = [row for row, (a, b) in enumerate(zip(old.names, new.names, strict=False)) if a is not b and a != b]
     rows = renamed + list(range(len(old.names), len(new.names)))
     facts = {
-        "format": WITHOUT_LESSONS if new.lessons is None else FORMAT,
+        "format": FORMAT,
         "since": old.version,
         "version": new.version,
         "images": new.images,
         "dimension": new.dimension,
         "neighbours": new.neighbours,
         "tags": len(new.names),
-        "slots": len(new.reference),
+        "slots": len(new.exemplars),
         "renamed": {str(row): new.names[row] for row in rows},
         "quality": dataclasses.astuple(new.quality),
         "implied": new.implied,
@@ -57,11 +55,9 @@ def encode(new: Snapshot, old: Snapshot) -> bytes:
     _put_chunks(tensors, "ridge", new.ridge, old.ridge)
     if new.metric is not old.metric and not np.array_equal(new.metric, old.metric):
         tensors["metric"] = np.ascontiguousarray(new.metric)  # safetensors writes memory as it lies
-    if new.associations is not old.associations:
-        tensors |= {f"associations.{name}": getattr(new.associations, name) for name in Associations.__slots__}
-    _put_reference(tensors, new.reference, old.reference)
-    if new.lessons is not None:
-        facts["lessons"] = new.lessons.encode(old.lessons, tensors)
+    if new.co_occurrence is not old.co_occurrence:
+        tensors |= {f"co_occurrence.{name}": getattr(new.co_occurrence, name) for name in CoOccurrence.__slots__}
+    _put_exemplars(tensors, new.exemplars, old.exemplars)
     return safetensors.save(tensors, {"mekiki": json.dumps(facts, ensure_ascii=False)})
 
 
@@ -87,7 +83,7 @@ def _put_chunks(tensors: dict[str, Array], name: str, new: Chunks, old: Chunks) 
     tensors[f"{name}.values"] = new.take(rows)
 
 
-def _put_reference(tensors: dict[str, Array], new: Reference, old: Reference) -> None:
+def _put_exemplars(tensors: dict[str, Array], new: Exemplars, old: Exemplars) -> None:
     _put_chunks(tensors, "hashes", new.hashes, old.hashes)
     _put_chunks(tensors, "vectors", new.vectors, old.vectors)
     codes: Int16 = tensors["vectors.values"].astype(np.int16)
@@ -129,35 +125,29 @@ def decode(data: bytes, old: Snapshot | None) -> Snapshot:
         names=tuple(names),
         columns=Columns(**columns),
         ridge=base.ridge.replaced(tensors["ridge.rows"], tensors["ridge.values"], count),
-        reference=_reference(tensors, base.reference, facts["slots"]),
+        exemplars=_exemplars(tensors, base.exemplars, facts["slots"]),
         metric=tensors.get("metric", base.metric),
-        associations=_associations(tensors, base.associations),
+        co_occurrence=_associations(tensors, base.co_occurrence),
         implied=tuple((int(tag), int(into)) for tag, into in facts["implied"]),
         aliases=tuple((str(name), int(row)) for name, row in facts["aliases"]),
         neighbours=facts["neighbours"],
         quality=Quality(*facts["quality"]),
         operations=_operations(facts.get("operations", {}), base.operations),
-        lessons=_lessons(tensors, facts, base),
         backend=base.backend,
     )
 
 
-def _associations(tensors: dict[str, Array], old: Associations) -> Associations:
-    if "associations.starts" not in tensors:
+def _associations(tensors: dict[str, Array], old: CoOccurrence) -> CoOccurrence:
+    if "co_occurrence.starts" not in tensors:
         return old
-    return Associations(*(tensors[f"associations.{name}"] for name in Associations.__slots__))
-
-
-def _lessons(tensors: dict[str, Array], facts: dict[str, Any], base: Snapshot) -> Lessons | None:
-    of_classifiers = facts.get("lessons")
-    return None if of_classifiers is None else Lessons.decode(base.lessons, tensors, of_classifiers, base.dimension)
+    return CoOccurrence(*(tensors[f"co_occurrence.{name}"] for name in CoOccurrence.__slots__))
 
 
 def _operations(changed: dict[str, list[Any]], old: tuple[OperationRow, ...]) -> tuple[OperationRow, ...]:
     found = dict(enumerate(old))
-    for at, (surgery_id, kind, tags, into, outcome, active, moved) in changed.items():
+    for at, (operation_id, kind, tags, into, outcome, active, moved) in changed.items():
         images = tuple((image_id, tuple(rows)) for image_id, rows in moved)
-        found[int(at)] = OperationRow(surgery_id, kind, tuple(tags), into, outcome, active, images)
+        found[int(at)] = OperationRow(operation_id, kind, tuple(tags), into, outcome, active, images)
     return tuple(found.values())
 
 
@@ -175,7 +165,7 @@ def _read(data: bytes) -> tuple[dict[str, Array], dict[str, Any]]:
     return tensors, facts
 
 
-def _reference(tensors: dict[str, Array], old: Reference, slots: int) -> Reference:
+def _exemplars(tensors: dict[str, Array], old: Exemplars, slots: int) -> Exemplars:
     vectors = old.vectors.replaced(tensors["vectors.rows"], tensors["vectors.values"].astype(np.float32), slots)
     hashes = old.hashes.replaced(tensors["hashes.rows"], tensors["hashes.values"], slots)
     tags = list(old.tags[: -(-slots // CHUNK)])
@@ -186,4 +176,4 @@ def _reference(tensors: dict[str, Array], old: Reference, slots: int) -> Referen
         rows = tensors["tags.rows"][rows_at : rows_at + int(ends[-1])]
         ends_at, rows_at = ends_at + length, rows_at + int(ends[-1])
         tags[chunk : chunk + 1] = [(ends, rows)]
-    return Reference(vectors, hashes, tuple(tags))
+    return Exemplars(vectors, hashes, tuple(tags))

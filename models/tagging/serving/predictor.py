@@ -1,4 +1,4 @@
-"""Predictions of a snapshot in NumPy: ridge score, kriging under the metric, associations, calibrated.
+"""Predictions of a snapshot in NumPy: ridge score, kriging under the metric, co_occurrence, calibrated.
 
 What `torch_backend.Resident` is on a GPU.
 """
@@ -35,10 +35,10 @@ class NumpyServing:
 
     def find_neighbours(self, vectors: Float32) -> Int64:
         """See Serving."""
-        reference, k = self._of.reference, self._of.neighbours
-        if len(vectors) <= FEW and len(reference) > LARGE:
-            return nearest_by_bits(reference, codes_of(vectors), k)
-        return nearest(reference, codes_of(vectors), k)
+        exemplars, k = self._of.exemplars, self._of.neighbours
+        if len(vectors) <= FEW and len(exemplars) > LARGE:
+            return nearest_by_bits(exemplars, codes_of(vectors), k)
+        return nearest(exemplars, codes_of(vectors), k)
 
     def log_odds(self, vectors: Float32, neighbours: Int64 | None = None) -> Float32:
         """See Serving."""
@@ -76,21 +76,21 @@ class NumpyServing:
     def _kriging_weights(self, vectors: Float32, slots: Int64) -> Float32:
         metric = self._of.metric
         if len(slots) <= FEW:
-            compared = self._of.reference.vectors.take(slots) @ metric
+            compared = self._of.exemplars.vectors.take(slots) @ metric
         else:
             compared = self._compared.take(slots)
         return kriging_weights(compared, codes_of(vectors) @ metric)
 
     def _carried(self, slots: Int64, weights: Float32) -> tuple[Int64, Int64, Float32]:
         """What neighbours with these weights [B, k] give: (image, tag, evidence)."""
-        owner, rows = self._of.reference.tags_of(slots.reshape(-1))
+        owner, rows = self._of.exemplars.tags_of(slots.reshape(-1))
         of_neighbour, expected = weights.reshape(-1)[owner], weights.sum(axis=1)
         images = owner // slots.shape[1]
-        return self._of.associations.spread(images, rows, of_neighbour, expected, self._of.priors)
+        return self._of.co_occurrence.spread(images, rows, of_neighbour, expected, self._of.priors)
 
     @cached_property
     def _compared(self) -> Chunks:
-        return self._of.reference.compared(self._of.metric)
+        return self._of.exemplars.compared(self._of.metric)
 
 
 def codes_of(vectors: Float32) -> Float32:

@@ -14,13 +14,13 @@ import numpy as np
 from models.tagging.arrays import Float32, Int64
 from models.tagging.calibration.calibrators import Calibrators
 from models.tagging.calibration.metrics import NOT_JUDGED, Progress
-from models.tagging.calibration.prequential import Judge
+from models.tagging.calibration.prequential import PrequentialEvaluator
 from models.tagging.calibration.thresholds import average_precisions, thresholds
 from models.tagging.evidence.backend import Backend
-from models.tagging.evidence.ridge import Factor, factorise, solve_rows
+from models.tagging.evidence.ridge import InverseGram, invert_gram, solve_rows
 from models.tagging.memory.chunks import Chunks, CopyOnWrite
-from models.tagging.memory.sufficient_statistics import Ledger
-from models.tagging.operations import Surgeon
+from models.tagging.memory.sufficient_statistics import SufficientStatistics
+from models.tagging.operations import TagOperations
 from models.tagging.serving.columns import Columns
 from models.tagging.serving.snapshot import Snapshot
 
@@ -35,8 +35,8 @@ class Publisher:
 
     def __init__(
         self,
-        ledger: Ledger,
-        surgeon: Surgeon,
+        statistics: SufficientStatistics,
+        operations: TagOperations,
         calibrators: Calibrators,
         progress: Progress,
         *,
@@ -44,8 +44,8 @@ class Publisher:
         backend: Backend,
         start: Snapshot,
     ) -> None:
-        self._surgeon = surgeon
-        self._ledger = ledger
+        self._operations = operations
+        self._statistics = statistics
         self._calibrators = calibrators
         self._progress = progress
         self._lambda = ridge_lambda
@@ -54,15 +54,15 @@ class Publisher:
         self._learned = -1  # records behind the last snapshot
         self._weights = CopyOnWrite(self._last.ridge)
         self._solved: Int64 = np.empty(0, np.int64)  # counts at which each row was solved
-        self._factor: Factor | None = None
+        self._factor: InverseGram | None = None
         self._thread: ThreadPoolExecutor | None = None
         self._judged_at = -1  # images judged when what follows was computed
         self._quality = NOT_JUDGED
         self._ranks: tuple[Float32, Float32] = (np.empty(0, np.float32), np.empty(0, np.float32))
         self._forgotten: list[int] = []  # rows given away since the solve under way began
-        self._running: Future[tuple[Factor, Int64, Float32]] | None = None
+        self._running: Future[tuple[InverseGram, Int64, Float32]] | None = None
 
-    def snapshot(self, learned: int, judge: Judge, *, wait: bool, quick: bool) -> Snapshot:
+    def snapshot(self, learned: int, evaluator: PrequentialEvaluator, *, wait: bool, quick: bool) -> Snapshot:
         """The version after `learned` records; `wait` solves everything first instead of in the background.
 
         `quick` solves only the rows that moved most, and shows the running figures of the last version.
@@ -73,33 +73,32 @@ class Publisher:
         if learned == self._learned and not (collected or solved or judged):
             return self._last
         self._learned = learned
-        ledger, counts = self._ledger, self._ledger.sums.counts.copy()
-        words = ledger.vocabulary.names
+        statistics, counts = self._statistics, self._statistics.sums.counts.copy()
+        words = statistics.vocabulary.names
         limits, quality = self._judged(len(counts), anew=not quick)
         columns = Columns(
             counts=counts,
-            first_seen=np.array(ledger.vocabulary.first_seen, np.int64),
+            first_seen=np.array(statistics.vocabulary.first_seen, np.int64),
             table=self._calibrators.array(len(counts)).astype(np.float32),
             thresholds=limits,
             quality=quality,
-            drift=judge.drift.array(len(counts)),
-            hidden=ledger.hidden(),
+            drift=evaluator.drift.array(len(counts)),
+            hidden=statistics.hidden(),
         )
         self._last = Snapshot(
             version=self._last.version + 1,
-            images=ledger.sums.images,
+            images=statistics.sums.images,
             names=tuple(words),
             columns=columns,
             ridge=self._weights.freeze(),
-            reference=ledger.reference.freeze(),
-            metric=judge.metric,
-            associations=judge.associations,
-            implied=self._surgeon.implied(),
-            aliases=tuple((words[row], ledger.effective(row)) for row in ledger.merged()),
+            exemplars=statistics.exemplars.freeze(),
+            metric=evaluator.metric,
+            co_occurrence=evaluator.co_occurrence,
+            implied=self._operations.implied(),
+            aliases=tuple((words[row], statistics.effective(row)) for row in statistics.merged()),
             neighbours=self._last.neighbours,
             quality=self._quality,
-            operations=self._surgeon.rows(),
-            lessons=None if ledger.lessons is None else ledger.lessons.freeze(),
+            operations=self._operations.rows(),
             backend=self._backend,
         )
         return self._last
@@ -122,7 +121,7 @@ class Publisher:
             self._judged_at = self._progress.images
             precisions = average_precisions(booked)
             self._ranks = thresholds(booked), precisions.astype(np.float32)
-            self._quality = self._progress.quality(self._ledger.counting(len(booked)), precisions)
+            self._quality = self._progress.quality(self._statistics.counting(len(booked)), precisions)
         new = rows - len(self._ranks[0])
         if new > 0:  # tags not judged yet: the threshold of the average tag
             whole = booked.sum(axis=0, keepdims=True)
@@ -134,7 +133,7 @@ class Publisher:
         return self._ranks[0][:rows], self._ranks[1][:rows]
 
     def _solve(self, wait: bool, patience: int) -> bool:
-        sums = self._ledger.sums
+        sums = self._statistics.sums
         counts = sums.counts
         self._weights.resize(len(counts))
         self._solved = np.concatenate([self._solved, np.zeros(len(counts) - len(self._solved), np.int64)])
@@ -157,18 +156,18 @@ class Publisher:
             self._solved[rows] = counts[rows]
         return bool(rows.size)
 
-    def _new_factor(self) -> Factor:
-        sums = self._ledger.sums
+    def _new_factor(self) -> InverseGram:
+        sums = self._statistics.sums
         gram, total = sums.gram.astype(np.float64), sums.total.astype(np.float64)
-        return factorise(gram, total, sums.images, self._lambda, self._backend)
+        return invert_gram(gram, total, sums.images, self._lambda, self._backend)
 
     def _start(self) -> None:
-        sums = self._ledger.sums
+        sums = self._statistics.sums
         gram, total, images = sums.gram.astype(np.float64), sums.total.astype(np.float64), sums.images
         tags, counts = sums.tags.copy(), sums.counts.copy()
 
-        def solve() -> tuple[Factor, Int64, Float32]:
-            factor = factorise(gram, total, images, self._lambda, self._backend)
+        def solve() -> tuple[InverseGram, Int64, Float32]:
+            factor = invert_gram(gram, total, images, self._lambda, self._backend)
             return factor, counts, solve_rows(factor, tags, counts, self._backend)
 
         if self._thread is None:

@@ -1,6 +1,6 @@
 """What serving needs of the learner: an immutable version, swapped atomically, safe to use from many threads.
 
-Equal to what the learner itself would say: ridge weights, calibrators gathered from river, and the reference set.
+Equal to what the learner itself would say: ridge weights, calibrators gathered from river, and the exemplars.
 """
 
 from __future__ import annotations
@@ -13,22 +13,19 @@ from pathlib import Path
 import numpy as np
 
 from models.errors import NotFoundError
-from models.tagging.arrays import Float32, Float64, Int64
+from models.tagging.arrays import Float32, Int64
 from models.tagging.calibration.calibrators import FLOOR, kriging_slope, prior_of, sigmoid
 from models.tagging.calibration.metrics import NOT_JUDGED, Quality
 from models.tagging.evidence.backend import NUMPY, Backend, Serving
-from models.tagging.evidence.co_occurrence import Associations
+from models.tagging.evidence.co_occurrence import CoOccurrence
 from models.tagging.evidence.metric import no_metric
 from models.tagging.evidence.neighbours import NEIGHBOURS, top
 from models.tagging.examples import OperationRow
-from models.tagging.lessons import Lessons
 from models.tagging.memory.chunks import Chunks
-from models.tagging.memory.exemplars import Reference, unit
+from models.tagging.memory.exemplars import Exemplars
 from models.tagging.memory.names import normalise_tag
-from models.tagging.per_tag import Classifiers, Voices, best_spoken, spoken
 from models.tagging.serving import delta as wire
 from models.tagging.serving.columns import Columns, TagRow
-from models.tagging.serving.predictor import codes_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,16 +38,14 @@ class Snapshot:
         names: of the tags, by row.
         columns: numbers per tag.
         ridge: ridge weights, float32 [T, D].
-        reference: labelled images that neighbours are looked up among.
+        exemplars: labelled images that neighbours are looked up among.
         metric: kriging compares images by their `x @ metric`, float32 [D, D].
-        associations: which tags speak for which others.
+        co_occurrence: which tags speak for which others.
         implied: pairs of rows (tag, what it implies).
         aliases: other spellings and former names, to rows.
         neighbours: how many neighbours give evidence.
         quality: running figures over all judged images.
         operations: what came of every operation on tags, in log order.
-        lessons: where each tag has a classifier of its own: what these were taught; probabilities are then theirs.
-        voices: those classifiers as kept elsewhere; None: taught here, when first asked.
         backend: what predictions are made with.
     """
 
@@ -59,24 +54,22 @@ class Snapshot:
     names: tuple[str, ...]
     columns: Columns
     ridge: Chunks
-    reference: Reference
+    exemplars: Exemplars
     metric: Float32
-    associations: Associations = field(default_factory=Associations.none)
+    co_occurrence: CoOccurrence = field(default_factory=CoOccurrence.none)
     implied: tuple[tuple[int, int], ...] = ()
     aliases: tuple[tuple[str, int], ...] = ()
     neighbours: int = NEIGHBOURS
     quality: Quality = NOT_JUDGED
     operations: tuple[OperationRow, ...] = ()
-    lessons: Lessons | None = None
-    voices: Voices | None = None
     backend: Backend = NUMPY
 
     @classmethod
     def empty(cls, dimension: int, neighbours: int = NEIGHBOURS, version: int = 0) -> Snapshot:
         """A version that knows nothing."""
         nothing = Chunks.of(np.empty((0, dimension), np.float32))
-        reference = Reference(nothing, Chunks.of(np.empty(0, np.int64)), ())
-        return cls(version, 0, (), Columns.empty(), nothing, reference, no_metric(dimension), neighbours=neighbours)
+        exemplars = Exemplars(nothing, Chunks.of(np.empty(0, np.int64)), ())
+        return cls(version, 0, (), Columns.empty(), nothing, exemplars, no_metric(dimension), neighbours=neighbours)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -128,7 +121,7 @@ class Snapshot:
         return found
 
     def find_neighbours(self, vectors: Float32) -> Int64:
-        """Slots [B, k] in the reference set of the labelled images most alike to unit vectors [B, D]."""
+        """Slots [B, k] in the exemplars of the labelled images most alike to unit vectors [B, D]."""
         return self._serving.find_neighbours(vectors)
 
     def log_odds(self, vectors: Float32, neighbours: Int64 | None = None) -> Float32:
@@ -157,24 +150,8 @@ class Snapshot:
         slope = kriging_slope(table, self.priors)
         return np.ascontiguousarray(table[:, 0]), slope * self.priors, slope, np.ascontiguousarray(table[:, -1])
 
-    @cached_property
-    def _voices(self) -> Voices | None:
-        return self.voices if self.voices is not None or self.lessons is None else Classifiers.of(self.lessons)
-
-    def chances(self, vectors: Float32) -> Float64:
-        """`probabilities` in the precision in which they are known."""
-        if self._voices is None:
-            return self.probabilities(vectors).astype(np.float64)
-        found = spoken(self._voices, unit(codes_of(vectors)), range(len(self.names)), self.hidden)
-        for tag, into in self.implied:
-            np.maximum(found[:, into], found[:, tag], out=found[:, into])
-        return found
-
     def probabilities(self, vectors: Float32, neighbours: Int64 | None = None) -> Float32:
-        """Probabilities [B, T] of every tag for unit vectors [B, D]: of `log_odds`, or the classifiers' where there
-        are lessons."""
-        if self._voices is not None:
-            return self.chances(vectors).astype(np.float32)
+        """Probabilities [B, T] of every tag for unit vectors [B, D]."""
         result = np.empty((len(vectors), len(self.names)), np.float32)
         batch = self._serving.batch
         for start in range(0, len(vectors), batch):
@@ -184,15 +161,13 @@ class Snapshot:
 
     def predict(self, vectors: Float32, limit: int = 10) -> list[list[tuple[str, float]]]:
         """The `limit` most probable tags of each unit vector [B, D], best first."""
-        if self._voices is not None:
-            return [best_spoken(self.names, of_image, limit) for of_image in self.chances(vectors)]
         result = []
         for part in self._cut(vectors):
             raw = self.log_odds(part)
             for scores, best in zip(raw, top(raw, min(limit, raw.shape[1])), strict=True):
-                chances = sigmoid(scores[best])
-                pairs = zip(best, chances, scores[best], strict=True)
-                result.append([(self.names[row], float(chance)) for row, chance, score in pairs if score > FLOOR])
+                probabilities = sigmoid(scores[best])
+                pairs = zip(best, probabilities, scores[best], strict=True)
+                result.append([(self.names[row], float(p)) for row, p, score in pairs if score > FLOOR])
         return result
 
     def score(self, tag: str, vectors: Float32) -> Float32:
@@ -203,10 +178,6 @@ class Snapshot:
         """
         rows = [self.row(tag)]
         rows += [source for source, into in self.implied if into == rows[0]]
-        if self._voices is not None:
-            found = spoken(self._voices, unit(codes_of(vectors)), rows, self.hidden)
-            loudest: Float32 = found.max(axis=1).astype(np.float32)
-            return loudest
         best = [self._serving.log_odds_of(rows, part).max(axis=1) for part in self._cut(vectors)]
         return sigmoid(np.concatenate([np.empty(0, np.float32), *best]))
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from models.errors import DecodeError, InfrastructureError, NotFoundError, PolicyError
 from models.quantise import quantise
-from models.tagging.examples import Example, Surgery
+from models.tagging.examples import Example, TagOperation
 from models.tagging.tagger import Tagger
 from search.query import NEAR_BITS, Options, Searcher, collapse
 from search.served import ServedModels
@@ -102,10 +102,10 @@ def operated():
     tagger = Tagger(dimension=D)
     log = [Example(f"i{n}", quantise(unit(n)[None])[0], names) for n, names in tags.items()]
     log += [
-        Surgery("1", "rename", ("red panda",), "firefox"),
-        Surgery("2", "merge", ("kitty",), "cat"),
-        Surgery("3", "split", ("cat",), "lynx", images=("i0", "i100")),
-        Surgery("4", "forget", ("junk",)),
+        TagOperation("1", "rename", ("red panda",), "firefox"),
+        TagOperation("2", "merge", ("kitty",), "cat"),
+        TagOperation("3", "split", ("cat",), "lynx", images=("i0", "i100")),
+        TagOperation("4", "forget", ("junk",)),
     ]
     tagger.learn_many(log, 0)
     served = ServedModels()

@@ -12,7 +12,7 @@ from stream.process import SCHED_SETATTR, SLICE_NS
 
 PROBE = """
 import gc, os, sys
-from stream.process import settle, work_in_long_slices
+from stream.process import tune_process, work_in_long_slices
 if "other system" in sys.argv:
     batch, os.SCHED_BATCH = os.SCHED_BATCH, None
     del os.SCHED_BATCH
@@ -20,7 +20,7 @@ if "other system" in sys.argv:
     print(os.sched_getscheduler(0) == batch)
 else:
     work_in_long_slices()
-    settle()
+    tune_process()
     print(os.sched_getscheduler(0) == os.SCHED_BATCH)
     print(sys.getswitchinterval() < 0.001, gc.get_threshold()[0] > 5_000, gc.get_freeze_count() > 10_000)
 """

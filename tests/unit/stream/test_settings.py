@@ -94,7 +94,7 @@ def test_the_variable_of_the_embedded_service_is_known():
         ("MEKIKI_KAFKA__SECURITY_PROTOCOL", "TLS"),
         ("MEKIKI_LOG_LEVEL", "LOUD"),
         ("MEKIKI_ENCODER__BACKEND", "tpu"),
-        ("MEKIKI_INGEST__BRAKE_SHARE", "1.5"),
+        ("MEKIKI_INGEST__BREAKER_SHARE", "1.5"),
         ("MEKIKI_SERVE__PORT", "70000"),
     ],
 )

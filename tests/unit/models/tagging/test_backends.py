@@ -16,9 +16,9 @@ from models.errors import UsageError
 from models.tagging import tagger as tagger_module
 from models.tagging.evidence.backend import NUMPY, load_backend
 from models.tagging.evidence.kriging import kriging_weights
-from models.tagging.evidence.ridge import factorise
+from models.tagging.evidence.ridge import invert_gram
 from models.tagging.evidence.torch_backend import TorchBackend
-from models.tagging.examples import Example, Surgery
+from models.tagging.examples import Example, TagOperation
 from models.tagging.memory.chunks import CHUNK, Chunks
 from models.tagging.serving.predictor import FEW
 from models.tagging.state import digest
@@ -85,15 +85,15 @@ def test_a_matrix_without_an_inverse_is_refused(name):
     with pytest.raises(np.linalg.LinAlgError):
         load_backend(name).solve(-np.eye(3), np.eye(3))
     with pytest.raises(UsageError, match="ridge_lambda -1"):
-        factorise(np.zeros((3, 3)), np.zeros(3), 0, -1.0, load_backend(name))
+        invert_gram(np.zeros((3, 3)), np.zeros(3), 0, -1.0, load_backend(name))
 
 
 def operated(tagger):
     tagger.learn_many(
         [
-            Surgery("s1", "merge", ("tag 1", "tag 2"), "tag 1"),
-            Surgery("s2", "imply", ("tag 4",), "tag 5"),
-            Surgery("s3", "forget", ("tag 6",)),
+            TagOperation("s1", "merge", ("tag 1", "tag 2"), "tag 1"),
+            TagOperation("s2", "imply", ("tag 4",), "tag 5"),
+            TagOperation("s3", "forget", ("tag 6",)),
             Example("late", images(3, 1, 25)[0].vector, ("brand new",)),
         ],
         tagger.next_position,
@@ -105,7 +105,7 @@ def test_a_snapshot_predicts_what_numpy_predicts(backend):
     ours = operated(learner(2000)).snapshot(wait=True)
     assert ours.backend is NUMPY or cuda_is_available()
     numpys, torchs = replace(ours, backend=NUMPY), replace(ours, backend=backend)
-    assert ours.implied and ours.hidden.size and ours.associations.tags.size
+    assert ours.implied and ours.hidden.size and ours.co_occurrence.tags.size
     points = queries(300)
     slots = numpys.find_neighbours(points)
     assert np.array_equal(np.sort(torchs.find_neighbours(points)), np.sort(slots))
@@ -166,7 +166,7 @@ def with_torch(request, monkeypatch):
 def test_learning_comes_to_the_same(with_torch):
     log = images(0, 1500, 25)
     numpys, torchs = learn(log, [700], "numpy"), with_torch(log, [700])
-    assert np.array_equal(numpys.ledger.sums.tags, torchs.ledger.sums.tags)
+    assert np.array_equal(numpys.statistics.sums.tags, torchs.statistics.sums.tags)
     assert (numpys.snapshot().backend is NUMPY) is not (torchs.snapshot().backend is NUMPY)
     assert torchs.progress.lrap == pytest.approx(numpys.progress.lrap, rel=0.01)
     a, b = (tagger.snapshot(wait=True).probabilities(queries(50)) for tagger in (numpys, torchs))

@@ -1,4 +1,4 @@
-"""Kriging, the metric and the associations equal their definitions; versions share what they can."""
+"""Kriging, the metric and the co_occurrence equal their definitions; versions share what they can."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import itertools
 
 import numpy as np
 
-from models.tagging.evidence.co_occurrence import LEAST, LIKELIEST, MOST, SHRINK, STRENGTH, Associations
+from models.tagging.evidence.co_occurrence import LEAST, LIKELIEST, MOST, SHRINK, STRENGTH, CoOccurrence
 from models.tagging.evidence.kriging import kriging_weights
 from models.tagging.evidence.metric import fit_metric, no_metric
-from models.tagging.evidence.ridge import factorise, solve_rows
+from models.tagging.evidence.ridge import invert_gram, solve_rows
 from models.tagging.memory.chunks import CHUNK, Chunks
-from models.tagging.memory.exemplars import Reference
+from models.tagging.memory.exemplars import Exemplars
 from tests.unit.models.tagging.test_snapshot import DIMENSION, learner
 
 
@@ -33,8 +33,8 @@ def test_kriging_does_without_neighbours() -> None:
 
 
 def test_the_metric_equals_its_definition() -> None:
-    sums = learner().ledger.sums
-    factor = factorise(sums.gram, sums.total, sums.images, 0.5)
+    sums = learner().statistics.sums
+    factor = invert_gram(sums.gram, sums.total, sums.images, 0.5)
     weights = solve_rows(factor, sums.tags, sums.counts).astype(np.float64)
     strengths, directions = np.linalg.eigh((weights / np.sqrt(sums.counts)[:, None]).T @ weights)
     tags = (directions * strengths.clip(0) ** 0.6) @ directions.T
@@ -50,7 +50,7 @@ def test_the_metric_equals_its_definition() -> None:
 def test_associations_equal_their_definition() -> None:
     random = np.random.default_rng(1)
     images = [tuple(random.choice(20, random.integers(0, 6), replace=False).tolist()) for _ in range(200)]
-    found = Associations.of(images, 21)
+    found = CoOccurrence.of(images, 21)
     counts = [sum(tag in image for image in images) for tag in range(21)]
     for one in range(21):
         here = slice(found.starts[one], found.starts[one + 1])
@@ -64,20 +64,20 @@ def test_associations_equal_their_definition() -> None:
 
 def test_a_tag_keeps_its_strongest_associates() -> None:
     images = [(0, tag) for tag in range(1, 2 * MOST) for _ in range(2 + tag)]
-    found = Associations.of(images, 2 * MOST)
+    found = CoOccurrence.of(images, 2 * MOST)
     assert found.tags[found.starts[0] : found.starts[1]].tolist() == list(range(2 * MOST - 1, MOST - 1, -1))
     assert found.starts[2] - found.starts[1] == 1
 
 
 def test_pairs_of_many_tags_are_counted_too() -> None:
-    found = Associations.of([(70_000, 3), (3, 70_000), (5, 70_000)], 70_001)
+    found = CoOccurrence.of([(70_000, 3), (3, 70_000), (5, 70_000)], 70_001)
     assert found.tags.tolist() == [70_000, 3]
 
 
 def test_nothing_goes_together_at_first() -> None:
     for images in ([], [()], [(0,), (1,)], [(0, 1)]):
-        assert Associations.of(images, 2).tags.size == 0
-    image, tag, evidence = Associations.none().spread(
+        assert CoOccurrence.of(images, 2).tags.size == 0
+    image, tag, evidence = CoOccurrence.none().spread(
         np.array([0, 0]),
         np.array([1, 1]),
         np.array([0.25, 0.5], np.float32),
@@ -91,7 +91,7 @@ def test_the_likeliest_tags_speak_for_others() -> None:
     tags = LIKELIEST + 3
     silent, new, told = LIKELIEST, LIKELIEST + 1, LIKELIEST + 2
     met = [(tag, told) for tag in range(LIKELIEST + 1) for _ in range(3)]
-    known = Associations.of(met, tags)
+    known = CoOccurrence.of(met, tags)
     weights = np.array([*np.linspace(0.6, 0.5, LIKELIEST), 0.4, 0.9], np.float32)
     expected = np.array([0.0, 0.5], np.float32)
     priors = np.full(tags + 1, 0.1, np.float32)
@@ -109,7 +109,7 @@ def test_the_likeliest_tags_speak_for_others() -> None:
 
 def test_rows_given_to_other_tags_go_with_nothing() -> None:
     images = [pair for pair in itertools.combinations(range(5), 2) for _ in range(2)]
-    left = Associations.of(images, 5).without([1, 4])
+    left = CoOccurrence.of(images, 5).without([1, 4])
     for tag in range(5):
         others = {0, 2, 3} - {tag} if tag in (0, 2, 3) else set()
         assert set(left.tags[left.starts[tag] : left.starts[tag + 1]].tolist()) == others
@@ -120,15 +120,15 @@ def test_vectors_are_multiplied_by_the_metric_once() -> None:
     metric = random.standard_normal((8, 8)).astype(np.float32)
     hashes = Chunks.of(np.empty(0, np.int64))
     first = Chunks.of(random.standard_normal((2 * CHUNK + 100, 8)).astype(np.float32))
-    one = Reference(first, hashes, ()).compared(metric)
+    one = Exemplars(first, hashes, ()).compared(metric)
     assert np.array_equal(one.whole(), first.whole() @ metric)
     rows = np.array([CHUNK, 2 * CHUNK + 150])
     second = first.replaced(rows, random.standard_normal((2, 8)).astype(np.float32), 2 * CHUNK + 200)
-    two = Reference(second, hashes, ()).compared(metric)
+    two = Exemplars(second, hashes, ()).compared(metric)
     assert two.parts[0] is one.parts[0]
     assert np.allclose(two.whole(), second.whole() @ metric, atol=1e-5)
     assert np.array_equal(np.flatnonzero((two.parts[1] != one.parts[1]).any(axis=1)), [0])
-    shorter = Reference(second.replaced(rows[:0], second.empty, CHUNK + 5), hashes, ()).compared(metric)
+    shorter = Exemplars(second.replaced(rows[:0], second.empty, CHUNK + 5), hashes, ()).compared(metric)
     assert np.allclose(shorter.whole(), second.whole()[: CHUNK + 5] @ metric, atol=1e-5)
-    other = Reference(second, hashes, ()).compared(metric.T.copy())
+    other = Exemplars(second, hashes, ()).compared(metric.T.copy())
     assert np.allclose(other.whole(), second.whole() @ metric.T, atol=1e-5)

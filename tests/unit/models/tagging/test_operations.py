@@ -8,7 +8,7 @@ import numpy as np
 
 from models.evaluate import average_precision
 from models.quantise import dequantise
-from models.tagging.examples import Example, OperationRow, Surgery
+from models.tagging.examples import Example, OperationRow, TagOperation
 from models.tagging.memory.chunks import CHUNK
 from models.tagging.serving.snapshot import Snapshot
 from models.tagging.state import exact_digest
@@ -16,7 +16,7 @@ from models.tagging.tagger import Tagger
 from tests.unit.models.tagging.test_snapshot import DIMENSION, images, learner
 
 PARTS = ("tag 1", "tag 2", "tag 3")
-MERGE = Surgery("m", "merge", PARTS, "whole")
+MERGE = TagOperation("m", "merge", PARTS, "whole")
 
 
 def merged_log(log: list[Example]) -> list[Example]:
@@ -28,7 +28,7 @@ def merged_log(log: list[Example]) -> list[Example]:
 
 
 def test_average_precision_after_a_merge_is_that_of_relearning_from_the_merged_log() -> None:
-    operated, relearned = learner(1200), Tagger(dimension=DIMENSION, neighbours=8, reference_size=2 * CHUNK)
+    operated, relearned = learner(1200), Tagger(dimension=DIMENSION, neighbours=8, max_exemplars=2 * CHUNK)
     operated.learn_many([MERGE], operated.next_position)
     relearned.learn_many(merged_log(images(0, 1200, 12)), 0)
     held_out = merged_log(images(3, 300, 12))
@@ -47,10 +47,12 @@ def test_average_precision_after_a_merge_is_that_of_relearning_from_the_merged_l
 def test_a_delta_carries_what_came_of_operations() -> None:
     tagger = learner()
     base = tagger.snapshot(wait=True)
-    split = Surgery("s", "split", ("tag 5",), "tag 50", images=tuple(f"0/{i}" for i in range(400)))
+    split = TagOperation("s", "split", ("tag 5",), "tag 50", images=tuple(f"0/{i}" for i in range(400)))
     tagger.learn_many([MERGE, split], tagger.next_position)
     then = tagger.snapshot(wait=True)
-    tagger.learn_many([Surgery("u", "undo", target="m"), Surgery("x", "forget", ("no",))], tagger.next_position)
+    tagger.learn_many(
+        [TagOperation("u", "undo", target="m"), TagOperation("x", "forget", ("no",))], tagger.next_position
+    )
     now = tagger.snapshot(wait=True)
     assert [row.outcome for row in now.operations[:3]] == ["undone", "done", "done"]
     assert now.operations[0] == OperationRow("m", "merge", PARTS, "whole", "undone", False)
@@ -64,16 +66,20 @@ def test_a_delta_carries_what_came_of_operations() -> None:
 
 def test_what_an_undo_needs_beside_is_no_operation_of_anybody() -> None:
     tagger = learner()
-    log = [Surgery("f", "forget", ("tag 1",)), Example("new", None, ("tag 1",)), Surgery("u", "undo", target="f")]
+    log = [
+        TagOperation("f", "forget", ("tag 1",)),
+        Example("new", None, ("tag 1",)),
+        TagOperation("u", "undo", target="f"),
+    ]
     tagger.learn_many(log, tagger.next_position)
-    assert [row.surgery_id for row in tagger.snapshot(wait=True).operations] == ["f", "u"]
+    assert [row.operation_id for row in tagger.snapshot(wait=True).operations] == ["f", "u"]
 
 
 def test_an_undone_split_leaves_no_name_of_its_own() -> None:
     tagger = learner()
     before = {row.name for row in tagger.snapshot(wait=True).tags()}
-    split = Surgery("s", "split", ("tag 5",), "tag 6", images=tuple(f"0/{i}" for i in range(400)))
-    tagger.learn_many([split, Surgery("u", "undo", target="s")], tagger.next_position)
+    split = TagOperation("s", "split", ("tag 5",), "tag 6", images=tuple(f"0/{i}" for i in range(400)))
+    tagger.learn_many([split, TagOperation("u", "undo", target="s")], tagger.next_position)
     after = tagger.snapshot(wait=True)
     assert {row.name for row in after.tags()} == before
     assert after.known == len(before)
@@ -81,12 +87,12 @@ def test_an_undone_split_leaves_no_name_of_its_own() -> None:
 
 def test_splits_of_splits_may_be_undone_in_any_order() -> None:
     some = tuple(f"0/{i}" for i in range(400))
-    first = Surgery("1", "split", ("tag 5",), "tag 50", images=some)
-    second = Surgery("2", "split", ("tag 50",), "tag 51", images=some[::2])
+    first = TagOperation("1", "split", ("tag 5",), "tag 50", images=some)
+    second = TagOperation("2", "split", ("tag 50",), "tag 51", images=some[::2])
     before = exact_digest(learner())
     for order in (("1", "2"), ("2", "1")):
         tagger = learner()
-        undone = [Surgery(f"undo {target}", "undo", target=target) for target in order]
+        undone = [TagOperation(f"undo {target}", "undo", target=target) for target in order]
         tagger.learn_many([first, second, undone[0]], tagger.next_position)
         assert exact_digest(tagger) != before
         tagger.learn_many([undone[1]], tagger.next_position)

@@ -37,7 +37,7 @@ def _checks() -> list[Callable[[Tagger], None]]:
 
 @pytest.mark.parametrize("check", _checks(), ids=lambda check: check.__name__)
 def test_passes_the_checks_of_river(check: Callable[[Tagger], None]) -> None:
-    check(Tagger(dimension=72, neighbours=10, reference_size=100).clone())
+    check(Tagger(dimension=72, neighbours=10, max_exemplars=100).clone())
 
 
 def test_learns_what_a_mood_looks_like() -> None:

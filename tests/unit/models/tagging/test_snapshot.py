@@ -12,7 +12,7 @@ from models.quantise import SCALE, dequantise, quantise
 from models.tagging.calibration.calibrators import features_of
 from models.tagging.evidence.kriging import kriging_weights
 from models.tagging.evidence.neighbours import nearest, nearest_by_bits
-from models.tagging.examples import Example, Surgery
+from models.tagging.examples import Example, TagOperation
 from models.tagging.memory.chunks import CHUNK, Chunks
 from models.tagging.serving.snapshot import Snapshot
 from models.tagging.tagger import Tagger
@@ -31,7 +31,7 @@ def images(seed: int, count: int, tags: int) -> list[Example]:
 
 
 def learner(count: int = 400, tags: int = 12) -> Tagger:
-    tagger = Tagger(dimension=DIMENSION, neighbours=8, reference_size=2 * CHUNK)
+    tagger = Tagger(dimension=DIMENSION, neighbours=8, max_exemplars=2 * CHUNK)
     tagger.learn_many(images(0, count, tags), 0)
     return tagger
 
@@ -85,9 +85,9 @@ def test_serving_equals_river() -> None:
     chances = snapshot.probabilities(points)
     slots = snapshot.find_neighbours(points)
     assert snapshot.metric.shape == (DIMENSION, DIMENSION)
-    weights = kriging_weights(snapshot.reference.vectors.take(slots) @ snapshot.metric, points @ snapshot.metric)
-    owner, rows = snapshot.reference.tags_of(slots.reshape(-1))
-    per_image, tags, gained = snapshot.associations.spread(
+    weights = kriging_weights(snapshot.exemplars.vectors.take(slots) @ snapshot.metric, points @ snapshot.metric)
+    owner, rows = snapshot.exemplars.tags_of(slots.reshape(-1))
+    per_image, tags, gained = snapshot.co_occurrence.spread(
         owner // slots.shape[1], rows, weights.reshape(-1)[owner], weights.sum(axis=1), snapshot.priors
     )
     evidence = np.outer(1 - weights.sum(axis=1), snapshot.priors)
@@ -115,7 +115,7 @@ def test_score_predict_and_probabilities_agree() -> None:
 def test_deltas_lead_to_the_same_version(tmp_path: Path) -> None:
     tagger = learner()
     old = tagger.snapshot(wait=True)
-    log = [*images(1, 2500, 30), Example("0/3", deleted=True), Surgery("s", "rename", ("tag 3",), "three")]
+    log = [*images(1, 2500, 30), Example("0/3", deleted=True), TagOperation("s", "rename", ("tag 3",), "three")]
     served = old
     for start in range(0, len(log), 700):
         tagger.learn_many(log[start : start + 700], 1000 + start)
@@ -182,10 +182,10 @@ def test_knowing_nothing_predicts_nothing() -> None:
 
 def test_neighbours_are_the_nearest_whatever_the_slots() -> None:
     tagger = learner(3000)
-    reference = tagger.snapshot(wait=True).reference
+    exemplars = tagger.snapshot(wait=True).exemplars
     codes = np.rint(queries() * SCALE).astype(np.float32)
-    found = nearest(reference, codes, 8)
-    exact = codes.astype(np.float64) @ reference.vectors.whole().astype(np.float64).T
+    found = nearest(exemplars, codes, 8)
+    exact = codes.astype(np.float64) @ exemplars.vectors.whole().astype(np.float64).T
     assert np.array_equal(found, np.argsort(-exact, axis=1, kind="stable")[:, :8])
 
 
@@ -202,12 +202,12 @@ def test_chunks_take_and_replace_like_an_array() -> None:
 
 
 def test_signs_find_nearly_all_of_the_nearest() -> None:
-    reference = learner(3000).snapshot(wait=True).reference
+    exemplars = learner(3000).snapshot(wait=True).exemplars
     codes = np.rint(queries() * SCALE).astype(np.float32)
-    exact, quick = nearest(reference, codes, 50), nearest_by_bits(reference, codes, 50)
+    exact, quick = nearest(exemplars, codes, 50), nearest_by_bits(exemplars, codes, 50)
     shared = [len(set(a) & set(b)) for a, b in zip(exact.tolist(), quick.tolist(), strict=True)]
     assert np.mean(shared) > 38  # of 50, by no more than 16 signs
-    assert np.array_equal(nearest_by_bits(reference, codes, 3000), nearest(reference, codes, 3000))
+    assert np.array_equal(nearest_by_bits(exemplars, codes, 3000), nearest(exemplars, codes, 3000))
 
 
 def test_a_thorough_version_after_a_quick_one_shows_what_was_judged_though_nothing_was_solved():

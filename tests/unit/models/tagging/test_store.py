@@ -23,7 +23,7 @@ VECTORS = quantise(np.eye(4, dtype=np.float32)[np.arange(200) % 4])
 
 
 def small() -> Tagger:
-    return Tagger(dimension=4, neighbours=3, reference_size=10)
+    return Tagger(dimension=4, neighbours=3, max_exemplars=10)
 
 
 def examples(start: int, stop: int) -> list[Example]:
@@ -113,7 +113,7 @@ def test_refuses_other_settings(tmp_path: Path) -> None:
     store.checkpoint({})
     store.close()
     with pytest.raises(CheckpointError, match="neighbours"):
-        TaggerStore(tmp_path / "tags.db", Tagger(dimension=4, neighbours=4, reference_size=10)).open()
+        TaggerStore(tmp_path / "tags.db", Tagger(dimension=4, neighbours=4, max_exemplars=10)).open()
 
 
 @pytest.mark.parametrize("damage", ["garbage", "facts", "array", "tag"])

@@ -9,7 +9,7 @@ from hypothesis import given
 from jsonschema import Draft202012Validator
 
 from models.errors import SchemaError
-from models.tagging.examples import Example, Surgery
+from models.tagging.examples import Example, TagOperation
 from stream.events.asyncapi import document, text
 from stream.events.codec import encode, encode_structured
 from stream.events.example import SourcedExample, encode_example
@@ -116,10 +116,10 @@ def test_the_header_of_an_example_fits(example):
     check(json.loads(value[8 : 8 + size]), DOCUMENT["components"]["schemas"]["ExampleHeader"])
 
 
-@pytest.mark.parametrize("surgery", [
-    Surgery("s", "merge", ("kitty",), "cat"), Surgery("s", "undo", target="op-1"),
-    Surgery("s", "split", ("crane",), "crane bird", ("a", "b")),
+@pytest.mark.parametrize("operation", [
+    TagOperation("s", "merge", ("kitty",), "cat"), TagOperation("s", "undo", target="op-1"),
+    TagOperation("s", "split", ("crane",), "crane bird", ("a", "b")),
 ])  # fmt: skip
-def test_the_header_of_an_operation_fits(surgery):
-    value = encode_example(SourcedExample(surgery, "tags", 0, 7, "enc"))
-    check(json.loads(value[8:]), DOCUMENT["components"]["schemas"]["SurgeryHeader"])
+def test_the_header_of_an_operation_fits(operation):
+    value = encode_example(SourcedExample(operation, "tags", 0, 7, "enc"))
+    check(json.loads(value[8:]), DOCUMENT["components"]["schemas"]["OperationHeader"])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from models.errors import SchemaError
-from models.tagging.examples import Example, Surgery, SurgeryKind
+from models.tagging.examples import Example, OperationKind, TagOperation
 from stream.events.example import MAGIC, SourcedExample, decode_example, encode_example
 from tests.strategies import ids, tag_lists, texts
 
@@ -19,25 +19,25 @@ examples = st.builds(
     Example, image_id=ids, vector=vectors, added=tag_lists, removed=tag_lists, complete=st.none() | st.booleans(),
     deleted=st.booleans(),
 )  # fmt: skip
-surgeries = st.builds(
-    Surgery, surgery_id=ids, kind=st.sampled_from(get_args(SurgeryKind)), tags=tag_lists, into=texts, images=tag_lists,
-    target=texts,
+operations = st.builds(
+    TagOperation, operation_id=ids, kind=st.sampled_from(get_args(OperationKind)), tags=tag_lists, into=texts,
+    images=tag_lists, target=texts,
 )  # fmt: skip
 sourced = st.builds(
-    SourcedExample, example=examples | surgeries, topic=st.sampled_from(["images", "tags"]),
-    partition=st.integers(0, 999), version=st.integers(1, 2**53 - 1), encoder=ids,
+    SourcedExample, example=examples | operations, topic=st.sampled_from(["images", "tags"]),
+    partition=st.integers(0, 999), position=st.integers(1, 2**53 - 1), encoder=ids,
 )  # fmt: skip
 
 
 def flat(one: SourcedExample):
     e = one.example
-    if isinstance(e, Surgery):
-        return one.topic, one.partition, one.version, one.encoder, e
+    if isinstance(e, TagOperation):
+        return one.topic, one.partition, one.position, one.encoder, e
     vector = None if e.vector is None else e.vector.tolist()
     return (
         one.topic,
         one.partition,
-        one.version,
+        one.position,
         one.encoder,
         e.image_id,
         vector,
@@ -68,7 +68,7 @@ def test_the_layout_is_the_documented_one():
 
 
 def test_an_operation_has_no_image_id_so_that_nobody_takes_it_for_an_example():
-    one = SourcedExample(Surgery("op-1", "merge", ("kitty",), "cat"), "tags", 3, 9, "enc")
+    one = SourcedExample(TagOperation("op-1", "merge", ("kitty",), "cat"), "tags", 3, 9, "enc")
     value = encode_example(one)
     header = {"op": "merge", "op_id": "op-1", "tags": ["kitty"], "into": "cat", "src": ["tags", 3, 9], "enc": "enc"}
     assert json.loads(value[8:]) == header

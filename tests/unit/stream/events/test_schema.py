@@ -5,18 +5,17 @@ from pydantic import ValidationError
 
 from stream.events.schema import (
     EVENTS,
-    MAX_IMAGES_PER_SPLIT,
     MAX_SHOWN,
     MAX_TAGS_PER_EVENT,
-    SURGERY_KEY,
+    OPERATION_KEY,
     Clicked,
     Event,
     ImagePosted,
     Impression,
     PairClicked,
+    TagOperationPosted,
     TagsApplied,
     TagsRemoved,
-    TagSurgery,
 )
 from tests.strategies import EXAMPLES
 
@@ -96,36 +95,36 @@ def test_hashes_are_hex_in_lower_case():
     {"kind": "undo", "target": "op-1"},
 ])  # fmt: skip
 def test_an_operation_takes_what_its_kind_needs_and_nothing_else(fields):
-    assert TagSurgery(surgery_id="s", **fields).key() == SURGERY_KEY
+    assert TagOperationPosted(operation_id="s", **fields).key() == OPERATION_KEY
     for missing in fields.keys() - {"kind"}:
         with pytest.raises(ValidationError, match=f"{fields['kind']}: expected .*, nothing else; correct the event"):
-            TagSurgery(surgery_id="s", **{name: value for name, value in fields.items() if name != missing})
+            TagOperationPosted(operation_id="s", **{name: value for name, value in fields.items() if name != missing})
     for name, value in {"tags": ("cat", "dog"), "into": "x", "images": ("a",), "target": "op-1"}.items():
         if name not in fields:
             with pytest.raises(ValidationError, match="nothing else"):
-                TagSurgery(surgery_id="s", **fields, **{name: value})
+                TagOperationPosted(operation_id="s", **fields, **{name: value})
 
 
 @pytest.mark.parametrize("kind", ["split", "rename", "imply"])
 def test_some_operations_take_one_tag_only(kind):
     images = ("a",) if kind == "split" else ()
     with pytest.raises(ValidationError, match="one tag, "):
-        TagSurgery(surgery_id="s", kind=kind, tags=("cat", "dog"), into="x", images=images)
+        TagOperationPosted(operation_id="s", kind=kind, tags=("cat", "dog"), into="x", images=images)
 
 
 @pytest.mark.parametrize("fields", [
-    {"surgery_id": "s", "kind": "melt", "tags": ("cat",)},
-    {"surgery_id": "", "kind": "forget", "tags": ("cat",)},
-    {"surgery_id": "\0s", "kind": "forget", "tags": ("cat",)},
+    {"operation_id": "s", "kind": "melt", "tags": ("cat",)},
+    {"operation_id": "", "kind": "forget", "tags": ("cat",)},
+    {"operation_id": "\0s", "kind": "forget", "tags": ("cat",)},
     {"kind": "forget", "tags": ("cat",)},
-    {"surgery_id": "s", "kind": "forget", "tags": ("cat",) * (MAX_TAGS_PER_EVENT + 1)},
-    {"surgery_id": "s", "kind": "split", "tags": ("cat",), "into": "x", "images": ("a",) * (MAX_IMAGES_PER_SPLIT + 1)},
+    {"operation_id": "s", "kind": "forget", "tags": ("cat",) * (MAX_TAGS_PER_EVENT + 1)},
+    {"operation_id": "s", "kind": "split", "tags": ("cat",), "into": "x", "images": ("a",) * 1_001},
 ])  # fmt: skip
 def test_refuses_operations_that_are_none(fields):
     with pytest.raises(ValidationError):
-        TagSurgery(**fields)
+        TagOperationPosted(**fields)
 
 
 def test_no_image_is_called_like_the_key_of_operations():
     with pytest.raises(ValidationError, match="kept for operations on tags"):
-        ImagePosted(image_id=SURGERY_KEY, content=b"")
+        ImagePosted(image_id=OPERATION_KEY, content=b"")

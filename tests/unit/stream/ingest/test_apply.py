@@ -33,7 +33,7 @@ def play(records, states=None):
         if applied is not None:
             states[event.image_id] = applied.record
             if applied.example is not None:
-                examples[record.topic, record.version] = flat_example(applied.example)
+                examples[record.topic, record.position] = flat_example(applied.example)
     return states, examples, dead
 
 
@@ -45,8 +45,8 @@ def flat_example(example):
 def flat(states):
     return {
         image_id: (
-            r.image_version,
-            r.tags_version,
+            r.image_position,
+            r.tags_position,
             r.payload,
             None if r.vector is None else r.vector.tobytes(),
             r.deleted,
@@ -122,8 +122,8 @@ def test_versions_only_grow(records):
     for record in records:
         after = play([record], states)[0]
         for image_id, state in states.items():
-            assert after[image_id].image_version >= state.image_version
-            assert after[image_id].tags_version >= state.tags_version
+            assert after[image_id].image_position >= state.image_position
+            assert after[image_id].tags_position >= state.tags_position
         states = after
 
 
@@ -154,7 +154,7 @@ def test_tags_are_a_set_of_normal_names(records):
 
 
 def post(offset=0, content=b"pic1", image_id="a", **changes):
-    fields = {"event_id": changes.pop("event_id", ""), "generation": changes.pop("generation", 0)}
+    fields = {"event_id": changes.pop("event_id", ""), "epoch": changes.pop("epoch", 0)}
     return make_record(ImagePosted(image_id=image_id, content=content, **changes), offset=offset, **fields)
 
 
@@ -185,7 +185,7 @@ def test_a_retry_of_the_deletion_does_not_take_the_next_picture_down():
 def test_a_new_post_after_a_deletion_starts_without_tags():
     states, _, _ = play([post(0, tags=("cat",)), delete(1), post(2)])
     assert states["a"].payload["tags"] == []
-    assert states["a"].image_version > 0
+    assert states["a"].image_position > 0
 
 
 def test_the_learner_hears_of_every_deletion_of_a_picture_that_was_there():
@@ -196,7 +196,7 @@ def test_the_learner_hears_of_every_deletion_of_a_picture_that_was_there():
 
 
 def test_a_new_log_continues_where_the_old_one_ended():
-    states, _, _ = play([post(9, content=b"pic1"), post(0, content=b"pic2", generation=1)])
+    states, _, _ = play([post(9, content=b"pic1"), post(0, content=b"pic2", epoch=1)])
     assert np.array_equal(states["a"].vector, unit(ord("2")))
     assert play([post(9, content=b"pic1")], states)[0] == states
 

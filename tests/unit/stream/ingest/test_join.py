@@ -5,13 +5,13 @@ from hypothesis import strategies as st
 
 from stream.ingest.join import Join
 from stream.log.consume import Record
-from stream.log.positions import version_of
+from stream.log.positions import position_of
 
 GRACE_MS = 100
 
 
 def record(topic, offset, timestamp_ms, partition=0):
-    return Record(topic, partition, offset, version_of(0, offset), timestamp_ms, b"k", b"v", ())
+    return Record(topic, partition, offset, position_of(0, offset), timestamp_ms, b"k", b"v", ())
 
 
 def unknown(tag):

@@ -6,15 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.errors import DeadLetterBrakeError, IndexUnavailableError
-from models.tagging.examples import Surgery
+from models.errors import CircuitBreakerError, IndexUnavailableError
+from models.tagging.examples import TagOperation
 from stream.environment import load_settings
 from stream.events.codec import encode_structured
 from stream.events.example import decode_example
-from stream.events.schema import ImageDeleted, ImagePosted, TagsApplied, TagSurgery
+from stream.events.schema import ImageDeleted, ImagePosted, TagOperationPosted, TagsApplied
 from stream.ingest.pipeline import FIRST_IMAGES, Ingest, IngestPipeline
 from stream.log.dead_letter import REASON
-from stream.log.positions import StoredOffset, version_of
+from stream.log.positions import StoredOffset, position_of
 from stream.pictures.dataref import DatarefReader
 from stream.pictures.store import PictureFolder
 from tests.fakes import FakeDecoder, FakeEncoder, FakeWriter, local_index, make_record
@@ -43,7 +43,7 @@ class MemoryLog:
     def stored_offset(self, topic, partition, offset):
         return StoredOffset(topic, partition, offset, "id", 0)
 
-    def mirror(self, offsets, *, wait=False):
+    def commit_offsets(self, offsets, *, wait=False):
         self.mirrored += offsets
 
     def pause(self, *topics):
@@ -119,8 +119,8 @@ def test_examples_are_acknowledged_before_the_index_and_offsets_come_with_it(tmp
     assert index.fetch(["a"])["a"].payload["tags"] == ["cat"]
 
 
-def merge(*tags, into="cat", surgery_id="s"):
-    return TagSurgery(surgery_id=surgery_id, kind="merge", tags=tags, into=into)
+def merge(*tags, into="cat", operation_id="s"):
+    return TagOperationPosted(operation_id=operation_id, kind="merge", tags=tags, into=into)
 
 
 def test_an_operation_on_tags_goes_to_the_learner_in_its_place_and_touches_no_image(tmp_path):
@@ -133,8 +133,8 @@ def test_an_operation_on_tags_goes_to_the_learner_in_its_place_and_touches_no_im
     index, writer, _, _, failure = run(tmp_path, events)
     assert failure == []
     learned = [decode_example(value) for topic, _, value, _ in writer.sent if topic == "examples"]
-    assert learned[2].example == Surgery("s", "merge", ("kitty", "tom"), "cat")
-    assert (learned[2].topic, learned[2].version) == ("tags", version_of(0, 1))
+    assert learned[2].example == TagOperation("s", "merge", ("kitty", "tom"), "cat")
+    assert (learned[2].topic, learned[2].position) == ("tags", position_of(0, 1))
     assert [one.example.added for one in (learned[0], learned[1], learned[3])] == [("kitty",), ("tom",), ("pet",)]
     assert index.fetch(["a"])["a"].payload["tags"] == ["kitty", "tom", "pet"]
     assert {(o.topic, o.offset) for o in index.offsets()} == {("images", 1), ("tags", 3)}
@@ -163,7 +163,7 @@ def test_an_operation_on_tags_may_come_in_structured_mode(tmp_path):
     (make_record(merge("cat", into="\0")), b"bad_tag"),
     (replace(make_record(merge("cat")), key=b"cat-1"), b"wrong_key"),
     (replace(make_record(merge("cat")), topic="images"), b"wrong_topic"),
-    (replace(make_record(merge("cat")), value=b'{"surgery_id": "s", "kind": "merge", "tags": ["cat"]}'), b"bad_event"),
+    (replace(make_record(merge("cat")), value=b'{"operation_id": "s", "kind": "merge"}'), b"bad_event"),
 ])  # fmt: skip
 def test_an_operation_that_cannot_be_is_a_dead_letter(tmp_path, record, reason):
     _, writer, _, _, failure = run_records(tmp_path, [record])
@@ -211,8 +211,8 @@ def test_a_picture_that_makes_the_network_overflow_takes_no_other_along(tmp_path
 
 def test_too_many_dead_letters_stop_the_worker_with_nothing_written_after(tmp_path):
     events = [post(f"bad{n}", b"nothing") for n in range(30)]
-    index, _, _, _, failure = run(tmp_path, events, brake_records=10, brake_share=0.5)
-    assert isinstance(failure[0], DeadLetterBrakeError)
+    index, _, _, _, failure = run(tmp_path, events, breaker_records=10, breaker_share=0.5)
+    assert isinstance(failure[0], CircuitBreakerError)
     assert [offset.offset for offset in index.offsets()] == [FIRST_IMAGES]  # of the batch before, too few to tell
 
 

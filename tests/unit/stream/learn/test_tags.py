@@ -8,7 +8,7 @@ from prometheus_client import REGISTRY
 
 from models.errors import StorageUnavailableError
 from models.quantise import quantise
-from models.tagging.examples import Example, Surgery
+from models.tagging.examples import Example, TagOperation
 from models.tagging.store import TaggerStore
 from models.tagging.tagger import Tagger
 from search.served import ServedModels
@@ -18,11 +18,11 @@ from stream.events.schema import TagDrifted
 from stream.learn.tags import OpenTagger, TagsParts, TagsWorker
 from stream.log.consume import Record
 from stream.log.model_versions import ModelPublisher
-from stream.log.positions import StoredOffset, version_of
+from stream.log.positions import StoredOffset, position_of
 from tests.fakes import D, FakeWriter, unit
 
 EXAMPLES = [Example(f"i{n}", quantise(unit(n)[None])[0], ("cat",) if n % 2 else ("kitty",)) for n in range(10)]
-MERGE = Surgery("s", "merge", ("kitty",), "cat")
+MERGE = TagOperation("s", "merge", ("kitty",), "cat")
 
 
 class MemoryExamples:
@@ -41,15 +41,15 @@ class MemoryExamples:
     def stored_offset(self, topic, partition, offset):
         return StoredOffset(topic, partition, offset, "id", 0)
 
-    def mirror(self, offsets, *, wait=False):
+    def commit_offsets(self, offsets, *, wait=False):
         pass
 
 
 def record(offset, example, source=None, timestamp_ms=0):
     """A record of examples.v1; `source` is where it came from in tags.v1, else its own offset."""
-    version = version_of(0, offset if source is None else source)
+    version = position_of(0, offset if source is None else source)
     value = encode_example(SourcedExample(example, "tags", 0, version, "enc"))
-    return Record("examples", 0, offset, version_of(0, offset), timestamp_ms, b"key", value, ())
+    return Record("examples", 0, offset, position_of(0, offset), timestamp_ms, b"key", value, ())
 
 
 def learn(tmp_path, examples, told=None):
@@ -138,7 +138,7 @@ def counts(snapshot):
 
 def counted(kind, outcome):
     labels = {"kind": kind, "outcome": outcome}
-    return REGISTRY.get_sample_value("mekiki_tag_surgeries_total", labels) or 0.0
+    return REGISTRY.get_sample_value("mekiki_tag_operations_total", labels) or 0.0
 
 
 def test_an_operation_is_carried_out_in_its_place_and_served_with_what_came_of_it(tmp_path):
@@ -146,7 +146,7 @@ def test_an_operation_is_carried_out_in_its_place_and_served_with_what_came_of_i
     log = [*EXAMPLES, MERGE, Example("late", EXAMPLES[0].vector, ("kitty",))]
     snapshot = learn(tmp_path, [record(n, example) for n, example in enumerate(log)])
     assert counts(snapshot) == {"cat": 11}
-    assert [(row.surgery_id, row.outcome, row.active) for row in snapshot.operations] == [("s", "done", True)]
+    assert [(row.operation_id, row.outcome, row.active) for row in snapshot.operations] == [("s", "done", True)]
     assert counted("merge", "done") == before + 1
 
 
@@ -160,7 +160,7 @@ def test_the_learner_is_told_the_time_of_the_log(tmp_path):
 
 def test_what_ingest_sent_twice_is_carried_out_once(tmp_path):
     before = counted("merge", "repeated")
-    undo = Surgery("u", "undo", target="s")
+    undo = TagOperation("u", "undo", target="s")
     log = [*EXAMPLES, MERGE, undo]
     records = [record(n, example) for n, example in enumerate(log)]
     again = [record(len(log) + n, example, source=10 + n) for n, example in enumerate([MERGE, undo])]
@@ -172,7 +172,7 @@ def test_what_ingest_sent_twice_is_carried_out_once(tmp_path):
 
 def test_an_operation_posted_again_changes_nothing_and_is_counted_as_repeated(tmp_path):
     before = counted("merge", "repeated")
-    log = [*EXAMPLES, MERGE, Surgery("u", "undo", target="s"), MERGE]
+    log = [*EXAMPLES, MERGE, TagOperation("u", "undo", target="s"), MERGE]
     snapshot = learn(tmp_path, [record(n, example) for n, example in enumerate(log)])
     assert counts(snapshot) == {"cat": 5, "kitty": 5}
     assert counted("merge", "repeated") == before + 1
@@ -180,7 +180,7 @@ def test_an_operation_posted_again_changes_nothing_and_is_counted_as_repeated(tm
 
 def test_a_refused_operation_is_logged_counted_and_served(tmp_path, caplog):
     before = counted("forget", "refused")
-    log = [*EXAMPLES, Surgery("f", "forget", ("zebra",))]
+    log = [*EXAMPLES, TagOperation("f", "forget", ("zebra",))]
     with caplog.at_level(logging.WARNING):
         snapshot = learn(tmp_path, [record(n, example) for n, example in enumerate(log)])
     assert "forget 'f' refused: tags zebra: expected tags that were used before" in caplog.text
@@ -190,14 +190,14 @@ def test_a_refused_operation_is_logged_counted_and_served(tmp_path, caplog):
 
 def test_operations_survive_a_restart(tmp_path):
     first = learn(tmp_path, [record(n, example) for n, example in enumerate([*EXAMPLES, MERGE])])
-    second = learn(tmp_path, [record(11, Surgery("u", "undo", target="s"))])
-    assert [row.surgery_id for row in first.operations] == ["s"]
-    assert [row.surgery_id for row in second.operations] == ["s", "u"]
+    second = learn(tmp_path, [record(11, TagOperation("u", "undo", target="s"))])
+    assert [row.operation_id for row in first.operations] == ["s"]
+    assert [row.operation_id for row in second.operations] == ["s", "u"]
     assert counts(second) == {"cat": 5, "kitty": 5}
 
 
 def test_a_split_says_which_pictures_it_moved(tmp_path):
-    split = Surgery("s", "split", ("cat",), "lynx", images=("i1", "i2", "i3", "nobody"))
+    split = TagOperation("s", "split", ("cat",), "lynx", images=("i1", "i2", "i3", "nobody"))
     snapshot = learn(tmp_path, [record(n, example) for n, example in enumerate([*EXAMPLES, split])])
     assert counts(snapshot) == {"cat": 3, "kitty": 5, "lynx": 2}
     assert [image_id for image_id, _ in snapshot.operations[0].moved] == ["i1", "i3"]
@@ -208,7 +208,7 @@ def test_a_split_says_which_pictures_it_moved(tmp_path):
 def test_after_an_undo_the_served_tags_are_those_of_before(tmp_path, kind):
     into = "" if kind == "forget" else "lynx"
     images = ("i1", "i3") if kind == "split" else ()
-    log = [*EXAMPLES, Surgery("s", kind, ("cat",), into, images), Surgery("u", "undo", target="s")]
+    log = [*EXAMPLES, TagOperation("s", kind, ("cat",), into, images), TagOperation("u", "undo", target="s")]
     snapshot = learn(tmp_path, [record(n, example) for n, example in enumerate(log)])
     assert {name: count for name, count in counts(snapshot).items() if count} == {"cat": 5, "kitty": 5}
     assert set(counts(snapshot)) <= {"cat", "kitty", "lynx"}

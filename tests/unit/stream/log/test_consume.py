@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from models.errors import ConfigurationError, OffsetLostError
 from stream.log.consume import LogReader, Record
-from stream.log.positions import MAX_GENERATION, OFFSET_BITS, Start, StoredOffset, starts, version_of
+from stream.log.positions import MAX_EPOCH, OFFSET_BITS, Start, StoredOffset, position_of, starts
 from stream.log.produce import LogWriter
 from stream.log.topics import TopicDescription, create_topics
 
@@ -15,8 +15,8 @@ def topic(topic_id="t1", partitions=2, short="images"):
     return {short: TopicDescription(f"mekiki.{short}.v1", topic_id, partitions)}
 
 
-def stored(offset, partition=0, topic_id="t1", generation=0, short="images"):
-    return StoredOffset(short, partition, offset, topic_id, generation)
+def stored(offset, partition=0, topic_id="t1", epoch=0, short="images"):
+    return StoredOffset(short, partition, offset, topic_id, epoch)
 
 
 def test_a_log_never_read_begins_at_its_beginning():
@@ -47,7 +47,7 @@ def test_the_embedded_broker_may_come_back_with_a_new_log():
 
 
 def test_a_partition_not_read_since_the_new_log_begins_at_its_beginning():
-    state = [stored(7), stored(3, partition=1, topic_id="t2", generation=1)]
+    state = [stored(7), stored(3, partition=1, topic_id="t2", epoch=1)]
     chosen = starts(topic("t2"), state, new_log_allowed=True)
     assert chosen == {("images", 0): Start(None, 1, "t2"), ("images", 1): Start(3, 1, "t2")}
 
@@ -66,7 +66,7 @@ def test_offsets_of_other_topics_do_not_matter():
 
 def test_generations_end_before_versions_lose_their_order():
     with pytest.raises(ConfigurationError, match="4096"):
-        starts(topic("t2"), [stored(7, generation=MAX_GENERATION)], new_log_allowed=True)
+        starts(topic("t2"), [stored(7, epoch=MAX_EPOCH)], new_log_allowed=True)
 
 
 @given(st.lists(st.integers(0, 5), max_size=6), st.integers(1, 3))
@@ -80,19 +80,19 @@ def test_versions_grow_over_restarts_of_the_embedded_broker(reads, partitions):
             start = chosen["images", partition]
             assert start.offset is None
             for offset in range(count):
-                version = version_of(start.generation, offset)
+                version = position_of(start.epoch, offset)
                 assert version > newest[partition]
                 newest[partition] = version
             if count:
-                state[partition] = stored(count, partition, start.topic_id, start.generation)
+                state[partition] = stored(count, partition, start.topic_id, start.epoch)
 
 
-@given(st.integers(0, MAX_GENERATION), st.integers(0, 2**OFFSET_BITS - 2))
-def test_versions_are_exact_in_float64_and_begin_above_never(generation, offset):
-    version = version_of(generation, offset)
+@given(st.integers(0, MAX_EPOCH), st.integers(0, 2**OFFSET_BITS - 2))
+def test_versions_are_exact_in_float64_and_begin_above_never(epoch, offset):
+    version = position_of(epoch, offset)
     assert 0 < version < 2**53
     assert int(float(version)) == version
-    assert version_of(generation, offset + 1) > version
+    assert position_of(epoch, offset + 1) > version
 
 
 def test_a_record_weighs_its_value_and_some_overhead():

@@ -4,17 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.errors import DeadLetterBrakeError, DecodeError, SchemaError, UnknownImageError
-from stream.log.circuit_breaker import Brake
+from models.errors import CircuitBreakerError, DecodeError, SchemaError, UnknownImageError
+from stream.log.circuit_breaker import CircuitBreaker
 from stream.log.consume import Record
 from stream.log.dead_letter import MAX_TEXT_CHARS, ORIGIN, REASON, REPLAYED, TEXT, dead_letter_headers, read_dead_letter
-from stream.log.positions import version_of
+from stream.log.positions import position_of
 
 headers = st.lists(st.tuples(st.text(max_size=10), st.binary(max_size=10)), max_size=4).map(tuple)
 
 
-def record(value=b"v", key=b"k", headers=(), offset=7, partition=2, generation=0):
-    return Record("images", partition, offset, version_of(generation, offset), 123, key, value, tuple(headers))
+def record(value=b"v", key=b"k", headers=(), offset=7, partition=2, epoch=0):
+    return Record("images", partition, offset, position_of(epoch, offset), 123, key, value, tuple(headers))
 
 
 def as_read(dead, error):
@@ -32,7 +32,7 @@ def test_keeps_bytes_headers_reason_and_text(key, value, written, text):
 
 def test_the_id_says_where_the_record_came_from_and_stays():
     ids = {
-        read_dead_letter("images", as_read(record(partition=p, offset=o, generation=g), DecodeError("x"))).id
+        read_dead_letter("images", as_read(record(partition=p, offset=o, epoch=g), DecodeError("x"))).id
         for p in range(2) for o in range(3) for g in range(2) for _ in range(2)
     }  # fmt: skip
     assert len(ids) == 12
@@ -58,16 +58,16 @@ def test_a_producer_cannot_hide_or_forge_dead_letters_with_our_headers():
     letter = read_dead_letter("images", as_read(hostile, SchemaError("x", reason="bad_json")))
     assert letter is not None
     assert (letter.reason, letter.headers) == ("bad_json", [("mine", b"1")])
-    assert letter.origin == f"2/{version_of(0, 7)}/7"
+    assert letter.origin == f"2/{position_of(0, 7)}/7"
 
 
 @given(st.lists(st.booleans(), max_size=60), st.integers(1, 20), st.sampled_from([0.1, 0.5, 1.0]))
 def test_the_brake_holds_exactly_when_the_last_full_window_is_too_dead(outcomes, window, share):
-    brake, braked_at = Brake(share, window), None
+    breaker, braked_at = CircuitBreaker(share, window), None
     for position, dead in enumerate(outcomes):
         try:
-            brake.count(dead)
-        except DeadLetterBrakeError:
+            breaker.count(dead)
+        except CircuitBreakerError:
             braked_at = position
             break
     windows = {end: outcomes[end - window + 1 : end + 1] for end in range(window - 1, len(outcomes))}
@@ -76,7 +76,7 @@ def test_the_brake_holds_exactly_when_the_last_full_window_is_too_dead(outcomes,
 
 
 def test_the_brake_says_what_to_do():
-    brake = Brake(0.5, 10)
-    with pytest.raises(DeadLetterBrakeError, match=r"10 of the last 10 records.*mekiki dlq list"):
+    breaker = CircuitBreaker(0.5, 10)
+    with pytest.raises(CircuitBreakerError, match=r"10 of the last 10 records.*mekiki dlq list"):
         for _ in range(10):
-            brake.count(True)
+            breaker.count(True)
