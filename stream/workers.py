@@ -14,8 +14,8 @@ from models.encoders import load_encoder
 from models.encoders.base import Encoder
 from models.errors import ConfigurationError
 from stream.index.contract import VectorIndex
-from stream.index.edge_client import RemoteIndex
 from stream.index.qdrant import QdrantIndex
+from stream.index.remote import RemoteIndex
 from stream.ingest.pipeline import Ingest, IngestPipeline
 from stream.learn.checkpoint import Checkpoint
 from stream.log.consume import LogReader
@@ -182,7 +182,7 @@ def run_ranking(settings: Settings) -> None:
 def run_index(settings: Settings) -> None:
     """`mekiki work index`: the process that owns Qdrant Edge; started by the embedded service."""
     from stream.index.edge import EdgeIndex
-    from stream.index.edge_server import IndexServer
+    from stream.index.server import IndexServer
 
     if not settings.index_socket:
         raise ConfigurationError("MEKIKI_INDEX_SOCKET: not set; `mekiki up` starts this process with an address")

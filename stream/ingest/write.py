@@ -17,7 +17,8 @@ from models.tagging.examples import Example, TagOperation
 from stream import metrics
 from stream.events.example import SourcedExample, encode_example, example_headers
 from stream.events.schema import TagOperationPosted
-from stream.index.contract import IndexRecord, VectorIndex
+from stream.index.contract import VectorIndex
+from stream.index.payload import ImagePayload, IndexRecord
 from stream.ingest.apply import apply_event, operation_of
 from stream.ingest.batch import Batch, Item
 from stream.log.circuit_breaker import CircuitBreaker
@@ -119,8 +120,8 @@ class Write:
             return error
         if applied is None:
             return None
-        if applied.record.deleted and state is not None and not state.deleted:
-            self._remove_picture(state, changed)
+        if applied.record.deleted and state is not None and state.payload is not None:
+            self._remove_picture(image_id, state.payload, changed)
         self._keep_picture(item)
         states[image_id] = changed[image_id] = applied.record
         if applied.example is not None:
@@ -136,17 +137,19 @@ class Write:
         content = item.content
         if item.image is None or content is None or getattr(item.envelope and item.envelope.event, "dataref", None):
             return
-        sha256: str = item.image.facts["sha256"]
+        sha256: str = item.image.payload.sha256
         self._retry(lambda: self._pictures.put(content, sha256), "pictures")
 
-    def _remove_picture(self, state: IndexRecord, changed: dict[str, IndexRecord]) -> None:
+    def _remove_picture(self, image_id: str, payload: ImagePayload, changed: dict[str, IndexRecord]) -> None:
         """Take the bytes away unless another image, in the index or in this batch, has the same."""
-        sha256 = state.payload["sha256"]
+        sha256, uri = payload.sha256, payload.uri
         sharing = {hit.image_id for hit in self._retry(lambda: self._index.find_sha256(sha256, 2), "index")}
-        sharing |= {i for i, record in changed.items() if record.payload.get("sha256") == sha256}
-        if sharing <= {state.image_id}:
+        sharing |= {
+            i for i, record in changed.items() if record.payload is not None and record.payload.sha256 == sha256
+        }
+        if sharing <= {image_id}:
             self._retry(lambda: self._pictures.remove(sha256), "pictures")
-            self._retry(lambda: self._datarefs.forget(state.payload["uri"]), "pictures")
+            self._retry(lambda: self._datarefs.forget(uri), "pictures")
 
     def _send(self, examples: list[tuple[Record, bytes]], dead: list[tuple[Record, PoisonError]]) -> None:
         writer = self._writer

@@ -24,7 +24,8 @@ from models.ranking.ranknet import Ranker
 from stream import metrics
 from stream.events.codec import decode
 from stream.events.schema import Clicked, Event, Impression, PairClicked
-from stream.index.contract import Vector, VectorIndex
+from stream.index.contract import VectorIndex
+from stream.index.payload import Vector
 from stream.learn.checkpoint import Checkpoint, State
 from stream.log.consume import LogReader, Record
 from stream.log.dead_letter import dead_letter_headers

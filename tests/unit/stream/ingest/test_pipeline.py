@@ -116,7 +116,7 @@ def test_examples_are_acknowledged_before_the_index_and_offsets_come_with_it(tmp
     assert {(o.topic, o.offset) for o in log.mirrored} == {("images", 2), ("tags", 1)}
     learned = [decode_example(value) for topic, _, value, _ in writer.sent if topic == "examples"]
     assert {(e.example.image_id, e.example.added) for e in learned} == {("a", ("cat",)), ("b", ("dog",))}
-    assert index.fetch(["a"])["a"].payload["tags"] == ["cat"]
+    assert index.fetch(["a"])["a"].payload.tags == ("cat",)
 
 
 def merge(*tags, into="cat", operation_id="s"):
@@ -136,7 +136,7 @@ def test_an_operation_on_tags_goes_to_the_learner_in_its_place_and_touches_no_im
     assert learned[2].example == TagOperation("s", "merge", ("kitty", "tom"), "cat")
     assert (learned[2].topic, learned[2].position) == ("tags", position_of(0, 1))
     assert [one.example.added for one in (learned[0], learned[1], learned[3])] == [("kitty",), ("tom",), ("pet",)]
-    assert index.fetch(["a"])["a"].payload["tags"] == ["kitty", "tom", "pet"]
+    assert index.fetch(["a"])["a"].payload.tags == ("kitty", "tom", "pet")
     assert {(o.topic, o.offset) for o in index.offsets()} == {("images", 1), ("tags", 3)}
 
 
@@ -219,14 +219,14 @@ def test_too_many_dead_letters_stop_the_worker_with_nothing_written_after(tmp_pa
 def test_deleting_takes_the_bytes_unless_somebody_else_has_the_same(tmp_path):
     twice = [post("a", b"pic1"), post("b", b"pic1"), ImageDeleted(image_id="a")]
     index, _, _, pictures, _ = run(tmp_path, twice)
-    sha256 = index.fetch(["b"])["b"].payload["sha256"]
+    sha256 = index.fetch(["b"])["b"].payload.sha256
     assert pictures.get(sha256) == b"pic1"
 
 
 def test_a_deletion_does_not_take_along_what_was_posted_after_it(tmp_path):
     events = [post("a", b"pic1"), ImageDeleted(image_id="a"), post("b", b"pic1")]
     index, _, _, pictures, _ = run(tmp_path, events)
-    assert pictures.get(index.fetch(["b"])["b"].payload["sha256"]) == b"pic1"
+    assert pictures.get(index.fetch(["b"])["b"].payload.sha256) == b"pic1"
     assert index.count() == 1
 
 
