@@ -15,8 +15,8 @@ from stream.events.codec import Headers, encode
 from stream.events.schema import Event
 from stream.index.payload import ImagePayload
 from stream.index.qdrant import QdrantIndex
-from stream.log.consume import Record
 from stream.log.positions import position_of
+from stream.log.record import Record
 from stream.pictures.decode_pool import Decoded
 
 D = 8  # numbers in a vector: enough to tell pictures apart

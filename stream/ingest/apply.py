@@ -20,7 +20,7 @@ from models.tagging.memory.names import normalise_tag
 from stream.events.codec import Envelope
 from stream.events.schema import ImageDeleted, ImagePosted, TagOperationPosted, TagsApplied, TagsRemoved
 from stream.index.payload import ImagePayload, IndexRecord
-from stream.log.consume import Record
+from stream.log.record import Record
 
 SEEN_EVENTS = 16  # identities kept per image; a producer's retry comes within a few events of the original
 

@@ -18,7 +18,6 @@ import logging
 import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,19 +26,22 @@ from models.encoders.base import Encoder
 from models.errors import BrokerUnavailableError
 from stream import metrics
 from stream.index.contract import VectorIndex
-from stream.ingest.batch import Batch, Item, image_id_of, names_no_image
+from stream.ingest.batch import Batch, image_id_of, names_no_image
+from stream.ingest.batcher import Batcher
 from stream.ingest.join import Join
 from stream.ingest.known import KnownImages
 from stream.ingest.prepare import Decoder, Prepare
 from stream.ingest.write import Write
 from stream.log.circuit_breaker import CircuitBreaker
-from stream.log.consume import LogReader, Record
+from stream.log.consume import LogReader
 from stream.log.offset_committer import OffsetCommitter
 from stream.log.produce import LogWriter
+from stream.log.record import Record
 from stream.pictures.dataref import DatarefReader
 from stream.pictures.store import PictureStore
 from stream.retry import StoppedError
 from stream.settings import Settings
+from stream.stopping import StopRequest
 
 log = logging.getLogger(__name__)
 
@@ -47,11 +49,9 @@ POLL_S = 0.05  # longest wait of one poll while something is under way
 BUSY_POLL_S = 0.2  # between two polls while the steps are busy; two batches with the encoder last longer
 IDLE_POLL_S = 0.5  # and while nothing is; a poll returns as soon as there are records
 BATCH_IMAGES = {"cpu": 48, "cuda": 128}  # the CPU works picture by picture: small batches overlap better
-FIRST_IMAGES = 8  # in a batch that finds the steps idle: the encoder begins before the others are decoded
 QUEUE_BATCHES = 2  # between two steps; enough to overlap, little to redo after a crash
 EMBED_BATCHES = 2  # with the encoder at once
 BUSY_BATCHES = 3  # under way: what comes now waits for a full batch, which costs less for each of its images
-MAX_BATCH_RECORDS = 512  # tags are light: a batch may carry many beside its images
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,11 @@ class Ingest:
 
 
 class IngestPipeline:
-    """Runs the steps until `stop`, then finishes what is in flight."""
+    """Runs the steps until `stopping` is asked for, then finishes what is in flight."""
 
     def __init__(self, parts: Ingest) -> None:
         self._parts = parts
-        self._abandoned = threading.Event()
-        self._stopping = threading.Event()  # asked to end: no new records
+        self.stopping = StopRequest()  # no new records once it is asked for
         self._aborting = threading.Event()  # a step failed: waiting makes no sense
         self._failure: BaseException | None = None
         self._to_decode: queue.Queue[Batch | None] = queue.Queue(QUEUE_BATCHES)
@@ -100,23 +99,12 @@ class IngestPipeline:
         self._committer = OffsetCommitter(parts.reader)
         self._known = KnownImages(parts.index)
         self._busy_s = dict.fromkeys(("decode", "embed", "apply"), 0.0)
-        self._pending: deque[Record] = deque()
-        self._pending_bytes = 0
-        self._pending_images = 0
-        self._batch_images = parts.settings.encoder.batch_size or BATCH_IMAGES.get(parts.encoder.device, 32)
+        batch_images = parts.settings.encoder.batch_size or BATCH_IMAGES.get(parts.encoder.device, 32)
+        self._pending = Batcher(parts.reader, batch_images)
         self._paused: set[str] = set()
 
-    def stop(self) -> None:
-        """Ask `run` to finish; safe in a signal handler."""
-        self._stopping.set()
-
-    def stop_now(self) -> None:
-        """Ask `run` to finish although the log may hold more: its broker is gone. From any thread."""
-        self._abandoned.set()
-        self._stopping.set()
-
     def run(self, *, drain: bool = False) -> None:
-        """Work until `stop`; with `drain` also until the log holds nothing unread.
+        """Work until `stopping` is asked for; with `drain` also until the log holds nothing unread.
 
         Raises:
             MekikiError: a fatal one, after which nothing more was written.
@@ -132,8 +120,8 @@ class IngestPipeline:
         for thread in threads:
             thread.start()
         try:
-            while self._failure is None and not (self._stopping.is_set() and (not drain or self._drained())):
-                self._turn(accept=drain or not self._stopping.is_set())
+            while self._failure is None and not (self.stopping.asked.is_set() and (not drain or self._drained())):
+                self._turn(accept=drain or not self.stopping.asked.is_set())
             self._finish(threads)
         finally:
             self._aborting.set()
@@ -141,6 +129,11 @@ class IngestPipeline:
         log.info("busy seconds by step: %s", {name: round(busy_s, 2) for name, busy_s in self._busy_s.items()})
         if self._failure is not None:
             raise self._failure
+
+    @property
+    def idle(self) -> bool:
+        """Whether no record waits for a batch or is in one."""
+        return not (self._pending or self._in_flight)
 
     def wait_idle(self, timeout_s: float) -> bool:
         """Wait until nothing is in flight; True if so."""
@@ -151,9 +144,7 @@ class IngestPipeline:
         """These partitions go to another worker: finish what is in flight, forget what is not."""
         self._join.drop(partitions)
         self._write.forget()
-        self._pending = deque(record for record in self._pending if record.partition not in partitions)
-        self._pending_bytes = sum(record.size_bytes for record in self._pending)
-        self._pending_images = sum(record.topic == "images" for record in self._pending)
+        self._pending.drop(partitions)
         self.wait_idle(timeout_s=5.0)
         self._committer.commit(now=True)  # the next owner commits only what it writes itself
 
@@ -171,16 +162,13 @@ class IngestPipeline:
             records = self._parts.reader.poll(0.0 if self._pending else wait_s)
         except BrokerUnavailableError as error:
             log.warning("%s", error)
-            self._stopping.wait(POLL_S)
+            self.stopping.asked.wait(POLL_S)
             return
         self._polled_s = time.monotonic()
         now_ms = time.time() * 1000  # compared with the producers' timestamps
         if accept:
             self._join.add(records, now_ms)
-            released = self._release(now_ms)
-            self._pending.extend(released)
-            self._pending_bytes += sum(record.size_bytes for record in released)
-            self._pending_images += sum(record.topic == "images" for record in released)
+            self._pending.add(self._release(now_ms))
         self._hand_on()
         self._committer.commit()
 
@@ -200,9 +188,9 @@ class IngestPipeline:
     def _balance(self) -> None:
         """Pause what is read faster than it is used; never the images that held tags wait for."""
         limit, reader = self._parts.settings.ingest.queue_bytes, self._parts.reader
-        metrics.QUEUED_BYTES.set(self._pending_bytes)
+        metrics.QUEUED_BYTES.set(self._pending.bytes)
         waiting_bytes = 200 * len(self._join)  # tags only: images never wait in the join
-        for topic, held_bytes in (("images", self._pending_bytes), ("tags", self._pending_bytes + waiting_bytes)):
+        for topic, held_bytes in (("images", self._pending.bytes), ("tags", self._pending.bytes + waiting_bytes)):
             if held_bytes > limit:
                 self._paused.add(topic)
                 reader.pause(topic)  # every turn: a rebalance may have brought partitions that are not paused
@@ -213,31 +201,15 @@ class IngestPipeline:
     def _hand_on(self) -> None:
         """Full batches as soon as there is room, smaller ones only while the steps would soon be idle."""
         while self._pending and not self._to_decode.full():
-            if self._in_flight >= BUSY_BATCHES and self._pending_images < self._batch_images:
+            if self._in_flight >= BUSY_BATCHES and not self._pending.has_full_batch:
                 return
-            batch = self._next_batch()
+            batch = self._pending.take(idle=self._in_flight == 0)
             with self._in_flight_lock:
                 self._in_flight += 1
             self._to_decode.put(batch)
 
-    def _next_batch(self) -> Batch:
-        items: list[Item] = []
-        images = size = 0
-        enough = self._batch_images if self._in_flight else min(FIRST_IMAGES, self._batch_images)
-        last: dict[tuple[str, int], int] = {}
-        while self._pending and len(items) < MAX_BATCH_RECORDS and images < enough:
-            record = self._pending.popleft()
-            size += record.size_bytes
-            images += record.topic == "images"
-            items.append(Item(record))
-            last[record.topic, record.partition] = record.offset + 1
-        self._pending_bytes -= size
-        self._pending_images -= images
-        offsets = [self._parts.reader.stored_offset(t, p, offset) for (t, p), offset in last.items()]
-        return Batch(items, offsets, size)
-
     def _drained(self) -> bool:
-        if self._abandoned.is_set():
+        if self.stopping.at_once.is_set():
             return True
         reader = self._parts.reader
         empty = not self._pending and len(self._join) == 0 and self._in_flight == 0
@@ -248,7 +220,7 @@ class IngestPipeline:
         )
 
     def _finish(self, threads: list[threading.Thread]) -> None:
-        if self._abandoned.is_set():
+        if self.stopping.at_once.is_set():
             return  # neither broker nor index would take what is in flight
         self._to_decode.put(None) if self._failure is None else None
         deadline_s = time.monotonic() + 60

@@ -21,7 +21,7 @@ from stream.events.schema import Event, ImageDeleted, ImagePosted, TagOperationP
 from stream.index.payload import ImagePayload
 from stream.ingest.apply import EmbeddedImage
 from stream.ingest.batch import Batch, Item, image_id_of
-from stream.log.consume import Record
+from stream.log.record import Record
 from stream.pictures.dataref import DatarefReader, checked_sha256
 from stream.pictures.decode_pool import Decoded
 from stream.pictures.store import PictureStore

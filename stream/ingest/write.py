@@ -22,9 +22,9 @@ from stream.index.payload import ImagePayload, IndexRecord
 from stream.ingest.apply import apply_event, operation_of
 from stream.ingest.batch import Batch, Item
 from stream.log.circuit_breaker import CircuitBreaker
-from stream.log.consume import Record
 from stream.log.dead_letter import dead_letter_headers
 from stream.log.produce import LogWriter
+from stream.log.record import Record
 from stream.pictures.dataref import DatarefReader
 from stream.pictures.store import PictureStore
 from stream.retry import until_available

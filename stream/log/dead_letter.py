@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from models.errors import PoisonError
 from stream.events.codec import Headers
-from stream.log.consume import Record
+from stream.log.record import Record
 
 PREFIX = "mekiki_dlq_"
 REASON, TEXT, ORIGIN, REPLAYED = (PREFIX + name for name in ("reason", "text", "origin", "replayed"))

@@ -12,7 +12,8 @@ from stream.environment import load_settings
 from stream.events.codec import encode_structured
 from stream.events.example import decode_example
 from stream.events.schema import ImageDeleted, ImagePosted, TagOperationPosted, TagsApplied
-from stream.ingest.pipeline import FIRST_IMAGES, Ingest, IngestPipeline
+from stream.ingest.batcher import FIRST_IMAGES
+from stream.ingest.pipeline import Ingest, IngestPipeline
 from stream.log.dead_letter import REASON
 from stream.log.positions import StoredOffset, position_of
 from stream.pictures.dataref import DatarefReader
@@ -30,8 +31,8 @@ class MemoryLog:
 
     def poll(self, timeout_s, max_records=None):
         taken, self.waiting = self.waiting, []
-        if not taken and not self.pipeline._in_flight and not self.pipeline._pending:
-            self.pipeline.stop()
+        if not taken and self.pipeline.idle:
+            self.pipeline.stopping.stop()
         return taken
 
     def caught_up(self, topic, partition):
