@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("models", "stream", "search", "admin", "benchmarks")
 
-# Rooms from the ground up. A file may import from its own room and from those above it in this list. What no longer entry
+# Rooms from the ground up. A file may import from its own room and from those before it. What no longer entry
 # names belongs to the shorter one: `models.errors` is of `models`, `stream.settings` of `stream`.
 ROOMS = (
     "models",

@@ -32,8 +32,8 @@ from stream.ingest.join import Join
 from stream.ingest.known import KnownImages
 from stream.ingest.prepare import Decoder, Prepare
 from stream.ingest.write import Write
-from stream.log.circuit_breaker import CircuitBreaker
 from stream.log.consume import LogReader
+from stream.log.dead_letter import CircuitBreaker
 from stream.log.offset_committer import OffsetCommitter
 from stream.log.produce import LogWriter
 from stream.log.record import Record

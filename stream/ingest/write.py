@@ -21,8 +21,7 @@ from stream.index.contract import VectorIndex
 from stream.index.payload import ImagePayload, IndexRecord
 from stream.ingest.apply import apply_event, operation_of
 from stream.ingest.batch import Batch, Item
-from stream.log.circuit_breaker import CircuitBreaker
-from stream.log.dead_letter import dead_letter_headers
+from stream.log.dead_letter import CircuitBreaker, dead_letter_headers
 from stream.log.produce import LogWriter
 from stream.log.record import Record
 from stream.pictures.dataref import DatarefReader
