@@ -89,6 +89,7 @@ class FakeReader:
         group_wide: bool = False,
     ) -> None:
         self.away = 0
+        self.polls = 0
         self.most = 2_000
         self.commits: list[dict[tuple[str, int], int]] = []
         self.paused: set[tuple[str, int]] = set()
@@ -100,6 +101,7 @@ class FakeReader:
 
     def poll(self, timeout_s: float, max_records: int | None = None) -> list[Record]:
         """The next records; takes part in a rebalance."""
+        self.polls += 1
         self._check()
         if self._log.is_rebalancing(self):
             if self._on_revoked is not None:

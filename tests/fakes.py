@@ -67,8 +67,12 @@ class FakeEncoder:
 class FakeDecoder:
     """Bytes beginning with `pic` are pictures of one colour; anything else is not."""
 
+    def __init__(self) -> None:
+        self.calls = 0
+
     def decode_many(self, contents: list[bytes], crops: Sequence[Any] | None = None) -> list[Decoded | PoisonError]:
         """One answer each, in order; a crop has another colour than the whole."""
+        self.calls += 1
         return [self._decode(c, crop) for c, crop in zip(contents, crops or [None] * len(contents), strict=True)]
 
     def _decode(self, content: bytes, crop: object) -> Decoded | PoisonError:

@@ -1,20 +1,23 @@
 """One ingest worker after another over the same log, index, pictures and topics, all of them in memory."""
 
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from models.tagging.examples import Example, TagOperation
 from stream.environment import load_settings
 from stream.events.example import decode_example
 from stream.events.schema import ImageDeleted, ImagePosted, TagsApplied
-from stream.ingest.pipeline import Ingest, IngestPipeline
+from stream.ingest.pipeline import QUEUE_BATCHES, Ingest, IngestPipeline
 from stream.log.dead_letter import REASON
 from stream.pictures.dataref import DatarefReader
 from tests.fake_log import FakeReader, MemoryLog
 from tests.fake_stores import FakeIndex, FakePictures
 from tests.fakes import FakeDecoder, FakeEncoder, FakeWriter, Journal
 
-WAIT_S = 30.0  # the longest a test waits for a thread; a failure, not a pause
+WAIT_S = 15.0  # the longest a test waits for a thread; a failure, not a pause
+STALLED_BATCHES = 3 * QUEUE_BATCHES + 1  # decoded, where the last step stands still: in its hands, in the queues, ...
 
 
 def post(image_id: str, content: bytes = b"pic1", **fields: object) -> ImagePosted:
@@ -27,6 +30,14 @@ def tag(image_id: str, *tags: str) -> TagsApplied:
 
 def delete(image_id: str) -> ImageDeleted:
     return ImageDeleted(image_id=image_id)
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    """Look until the condition holds."""
+    until_s = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < until_s, "it did not happen"
+        time.sleep(0.001)  # between two looks; what ends the wait is the condition
 
 
 class Rig:
@@ -53,10 +64,11 @@ class Rig:
         )  # fmt: skip
         roots = self.settings.ingest.dataref_roots
         datarefs = DatarefReader(roots, [], 1_000, uploads=self.settings.data_path / "uploads")
+        decoder = FakeDecoder()
         pipeline = IngestPipeline(
-            Ingest(reader, writer, index, FakeEncoder(), FakeDecoder(), pictures, datarefs, self.settings)
+            Ingest(reader, writer, index, FakeEncoder(), decoder, pictures, datarefs, self.settings)
         )
-        return Worker(pipeline, reader)
+        return Worker(pipeline, reader, decoder)
 
     def run(self) -> None:
         """A new worker that ends once it has read and written everything."""
@@ -80,8 +92,8 @@ class Rig:
 class Worker:
     """A pipeline with its reader; `start` runs it in a thread of its own."""
 
-    def __init__(self, pipeline: IngestPipeline, reader: FakeReader) -> None:
-        self.pipeline, self.reader = pipeline, reader
+    def __init__(self, pipeline: IngestPipeline, reader: FakeReader, decoder: FakeDecoder) -> None:
+        self.pipeline, self.reader, self.decoder = pipeline, reader, decoder
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -99,6 +111,12 @@ class Worker:
             self.pipeline.run()
         except BaseException as error:  # noqa: BLE001 - looked at by the test
             self.failure = error
+
+    def wait_stalled(self) -> None:
+        """Wait until a neighbour that is away has filled every queue, with batches of one picture each."""
+        wait_for(lambda: self.decoder.calls >= STALLED_BATCHES)
+        polls = self.reader.polls
+        wait_for(lambda: self.reader.polls >= polls + 2)
 
     def join(self) -> None:
         """Wait for the end of `run`."""
