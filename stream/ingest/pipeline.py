@@ -14,6 +14,7 @@ one step; the queues fill, polling goes on with the partitions paused, and the h
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -52,6 +53,7 @@ BATCH_IMAGES = {"cpu": 48, "cuda": 128}  # the CPU works picture by picture: sma
 QUEUE_BATCHES = 2  # between two steps; enough to overlap, little to redo after a crash
 EMBED_BATCHES = 2  # with the encoder at once
 BUSY_BATCHES = 3  # under way: what comes now waits for a full batch, which costs less for each of its images
+FINISH_S = 60.0  # for batches in flight when asked to end; what is not done by then is read again
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ class IngestPipeline:
             records = self._parts.reader.poll(0.0 if self._pending else wait_s)
         except BrokerUnavailableError as error:
             log.warning("%s", error)
-            self.stopping.asked.wait(POLL_S)
+            self._aborting.wait(POLL_S)
             return
         self._polled_s = time.monotonic()
         now_ms = time.time() * 1000  # compared with the producers' timestamps
@@ -173,11 +175,11 @@ class IngestPipeline:
         self._committer.commit()
 
     def _release(self, now_ms: float) -> list[Record]:
-        reader, known = self._parts.reader, self._known
+        known = self._known
         known.look_up(image_id_of(tag) for tag in self._join.waiting() if not names_no_image(tag))
         released = self._join.release(
             now_ms,
-            lambda partition: reader.caught_up("images", partition),
+            lambda partition: self._caught_up("images", partition),
             lambda tag: names_no_image(tag) or image_id_of(tag) in known,
         )
         for record in released:
@@ -214,21 +216,31 @@ class IngestPipeline:
         reader = self._parts.reader
         empty = not self._pending and len(self._join) == 0 and self._in_flight == 0
         return empty and all(
-            reader.caught_up(topic, partition)
+            self._caught_up(topic, partition)
             for topic in ("images", "tags")
             for partition in range(reader.partitions(topic))
         )
 
+    def _caught_up(self, topic: str, partition: int) -> bool:
+        """Whether everything of a partition was read; not while the broker is away and cannot say."""
+        try:
+            return self._parts.reader.caught_up(topic, partition)
+        except BrokerUnavailableError:
+            return False
+
     def _finish(self, threads: list[threading.Thread]) -> None:
         if self.stopping.at_once.is_set():
             return  # neither broker nor index would take what is in flight
-        self._to_decode.put(None) if self._failure is None else None
-        deadline_s = time.monotonic() + 60
+        deadline_s = time.monotonic() + FINISH_S
+        end: list[Batch | None] = [None]  # goes behind the batches in flight as soon as there is room
         while self._failure is None and any(thread.is_alive() for thread in threads):
             if time.monotonic() > deadline_s:
                 log.warning("gave up waiting for batches in flight; they will be read again")
                 break
-            self._parts.reader.poll(0.02)  # keeps the membership alive; records are read again later
+            if end and not self._to_decode.full():
+                self._to_decode.put(end.pop())
+            with contextlib.suppress(BrokerUnavailableError):
+                self._parts.reader.poll(0.02)  # keeps the membership alive; records are read again later
             self._committer.commit()
         if self._failure is None:
             self._committer.commit(now=True, wait=True)
