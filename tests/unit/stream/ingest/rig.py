@@ -9,7 +9,8 @@ from models.tagging.examples import Example, TagOperation
 from stream.environment import load_settings
 from stream.events.example import decode_example
 from stream.events.schema import ImageDeleted, ImagePosted, TagsApplied
-from stream.ingest.pipeline import QUEUE_BATCHES, Ingest, IngestPipeline
+from stream.ingest.pipeline import Ingest, IngestPipeline
+from stream.ingest.stages import QUEUE_BATCHES
 from stream.log.dead_letter import REASON
 from stream.pictures.dataref import DatarefReader
 from tests.fake_log import FakeReader, MemoryLog

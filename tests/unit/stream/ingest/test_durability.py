@@ -74,7 +74,7 @@ def test_a_calm_run_does_what_the_events_say(calm):
     stored, kept, offsets, examples, dead = calm
     assert {i for i, (deleted, *_) in stored.items() if not deleted} == {"a", "d", "f"}
     assert {i: stored[i][3].tags for i in "adf"} == {"a": ("cat", "pet"), "d": ("bird",), "f": ("fish",)}
-    assert kept == {stored[i][3]["sha256"]: content for i, content in (("a", b"pic4"), ("d", b"pic5"), ("f", b"pic6"))}
+    assert kept == {stored[i][3].sha256: content for i, content in (("a", b"pic4"), ("d", b"pic5"), ("f", b"pic6"))}
     assert offsets == {("images", 0): 10, ("tags", 0): 5}
     assert len(examples) == 9
     reasons = {b"bad": "not_an_image", b"e": "not_an_image", b"ghost": "unknown_image", b"b": "image_deleted"}
