@@ -25,7 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from models.encoders.base import Encoder
-from models.errors import BrokerUnavailableError
+from models.errors import BrokerUnavailableError, InfrastructureError
 from stream import metrics
 from stream.index.contract import VectorIndex
 from stream.ingest.batch import Batch, Item, image_id_of, names_no_image
@@ -53,6 +53,7 @@ QUEUE_BATCHES = 2  # between two steps; enough to overlap, little to redo after 
 EMBED_BATCHES = 2  # with the encoder at once
 BUSY_BATCHES = 3  # under way: what comes now waits for a full batch, which costs less for each of its images
 MAX_BATCH_RECORDS = 512  # tags are light: a batch may carry many beside its images
+HAND_OVER_S = 5.0  # for batches in flight when partitions go to another worker; it reads again what is not done
 FINISH_S = 60.0  # for batches in flight when asked to end; what is not done by then is read again
 
 
@@ -156,7 +157,7 @@ class IngestPipeline:
         self._pending = deque(record for record in self._pending if record.partition not in partitions)
         self._pending_bytes = sum(record.size_bytes for record in self._pending)
         self._pending_images = sum(record.topic == "images" for record in self._pending)
-        self.wait_idle(timeout_s=5.0)
+        self.wait_idle(HAND_OVER_S)
         self._committer.commit(now=True)  # the next owner commits only what it writes itself
 
     def _turn(self, *, accept: bool) -> None:
@@ -171,7 +172,7 @@ class IngestPipeline:
         wait_s = POLL_S if len(self._join) or self._in_flight else IDLE_POLL_S
         try:
             records = self._parts.reader.poll(0.0 if self._pending else wait_s)
-        except BrokerUnavailableError as error:
+        except InfrastructureError as error:  # the broker, or in a rebalance the index
             log.warning("%s", error)
             self._aborting.wait(POLL_S)
             return
@@ -267,7 +268,7 @@ class IngestPipeline:
                 break
             if end and not self._to_decode.full():
                 self._to_decode.put(end.pop())
-            with contextlib.suppress(BrokerUnavailableError):
+            with contextlib.suppress(InfrastructureError):
                 self._parts.reader.poll(0.02)  # keeps the membership alive; records are read again later
             self._committer.commit()
         if self._failure is None:
