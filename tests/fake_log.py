@@ -39,20 +39,26 @@ class MemoryLog:
                 partition.append(record)
             self.news.notify_all()
 
-    def post(self, *events: Event, event_id: str = "", partition: int | None = None) -> list[Record]:
-        """Append events a millisecond apart, each to the partition of its key."""
-        posted = []
+    def post(self, *events: Event, event_id: str = "", time_ms: int | None = None) -> None:
+        """Append events, each to the partition of its key; long ago and a millisecond apart unless a time is given."""
         for event in events:
-            at = zlib.crc32(event.key().encode()) % self.partitions if partition is None else partition
             self._posted += 1
-            offset, time_ms = self.end(event.topic, at), 1_000 + self._posted
-            posted.append(make_record(event, offset=offset, partition=at, timestamp_ms=time_ms, event_id=event_id))
-            self.append(posted[-1])
-        return posted
+            at = self.partition_of(event.key())
+            offset, posted_ms = self.end(event.topic, at), 1_000 + self._posted if time_ms is None else time_ms
+            record = make_record(event, offset=offset, partition=at, timestamp_ms=posted_ms, event_id=event_id)
+            self.append(record)
+
+    def partition_of(self, key: str) -> int:
+        """Where an event with this key goes."""
+        return zlib.crc32(key.encode()) % self.partitions
 
     def end(self, topic: str, partition: int) -> int:
         """The offset of the next record."""
         return len(self._records[topic, partition])
+
+    def ends(self) -> dict[tuple[str, int], int]:
+        """The end of every partition that has records."""
+        return {place: len(records) for place, records in self._records.items() if records}
 
     def read(self, topic: str, partition: int, offset: int) -> list[Record]:
         """What stands at `offset` and after it."""
@@ -93,6 +99,7 @@ class FakeReader:
         self.most = 2_000
         self.commits: list[dict[tuple[str, int], int]] = []
         self.paused: set[tuple[str, int]] = set()
+        self.revoking = threading.Event()  # it was asked to give up what it had
         self._log, self._topics, self._stored, self._on_revoked = log, topics, stored, on_revoked
         self._offsets: dict[tuple[str, int], int] = {}  # the next to return, of what is assigned
         self._unplaced: set[int] | None = None  # gave up what it had, waits for its new partitions
@@ -104,6 +111,7 @@ class FakeReader:
         self.polls += 1
         self._check()
         if self._log.is_rebalancing(self):
+            self.revoking.set()
             if self._on_revoked is not None:
                 self._on_revoked({partition for _, partition in self._offsets})
             self._offsets, self._unplaced = {}, set()
@@ -138,6 +146,10 @@ class FakeReader:
                 self._offsets[place] += len(taken)
                 found += taken
         return found
+
+    def position(self, topic: str, partition: int) -> int:
+        """The offset of the next record that `poll` returns."""
+        return self._offsets.get((topic, partition), 0)
 
     def caught_up(self, topic: str, partition: int) -> bool:
         """Asks the broker, as the real one does."""

@@ -56,11 +56,12 @@ class FakeIndex:
 
     The next `away` calls that write, and those that read, fail. A write of more than `part` points is split as the
     Qdrant adapter splits it, offsets with the last part; `torn_after` so many parts of the next write it fails once.
-    While `gate` is clear a write waits before it begins.
+    While `gate` is clear a write waits before it begins. Two may share one index, as two workers do.
     """
 
-    def __init__(self, journal: Journal | None = None, real: QdrantIndex | None = None) -> None:
-        self.real = real or local_index()
+    def __init__(self, journal: Journal | None = None, shared: "FakeIndex | None" = None) -> None:
+        self.real: QdrantIndex = shared.real if shared else local_index()
+        self.lock = shared.lock if shared else threading.RLock()  # the local mode is for one thread at a time
         self.away = 0
         self.part: int | None = None
         self.torn_after: int | None = None
@@ -68,7 +69,6 @@ class FakeIndex:
         self.gate.set()
         self.waiting = threading.Event()  # a write stands at the gate
         self._journal = journal or Journal()
-        self._lock = threading.RLock()  # the local mode is for one thread
 
     def __getattr__(self, name: str) -> Any:
         """All other calls go to the real one, one at a time, unless the index is away."""
@@ -76,7 +76,7 @@ class FakeIndex:
 
         def ask(*arguments: Any, **named: Any) -> Any:
             self._check()
-            with self._lock:
+            with self.lock:
                 return method(*arguments, **named)
 
         return ask
@@ -101,7 +101,7 @@ class FakeIndex:
             self._write(records[start : start + part], offsets if last else ())
 
     def _write(self, records: Sequence[IndexRecord], offsets: Sequence[StoredOffset]) -> None:
-        with self._lock:
+        with self.lock:
             self.real.write(records, offsets)
         ids = [record.image_id for record in records]
         self._journal.add("index", (ids, {(at.topic, at.partition): at.offset for at in offsets}))

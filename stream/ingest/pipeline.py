@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from models.encoders.base import Encoder
-from models.errors import BrokerUnavailableError
+from models.errors import BrokerUnavailableError, InfrastructureError
 from stream import metrics
 from stream.index.contract import VectorIndex
 from stream.ingest.batch import Batch, image_id_of, names_no_image
@@ -49,6 +49,7 @@ IDLE_POLL_S = 0.5  # and while nothing is; a poll returns as soon as there are r
 BATCH_IMAGES = {"cpu": 48, "cuda": 128}  # the CPU works picture by picture: small batches overlap better
 EMBED_BATCHES = 2  # with the encoder at once
 BUSY_BATCHES = 3  # under way: what comes now waits for a full batch, which costs less for each of its images
+HAND_OVER_S = 5.0  # for batches in flight when partitions go to another worker; it reads again what is not done
 FINISH_S = 60.0  # for batches in flight when asked to end; what is not done by then is read again
 
 
@@ -127,7 +128,7 @@ class IngestPipeline:
         self._join.drop(partitions)
         self._write.forget()
         self._pending.drop(partitions)
-        self._stages.wait_idle(timeout_s=5.0)
+        self._stages.wait_idle(HAND_OVER_S)
         self._committer.commit(now=True)  # the next owner commits only what it writes itself
 
     def _turn(self, *, accept: bool) -> None:
@@ -142,7 +143,7 @@ class IngestPipeline:
         wait_s = POLL_S if len(self._join) or self._stages.in_flight else IDLE_POLL_S
         try:
             records = self._parts.reader.poll(0.0 if self._pending else wait_s)
-        except BrokerUnavailableError as error:
+        except InfrastructureError as error:  # the broker, or in a rebalance the index
             log.warning("%s", error)
             self._stages.aborting.wait(POLL_S)
             return
@@ -221,7 +222,7 @@ class IngestPipeline:
             if not ended and not stages.full:
                 stages.put(None)
                 ended = True
-            with contextlib.suppress(BrokerUnavailableError):
+            with contextlib.suppress(InfrastructureError):
                 self._parts.reader.poll(0.02)  # keeps the membership alive; records are read again later
             self._committer.commit()
         if stages.failure is None:

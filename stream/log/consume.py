@@ -15,7 +15,7 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
-from models.errors import MekikiError, OffsetLostError
+from models.errors import InfrastructureError, MekikiError, OffsetLostError
 from stream.log.client import broker_errors, client_options
 from stream.log.positions import Start, StoredOffset, position_of, starts
 from stream.log.record import Record
@@ -54,6 +54,7 @@ class LogReader:
         self._short = {d.name: short for short, d in self._described.items()}
         self._starts: dict[tuple[str, int], Start] = {}
         self._failure: MekikiError | None = None
+        self._unplaced: list[TopicPartition] = []  # came while the state was away: not known yet where to begin
         with broker_errors(settings):
             self._consumer = KafkaConsumer(**self._options(group), fetch_max_wait_ms=fetch_wait_ms)
             self._choose()
@@ -93,6 +94,17 @@ class LogReader:
             else:
                 self._consumer.seek(at, start.offset)
 
+    def _place(self, partitions: Sequence[TopicPartition]) -> None:
+        """Go to the stored offsets of partitions that came; another member may have moved them. Raises nothing."""
+        self._failure, self._unplaced = None, []
+        try:
+            self._choose()
+            self._seek([at for at in partitions if at in self._consumer.assignment()])
+        except InfrastructureError as error:
+            self._failure, self._unplaced = error, list(partitions)
+        except MekikiError as error:
+            self._failure = error
+
     def _check_expired(self, partitions: Sequence[TopicPartition]) -> None:
         """The embedded broker does not say that an offset is gone, so it is asked at the start."""
         first = self._consumer.beginning_offsets(partitions)
@@ -113,8 +125,12 @@ class LogReader:
 
         Raises:
             OffsetLostError: a partition cannot be read from where the state stands.
-            BrokerUnavailableError: the broker refuses for now.
+            InfrastructureError: the broker refuses for now, or in a rebalance the state; the next poll tries again.
         """
+        if self._unplaced:
+            self._place(self._unplaced)
+        if self._failure is not None:
+            raise self._failure
         try:
             with broker_errors(self._settings):
                 polled = self._poll(timeout_s, max_records)
@@ -229,9 +245,5 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
             self._reader._on_revoked({at.partition for at in revoked})
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Read the stored offsets afresh: another member may have moved them."""
-        try:
-            self._reader._choose()
-            self._reader._seek(list(assigned))
-        except MekikiError as error:  # kafka-python swallows what a listener raises
-            self._reader._failure = error
+        """What is raised here is swallowed by kafka-python; `poll` raises it."""
+        self._reader._place(list(assigned))

@@ -87,7 +87,29 @@ class Rig:
 
     def offsets(self) -> dict[tuple[str, int], int]:
         """Where the state stands."""
-        return {(at.topic, at.partition): at.offset for at in self.index.real.offsets()}
+        with self.index.lock:
+            return {(at.topic, at.partition): at.offset for at in self.index.real.offsets()}
+
+    def is_done(self) -> bool:
+        """Whether everything in the log is covered by the offsets."""
+        return self.offsets() == self.log.ends()
+
+    def outcome(self) -> tuple[object, ...]:
+        """Everything that outlives the workers, each example and dead letter counted once."""
+        ids = {record.key.decode() for p in range(self.log.partitions) for record in self.log.read("images", p, 0)}
+        images = self.index.real.fetch(sorted(ids), with_vectors=True)
+        stored = {
+            i: (
+                r.deleted,
+                r.image_position,
+                r.tags_position,
+                r.payload,
+                None if r.vector is None else r.vector.tobytes(),
+            )
+            for i, r in images.items()
+        }
+        examples = {(sent.value, tuple(sent.headers)) for sent in self.writer.to("examples")}
+        return stored, dict(self.pictures.kept), self.offsets(), examples, set(self.dead())
 
 
 class Worker:

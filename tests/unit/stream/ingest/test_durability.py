@@ -16,7 +16,6 @@ EVENTS = (
     post("c", b"pic3", complete=True), delete("b"), post("a", b"pic4"), tag("c", "dog"), tag("b", "late"),
     post("d", b"pic5"), tag("d", "bird"), delete("c"), post("e", b"nothing"), post("f", b"pic6", tags=("fish",)),
 )  # fmt: skip
-IDS = ("a", "b", "c", "d", "e", "f")
 
 
 def make(tmp_path, images=2):
@@ -24,24 +23,6 @@ def make(tmp_path, images=2):
     rig = Rig(tmp_path, encoder={"batch_size": images})
     rig.log.post(*EVENTS)
     return rig
-
-
-def outcome(rig):
-    """Everything that outlives the workers, each example and dead letter counted once."""
-    images = rig.index.real.fetch(IDS, with_vectors=True)
-    stored = {
-        i: (
-            r.deleted,
-            r.image_position,
-            r.tags_position,
-            r.payload,
-            r.seen,
-            None if r.vector is None else r.vector.tobytes(),
-        )
-        for i, r in images.items()
-    }
-    examples = {(sent.value, tuple(sent.headers)) for sent in rig.writer.to("examples")}
-    return stored, dict(rig.pictures.kept), rig.offsets(), examples, set(rig.dead())
 
 
 def check_offsets_cover_what_is_done(rig):
@@ -67,7 +48,7 @@ def calm(tmp_path_factory):
     """The outcome of a run in which nothing happens."""
     rig = make(tmp_path_factory.mktemp("calm"))
     rig.run()
-    return outcome(rig)
+    return rig.outcome()
 
 
 def test_a_calm_run_does_what_the_events_say(calm):
@@ -107,7 +88,7 @@ def test_a_worker_that_dies_after_any_effect_loses_and_repeats_nothing(tmp_path,
             check_offsets_cover_what_is_done(rig)
         rig.journal.kill_after = None
         rig.run()
-        assert outcome(rig) == calm, f"killed after effect {moment}: {rig.journal.entries[moment - 1]}"
+        assert rig.outcome() == calm, f"killed after effect {moment}: {rig.journal.entries[moment - 1]}"
     assert moment > 8
 
 
@@ -120,7 +101,7 @@ def test_a_worker_that_dies_once_and_again_gets_to_the_end(tmp_path, calm):
         check_offsets_cover_what_is_done(rig)
     rig.journal.kill_after = None
     rig.run()
-    assert outcome(rig) == calm
+    assert rig.outcome() == calm
 
 
 @pytest.mark.parametrize("failing", [1, 3])
@@ -129,7 +110,7 @@ def test_what_the_broker_did_not_acknowledge_is_sent_again(tmp_path, calm, faili
     rig = make(tmp_path)
     rig.writer.failing = failing
     rig.run()
-    assert outcome(rig) == calm
+    assert rig.outcome() == calm
     assert len(rig.dead()) == len(set(rig.dead()))
 
 
@@ -146,7 +127,7 @@ def test_an_index_that_is_away_costs_time_and_nothing_else(tmp_path, calm):
     rig.index.away = 7
     worker.drain()
     assert rig.index.away == 0
-    assert outcome(rig) == calm
+    assert rig.outcome() == calm
 
 
 @pytest.mark.parametrize("torn_after", [0, 1, 2])
@@ -168,4 +149,4 @@ def test_a_disk_without_room_for_pictures_holds_the_batch_back(tmp_path, calm):
     rig.pictures.away = 3
     rig.run()
     assert rig.pictures.away == 0
-    assert outcome(rig) == calm
+    assert rig.outcome() == calm
