@@ -11,7 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from admin.demo.openmoji import Picture, load_pictures, rasterise
+from admin.openmoji import Picture, load_pictures, rasterise
 from models.encoders.base import Images, Vectors
 from models.encoders.efficientnet.network import HEAD_CHANNELS, load_network
 from models.encoders.load import load_extractor
