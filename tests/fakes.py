@@ -19,9 +19,10 @@ from models.errors import (
 from models.quantise import dequantise, quantise
 from stream.events.codec import Headers, encode
 from stream.events.schema import Event
+from stream.index.payload import ImagePayload
 from stream.index.qdrant import QdrantIndex
-from stream.log.consume import Record
 from stream.log.positions import position_of
+from stream.log.record import Record
 from stream.pictures.decode_pool import Decoded
 
 D = 8  # numbers in a vector: enough to tell pictures apart
@@ -31,6 +32,12 @@ def unit(seed: int) -> np.ndarray:
     """A unit vector [D] on the fixed-point grid, another one for every seed."""
     raw = np.random.default_rng(seed).standard_normal(D).astype(np.float32)
     return dequantise(quantise((raw / np.linalg.norm(raw))[None]))[0]
+
+
+def payload(**known: Any) -> ImagePayload:
+    """The payload of a small picture; `known` fields are set."""
+    fields = {"sha256": "0" * 64, "phash": "0" * 16, "uri": "file:///x", "format": "png", "width_px": 4, "height_px": 4}
+    return ImagePayload(**(fields | {"bytes": 9, "encoder": "fake-1"} | known))
 
 
 def make_record(

@@ -239,10 +239,6 @@ class TagDrifted(Event):
         return self.tag
 
 
-ImageEvent: TypeAlias = ImagePosted | ImageDeleted
-TagEvent: TypeAlias = TagsApplied | TagsRemoved | TagOperationPosted
-ClickEvent: TypeAlias = Impression | Clicked | PairClicked
-
 EVENTS: dict[str, type[Event]] = {
     event.type: event
     for event in (

@@ -18,13 +18,13 @@ from models.tagging.examples import Example, TagOperation
 from stream import metrics
 from stream.events.example import SourcedExample, encode_example, example_headers
 from stream.events.schema import TagOperationPosted
-from stream.index.contract import IndexRecord, VectorIndex
+from stream.index.contract import VectorIndex
+from stream.index.payload import ImagePayload, IndexRecord
 from stream.ingest.apply import apply_event, operation_of
 from stream.ingest.batch import Batch, Item
-from stream.log.circuit_breaker import CircuitBreaker
-from stream.log.consume import Record
-from stream.log.dead_letter import dead_letter_headers
+from stream.log.dead_letter import CircuitBreaker, dead_letter_headers
 from stream.log.produce import LogWriter
+from stream.log.record import Record
 from stream.pictures.dataref import DatarefReader
 from stream.pictures.store import PictureStore
 from stream.retry import until_available
@@ -124,10 +124,10 @@ class Write:
             return error
         if applied is None:
             return None
-        sha256 = applied.record.payload.get("sha256")
-        if state is not None and not state.deleted and state.payload["sha256"] != sha256:
-            dropped[state.payload["uri"]] = state.payload["sha256"]
-        self._keep_picture(item, sha256)
+        kept = applied.record.payload
+        if state is not None and state.payload is not None and (kept is None or kept.sha256 != state.payload.sha256):
+            dropped[state.payload.uri] = state.payload.sha256
+        self._keep_picture(item, kept)
         states[image_id] = changed[image_id] = applied.record
         if applied.example is not None:
             examples.append(self._sourced(applied.example, item.record))
@@ -137,17 +137,18 @@ class Write:
         sourced = SourcedExample(example, record.topic, record.partition, record.position, self._encoder_version)
         return record, encode_example(sourced)
 
-    def _keep_picture(self, item: Item, sha256: str | None) -> None:
+    def _keep_picture(self, item: Item, kept: ImagePayload | None) -> None:
         """Put inline bytes down if the image has them now; a producer's retry after a deletion brings nothing back."""
         content = item.content
         if item.image is None or content is None or getattr(item.envelope and item.envelope.event, "dataref", None):
             return
-        if sha256 is not None and item.image.facts["sha256"] == sha256:
+        sha256 = item.image.payload.sha256
+        if kept is not None and kept.sha256 == sha256:
             self._retry(lambda: self._pictures.put(content, sha256), "pictures")
 
     def _remove_pictures(self, dropped: dict[str, str], changed: dict[str, IndexRecord]) -> None:
         """Take bytes away that no image has after this batch. The index does not know of the batch yet."""
-        kept = {record.payload.get("sha256") for record in changed.values()}
+        kept = {record.payload.sha256 for record in changed.values() if record.payload is not None}
         for uri, sha256 in dropped.items():
             if sha256 not in kept and not self._others_have(sha256, changed):
                 self._retry(functools.partial(self._pictures.remove, sha256), "pictures")

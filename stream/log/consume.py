@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
@@ -19,6 +18,7 @@ from kafka.structs import OffsetAndMetadata
 from models.errors import InfrastructureError, MekikiError, OffsetLostError
 from stream.log.client import broker_errors, client_options
 from stream.log.positions import Start, StoredOffset, position_of, starts
+from stream.log.record import Record
 from stream.log.topics import describe_topics
 from stream.settings import Settings
 
@@ -27,25 +27,6 @@ log = logging.getLogger(__name__)
 COMMIT_TIMEOUT_MS = 2_000  # of the last commit before a worker ends
 FETCH_WAIT_MS = 100  # the embedded broker answers an empty fetch only after it, whatever arrives meanwhile
 FETCH_BYTES = 8 * 2**20  # of one partition at once; a record has at most 1 MB
-
-
-@dataclass(frozen=True)
-class Record:
-    """One record of the log. `topic` is our short name; `position` grows along a partition, over all epochs."""
-
-    topic: str
-    partition: int
-    offset: int
-    position: int
-    timestamp_ms: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
-
-    @property
-    def size_bytes(self) -> int:
-        """What the record weighs in a queue."""
-        return len(self.value or b"") + 200
 
 
 class LogReader:

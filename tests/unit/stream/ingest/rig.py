@@ -9,7 +9,8 @@ from models.tagging.examples import Example, TagOperation
 from stream.environment import load_settings
 from stream.events.example import decode_example
 from stream.events.schema import ImageDeleted, ImagePosted, TagsApplied
-from stream.ingest.pipeline import QUEUE_BATCHES, Ingest, IngestPipeline
+from stream.ingest.pipeline import Ingest, IngestPipeline
+from stream.ingest.stages import QUEUE_BATCHES
 from stream.log.dead_letter import REASON
 from stream.pictures.dataref import DatarefReader
 from tests.fake_log import FakeReader, MemoryLog
@@ -103,6 +104,7 @@ class Rig:
                 r.image_position,
                 r.tags_position,
                 r.payload,
+                r.seen,
                 None if r.vector is None else r.vector.tobytes(),
             )
             for i, r in images.items()
@@ -121,7 +123,7 @@ class Worker:
 
     def drain(self) -> None:
         """Run in this thread until everything is read and written."""
-        self.pipeline.stop()
+        self.pipeline.stopping.stop()
         self.pipeline.run(drain=True)
 
     def start(self) -> "Worker":

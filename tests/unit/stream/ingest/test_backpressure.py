@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from stream.ingest.pipeline import QUEUE_BATCHES
+from stream.ingest.stages import QUEUE_BATCHES
 from tests.unit.stream.ingest.rig import STALLED_BATCHES, Rig, post, tag, wait_for
 
 LIMIT = 1_000_000  # the least that the settings take
@@ -45,7 +45,7 @@ def test_what_waits_is_bounded_and_polling_goes_on_while_the_index_stands_still(
     assert LIMIT / PICTURE < position <= LIMIT / PICTURE + MOST + STALLED_BATCHES + QUEUE_BATCHES
     rig.index.gate.set()
     wait_for(rig.is_done)
-    worker.pipeline.stop()
+    worker.pipeline.stopping.stop()
     worker.join()
     assert worker.failure is None
     assert worker.reader.paused == set()
@@ -64,11 +64,11 @@ def test_tags_that_wait_for_an_image_never_hold_back_images(tmp_path):
     assert ("images", 0) not in worker.reader.paused
     rig.log.post(post("late"), time_ms=now_ms)
     wait_for(rig.is_done)
-    worker.pipeline.stop()
+    worker.pipeline.stopping.stop()
     worker.join()
     assert worker.failure is None
     assert rig.dead() == []
-    assert set(rig.index.real.fetch(["late"])["late"].payload["tags"]) == {f"tag {n}" for n in range(50)}
+    assert set(rig.index.real.fetch(["late"])["late"].payload.tags) == {f"tag {n}" for n in range(50)}
 
 
 def test_a_rebalance_in_the_middle_of_a_pause_does_not_leave_partitions_paused(tmp_path):
@@ -86,7 +86,7 @@ def test_a_rebalance_in_the_middle_of_a_pause_does_not_leave_partitions_paused(t
     rig.index.gate.set()
     rig.log.post(*(post(i) for i in ids if rig.log.partition_of(i) == 1))
     wait_for(lambda: rig.is_done() and not worker.reader.paused)
-    worker.pipeline.stop()
+    worker.pipeline.stopping.stop()
     worker.join()
     assert worker.failure is None
     assert rig.index.real.count() == len(ids)

@@ -62,7 +62,7 @@ def test_posted_again_with_other_bytes_the_earlier_ones_are_gone(tmp_path, image
     rig = after(tmp_path, images, post("a", b"pic1", tags=("cat",)), post("a", b"pic2"), post("a", b"pic3"))
     stored = rig.index.real.fetch(["a"])["a"]
     assert rig.pictures.kept == {hashlib.sha256(b"pic3").hexdigest(): b"pic3"}
-    assert (stored.payload["sha256"], stored.payload["tags"]) == (hashlib.sha256(b"pic3").hexdigest(), ["cat"])
+    assert (stored.payload.sha256, stored.payload.tags) == (hashlib.sha256(b"pic3").hexdigest(), ("cat",))
     assert [one.image_id for _, one in rig.examples()] == ["a"] * 3  # its vector in the sums changes each time
 
 
@@ -98,7 +98,7 @@ def test_posted_again_then_deleted_nothing_is_left(tmp_path, images):
 def test_deleted_then_posted_again_it_begins_without_its_tags(tmp_path, images):
     rig = after(tmp_path, images, post("a", b"pic1", tags=("cat",)), delete("a"), post("a", b"pic2"))
     assert kept(rig) == [b"pic2"]
-    assert rig.index.real.fetch(["a"])["a"].payload["tags"] == []
+    assert rig.index.real.fetch(["a"])["a"].payload.tags == ()
 
 
 def test_a_retry_of_the_post_does_not_bring_a_deleted_picture_back(rig):

@@ -40,7 +40,7 @@ def check_offsets_cover_what_is_done(rig):
         assert record.key in dead or ("tags", 0, record.position) in told
     posted = Counter(record.key.decode() for record in rig.log.read("images", 0, 0))
     for image_id, stored in present.items():  # old bytes go before the write that says so
-        assert posted[image_id] > 1 or rig.pictures.get(stored.payload["sha256"])
+        assert posted[image_id] > 1 or rig.pictures.get(stored.payload.sha256)
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +54,8 @@ def calm(tmp_path_factory):
 def test_a_calm_run_does_what_the_events_say(calm):
     stored, kept, offsets, examples, dead = calm
     assert {i for i, (deleted, *_) in stored.items() if not deleted} == {"a", "d", "f"}
-    assert {i: stored[i][3]["tags"] for i in "adf"} == {"a": ["cat", "pet"], "d": ["bird"], "f": ["fish"]}
-    assert kept == {stored[i][3]["sha256"]: content for i, content in (("a", b"pic4"), ("d", b"pic5"), ("f", b"pic6"))}
+    assert {i: stored[i][3].tags for i in "adf"} == {"a": ("cat", "pet"), "d": ("bird",), "f": ("fish",)}
+    assert kept == {stored[i][3].sha256: content for i, content in (("a", b"pic4"), ("d", b"pic5"), ("f", b"pic6"))}
     assert offsets == {("images", 0): 10, ("tags", 0): 5}
     assert len(examples) == 9
     reasons = {b"bad": "not_an_image", b"e": "not_an_image", b"ghost": "unknown_image", b"b": "image_deleted"}

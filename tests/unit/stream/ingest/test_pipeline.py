@@ -9,7 +9,7 @@ from models.errors import CircuitBreakerError
 from models.tagging.examples import TagOperation
 from stream.events.codec import encode_structured
 from stream.events.schema import TagOperationPosted
-from stream.ingest.pipeline import FIRST_IMAGES
+from stream.ingest.batcher import FIRST_IMAGES
 from stream.log.positions import position_of
 from tests.fakes import FakeEncoder, make_record
 from tests.unit.stream.ingest.rig import Rig, post, tag
@@ -22,8 +22,8 @@ def test_an_event_becomes_an_image_an_example_and_an_offset(rig):
     assert rig.log.committed == rig.offsets()
     assert [(one.image_id, one.added) for _, one in rig.examples()] == [("a", ("cat",)), ("b", ("dog",))]
     stored = rig.index.real.fetch(["a", "b"], with_vectors=True)
-    assert {i: found.payload["tags"] for i, found in stored.items()} == {"a": ["cat"], "b": ["dog"]}
-    assert rig.pictures.get(stored["a"].payload["sha256"]) == b"pic1"
+    assert {i: found.payload.tags for i, found in stored.items()} == {"a": ("cat",), "b": ("dog",)}
+    assert rig.pictures.get(stored["a"].payload.sha256) == b"pic1"
 
 
 def merge(*tags, into="cat", operation_id="s"):
@@ -36,7 +36,7 @@ def test_an_operation_on_tags_goes_to_the_learner_in_its_place_and_touches_no_im
     learned = rig.examples()
     assert learned[2] == (("tags", 0, position_of(0, 1)), TagOperation("s", "merge", ("kitty", "tom"), "cat"))
     assert [learned[n][1].added for n in (0, 1, 3)] == [("kitty",), ("tom",), ("pet",)]
-    assert rig.index.real.fetch(["a"])["a"].payload["tags"] == ["kitty", "tom", "pet"]
+    assert rig.index.real.fetch(["a"])["a"].payload.tags == ("kitty", "tom", "pet")
     assert rig.offsets() == {("images", 0): 1, ("tags", 0): 3}
 
 
@@ -121,5 +121,5 @@ def test_a_tag_for_an_image_of_long_ago_finds_it_in_the_index(rig):
     rig.run()
     rig.log.post(tag("a", "pet"))
     rig.run()  # another process: it has not seen the image
-    assert rig.index.real.fetch(["a"])["a"].payload["tags"] == ["cat", "pet"]
+    assert rig.index.real.fetch(["a"])["a"].payload.tags == ("cat", "pet")
     assert [one.added for _, one in rig.examples()] == [("cat",), ("pet",)]

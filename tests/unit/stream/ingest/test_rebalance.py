@@ -29,7 +29,7 @@ def share(rig, one, other, ones, others):
 
 def end(*workers):
     for worker in workers:
-        worker.pipeline.stop()
+        worker.pipeline.stopping.stop()
     for worker in workers:
         worker.join()
         assert worker.failure is None
@@ -76,7 +76,7 @@ def test_a_write_of_the_owner_before_that_comes_late_changes_nothing(rig, monkey
     assert rig.journal.of("index")[-1][0] == [first]  # the late write did come, and last
     assert rig.outcome() == expected
     assert rig.log.committed == committed | rig.offsets()
-    assert rig.index.real.fetch([first])[first].payload["tags"] == ["cat", "pet"]
+    assert rig.index.real.fetch([first])[first].payload.tags == ("cat", "pet")
 
 
 def test_a_partition_that_comes_back_is_seen_as_another_left_it(rig):
@@ -89,7 +89,7 @@ def test_a_partition_that_comes_back_is_seen_as_another_left_it(rig):
         rig.log.post(*([post(image_id)] if tags == ("a",) else []), tag(image_id, *tags))
         wait_for(rig.is_done)
     end(one, other)
-    assert rig.index.real.fetch([image_id])[image_id].payload["tags"] == ["a", "b", "c"]
+    assert rig.index.real.fetch([image_id])[image_id].payload.tags == ("a", "b", "c")
     assert [one.added for _, one in rig.examples()] == [("a",), ("b",), ("c",)]
 
 

@@ -39,7 +39,7 @@ def test_with_a_backlog_and_a_neighbour_away_it_ends_by_its_deadline(rig, monkey
     worker = rig.worker()
     go_away(rig, worker, neighbour)
     worker.start().wait_stalled()
-    worker.pipeline.stop()
+    worker.pipeline.stopping.stop()
     worker.join()
     assert worker.failure is None
     assert rig.index.real.count() == 0
@@ -56,7 +56,7 @@ def test_with_the_broker_away_it_ends_by_its_deadline(rig, monkeypatch):
     rig.writer.failing = FOR_EVER
     worker.start().wait_stalled()
     go_away(rig, worker, "broker")
-    worker.pipeline.stop()
+    worker.pipeline.stopping.stop()
     worker.join()
     assert worker.failure is None
 
@@ -67,7 +67,7 @@ def test_a_neighbour_that_comes_back_in_time_gets_what_was_in_flight(rig, neighb
     rig.index.gate.clear()
     worker.start().wait_stalled()
     go_away(rig, worker, neighbour)
-    worker.pipeline.stop()
+    worker.pipeline.stopping.stop()
     come_back(rig, worker)
     rig.index.gate.set()
     worker.join()
@@ -80,20 +80,20 @@ def test_what_is_in_flight_is_written_and_nothing_new_is_begun(rig):
     worker = rig.worker()
     rig.index.gate.clear()
     worker.start().wait_stalled()
-    worker.pipeline.stop()
+    worker.pipeline.stopping.stop()
     rig.index.gate.set()
     worker.join()
     written = rig.index.real.count()
     assert 3 <= written < IMAGES
     assert rig.offsets() == rig.log.committed == {("images", 0): written}
-    assert worker.pipeline.wait_idle(0)
+    assert worker.pipeline.in_flight == 0
 
 
 def test_told_that_the_broker_is_gone_it_ends_without_what_is_in_flight(rig):
     worker = rig.worker()
     rig.index.away = FOR_EVER
     worker.start().wait_stalled()
-    worker.pipeline.stop_now()
+    worker.pipeline.stopping.stop_now()
     worker.join()
     assert (worker.failure, rig.index.real.count()) == (None, 0)
 

@@ -15,10 +15,11 @@ from search.served import ServedModels
 from stream.environment import load_settings
 from stream.events.example import SourcedExample, encode_example
 from stream.events.schema import TagDrifted
-from stream.learn.tags import OpenTagger, TagsParts, TagsWorker
-from stream.log.consume import Record
+from stream.learn.tagger_state import OpenTagger
+from stream.learn.tags import TagsParts, TagsWorker
 from stream.log.model_versions import ModelPublisher
 from stream.log.positions import StoredOffset, position_of
+from stream.log.record import Record
 from tests.fakes import D, FakeWriter, unit
 
 EXAMPLES = [Example(f"i{n}", quantise(unit(n)[None])[0], ("cat",) if n % 2 else ("kitty",)) for n in range(10)]
@@ -66,7 +67,7 @@ def learn(tmp_path, examples, told=None):
         settings,
     )
     worker = TagsWorker(parts)
-    worker.stop()
+    worker.stopping.stop()
     worker.run(drain=True)
     parts.state.close()
     if told is not None:
@@ -83,7 +84,7 @@ class EndingExamples(MemoryExamples):
 
     def poll(self, timeout_s):
         if not self.waiting:
-            self.worker.stop()
+            self.worker.stopping.stop()
         return super().poll(timeout_s)
 
 
@@ -126,7 +127,7 @@ def test_on_a_full_disk_the_learner_waits_and_goes_on_by_itself(filling, tmp_pat
 def test_asked_to_stop_on_a_full_disk_it_says_why_there_is_no_checkpoint(filling):
     make, _ = filling
     worker, state = make(1_000)
-    worker.stop()
+    worker.stopping.stop()
     with pytest.raises(StorageUnavailableError, match="free some space"):
         worker.run(drain=True)
     state.close()

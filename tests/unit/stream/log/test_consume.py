@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import ConfigurationError, IndexUnavailableError, OffsetLostError
-from stream.log.consume import LogReader, Record
+from stream.log.consume import LogReader
 from stream.log.positions import MAX_EPOCH, OFFSET_BITS, Start, StoredOffset, position_of, starts
 from stream.log.produce import LogWriter
+from stream.log.record import Record
 from stream.log.topics import TopicDescription, create_topics, describe_topics
 
 
