@@ -1,6 +1,5 @@
 """The ranking worker over its life: checkpoints, restarts, published versions, and an end while a neighbour is away."""
 
-import itertools
 import random
 
 import pytest
@@ -60,7 +59,7 @@ def clicks_of(state):
     return Ranker.from_state(state.arrays, state.document["ranker"])
 
 
-def test_killed_after_learning_and_before_saving_it_learns_that_again_and_nothing_twice(tmp_path):
+def test_killed_after_learning_and_before_saving_it_learns_that_again_and_nothing_twice(tmp_path, die_before_save):
     clicks = Clicks(tmp_path, checkpoint_interval_s=0.000_001)  # after every poll
     calm = Clicks(tmp_path / "calm")
     for one in (clicks, calm):
@@ -75,18 +74,6 @@ def test_killed_after_learning_and_before_saving_it_learns_that_again_and_nothin
     clicks.run()
     assert same(clicks.learned(), calm.learned())
     assert clicks.state().document == calm.state().document
-
-
-def die_before_save(worker, number):
-    """Let the process end before its n-th checkpoint."""
-    counted, save = itertools.count(1), worker.checkpoint_if_due
-
-    def dying(now_s):
-        if next(counted) == number:
-            raise KeyboardInterrupt
-        save(now_s)
-
-    worker.checkpoint_if_due = dying
 
 
 # ---- versions -----------------------------------------------------------------------------------------------------
