@@ -43,7 +43,7 @@ KEYS = {
     "clicks": "session_id; the topic has one partition, so that a replay trains the ranker on the same steps",
     "examples": f"image_id, or {OPERATION_KEY}; the topic has one partition, the totally ordered training log",
     "models": "the model's name; the topic is compacted",
-    "drift": "the tag; its id names tag and position, so one that is told twice is known",
+    "drift": "the tag; its id names tag and position, so one that comes twice is known",
 }
 EXAMPLES: tuple[Event, ...] = (
     ImagePosted(image_id="cat-1", media_type="image/jpeg", sha256="9f" * 32, tags=("cat", "red panda")),
@@ -138,7 +138,7 @@ def _messages() -> dict[str, Any]:
     messages["Example"] = {
         "name": TYPE,
         "title": "Example",
-        "summary": "Internal: what the tag learner is told. Only ingest workers write it.",
+        "summary": "Internal: what the tag learner learns. Only ingest workers write it.",
         "contentType": CONTENT_TYPE,
         "headers": _headers(TYPE, CONTENT_TYPE),
         "payload": {"type": "string", "format": "binary", "description": EXAMPLE_LAYOUT},

@@ -1,4 +1,4 @@
-"""One event onto the state of one image: what the index holds after it, and what the learner is told.
+"""One event onto the state of one image: what the index holds after it, and what is to be learned.
 
 In: the stored IndexRecord (or None) and a prepared event. Out: the next record and maybe an example. Pure. Raises
 UnknownImageError or PolicyError for events that cannot be applied.
@@ -72,7 +72,7 @@ def apply_event(
 
 
 def operation_of(event: TagOperationPosted) -> TagOperation:
-    """What the learner is told of an operation on tags; no image changes by it.
+    """What an operation on tags is to the learner; no image changes by it.
 
     Raises:
         PolicyError: reason `bad_tag`.

@@ -1,7 +1,7 @@
 """Reading the log from where the state stands.
 
 In: topics, and the offsets that were stored together with the state they produced. Out: records. Kafka's own commits
-are a mirror for lag tools, written after the state is durable and never read. Raises OffsetLostError where going on
+are for lag tools alone: made after the state is durable, and never read. Raises OffsetLostError where going on
 would skip or repeat silently, BrokerUnavailableError while the broker is away.
 """
 
@@ -161,7 +161,7 @@ class LogReader:
     def caught_up(self, topic: str, partition: int) -> bool:
         """True if `poll` returned everything of this partition that the broker holds at this moment; asks the broker.
 
-        The high-water mark of the last fetch tells of the past: while a partition is paused, or a fetch is on its way,
+        The high-water mark of the last fetch is of the past: while a partition is paused, or a fetch is on its way,
         it is stale. The broker's answer alone is not enough either: the embedded one names the beginning of the last
         batch, not its end.
         """
@@ -223,7 +223,7 @@ class LogReader:
                 else:
                     self._consumer.commit_async(mine, callback=_log_failed_commit)
             except (KafkaError, AssertionError) as error:
-                log.debug("offset mirror not written: %s", error)
+                log.debug("offsets not committed: %s", error)
 
     def close(self) -> None:
         """Leave the group."""
@@ -232,7 +232,7 @@ class LogReader:
 
 def _log_failed_commit(offsets: object, error: object) -> None:
     if isinstance(error, Exception):
-        log.debug("offset mirror not written: %s", error)
+        log.debug("offsets not committed: %s", error)
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python is untyped
