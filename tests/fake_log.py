@@ -100,6 +100,7 @@ class FakeReader:
         self.commits: list[dict[tuple[str, int], int]] = []
         self.paused: set[tuple[str, int]] = set()
         self.revoking = threading.Event()  # it was asked to give up what it had
+        self.at_end: Callable[[], None] | None = None  # called by a poll that finds nothing
         self._log, self._topics, self._stored, self._on_revoked = log, topics, stored, on_revoked
         self._offsets: dict[tuple[str, int], int] = {}  # the next to return, of what is assigned
         self._unplaced: set[int] | None = None  # gave up what it had, waits for its new partitions
@@ -122,7 +123,9 @@ class FakeReader:
             self._place(mine)  # may raise: then the next poll tries again
             self._unplaced = None
         found = self._next(min(max_records or self.most, self.most))
-        if not found and timeout_s:
+        if not found and self.at_end is not None:
+            self.at_end()
+        elif not found and timeout_s:
             with self._log.news:
                 self._log.news.wait(min(timeout_s, PAUSE_S))
         return found

@@ -17,7 +17,7 @@ from stream.events.schema import Clicked, Event, Impression, PairClicked
 KEEP_IMPRESSIONS = 10_000  # a click comes within minutes of its page
 KEEP_IDENTITIES = 10_000  # a producer's retry comes within seconds
 
-Page = tuple[list[str], list[float] | None]  # image ids as shown, and their propensities
+Page = tuple[list[str], list[float] | None, list[str]]  # image ids as shown, their propensities, those clicked so far
 
 
 class PairReader:
@@ -52,7 +52,7 @@ class PairReader:
             if event.propensities is not None and len(event.propensities) != len(event.shown):
                 raise SchemaError("impression: expected as many propensities as shown images", reason="bad_event")
             propensities = None if event.propensities is None else list(event.propensities)
-            _keep(self._pages, event.impression_id, (list(event.shown), propensities), KEEP_IMPRESSIONS)
+            _keep(self._pages, event.impression_id, (list(event.shown), propensities, []), KEEP_IMPRESSIONS)
             return []
         if isinstance(event, Clicked):
             return self._pairs_of_click(event)
@@ -65,10 +65,13 @@ class PairReader:
                 f"click on impression {event.impression_id!r}: never seen; post the impression first",
                 reason="unknown_impression",
             )
-        shown, propensities = page
+        shown, propensities, clicked = page
         if event.image_id not in shown:
             raise SchemaError(f"click on {event.image_id!r}: not on that page; post what was shown", reason="bad_event")
-        return pairs_from_click(shown, event.image_id, propensities)
+        pairs = pairs_from_click(shown, event.image_id, propensities, also_clicked=clicked)
+        if event.image_id not in clicked:
+            clicked.append(event.image_id)
+        return pairs
 
     def state(self) -> dict[str, Any]:
         """Plain JSON that `restore` takes."""
@@ -76,7 +79,7 @@ class PairReader:
 
     def restore(self, document: dict[str, Any]) -> None:
         """Take over what `state` gave."""
-        self._pages = OrderedDict((name, (shown, propensities)) for name, (shown, propensities) in document["pages"])
+        self._pages = OrderedDict((name, tuple(page)) for name, page in document["pages"])
         self._identities = OrderedDict.fromkeys(document["identities"])
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,7 @@ from models.ranking.ranknet import Ranker
 from stream import metrics
 from stream.events.codec import decode
 from stream.index.contract import VectorIndex
-from stream.index.payload import Vector
+from stream.index.payload import IndexRecord, Vector
 from stream.learn.checkpoint import Checkpoint, State
 from stream.learn.pairs import PairReader
 from stream.learn.worker import LearningWorker
@@ -71,44 +71,41 @@ class RankingWorker(LearningWorker):
         """See LearningWorker.learn."""
         if not records:
             return
-        pairs: list[tuple[Record, Pair]] = []
-        dead: dict[int, tuple[Record, PoisonError]] = {}  # by offset: one letter a record
+        clicks: list[tuple[Record, list[Pair]]] = []
+        dead: dict[int, tuple[Record, PoisonError]] = {}  # by offset
         for record in records:
             try:
-                envelope = decode(record.key, record.value, record.headers)
-                pairs.extend((record, pair) for pair in self._pairs.read(envelope))
+                pairs = self._pairs.read(decode(record.key, record.value, record.headers))
             except PoisonError as poison:
                 dead[record.offset] = record, poison
-        if pairs:
-            self._learn_pairs(pairs, dead)
+            else:
+                clicks += [(record, pairs)] if pairs else []
+        if clicks:
+            self._learn_clicks(clicks, dead)
         if dead:
             letters = [dead[offset] for offset in sorted(dead)]
             until_available(functools.partial(self._post, letters), self.stopping.asked, what="dead letters")
         self._offset = self.reader.stored_offset("clicks", 0, records[-1].offset + 1)
         self._unsaved = True
 
-    def _learn_pairs(self, pairs: list[tuple[Record, Pair]], dead: dict[int, tuple[Record, PoisonError]]) -> None:
-        vectors = self._vectors({image_id for _, pair in pairs for image_id in (pair.preferred, pair.over)})
-        known: list[Pair] = []
-        for record, pair in pairs:
-            missing = [image_id for image_id in (pair.preferred, pair.over) if image_id not in vectors]
-            if not missing:
-                known.append(pair)
-            elif record.offset not in dead:
-                self._pairs.forget(decode(record.key, record.value, record.headers))
-                text = f"image {missing[0]!r}: not in the index; post it, then replay the dead letter"
-                dead[record.offset] = record, UnknownImageError(text)
-        if known:
-            preferred = np.stack([vectors[pair.preferred] for pair in known])
-            over = np.stack([vectors[pair.over] for pair in known])
-            weights = np.array([pair.weight for pair in known], dtype=np.float32)
-            self._ranker.learn_many(preferred, over, weights, self._ranker.pairs_seen)
-            metrics.PAIRS.inc(len(known))
-
-    def _vectors(self, image_ids: set[str]) -> dict[str, Vector]:
+    def _learn_clicks(
+        self, clicks: Sequence[tuple[Record, list[Pair]]], dead: dict[int, tuple[Record, PoisonError]]
+    ) -> None:
+        image_ids = {image_id for _, pairs in clicks for pair in pairs for image_id in (pair.preferred, pair.over)}
         fetch = functools.partial(self._parts.index.fetch, sorted(image_ids), with_vectors=True)
-        found = until_available(fetch, self.stopping.asked, what="index")
-        return {image_id: record.vector for image_id, record in found.items() if record.vector is not None}
+        images = until_available(fetch, self.stopping.asked, what="index")
+        known: list[tuple[Vector, Vector, float]] = []
+        for record, pairs in clicks:
+            try:
+                known += _with_vectors(pairs, images)
+            except UnknownImageError as poison:
+                self._pairs.forget(decode(record.key, record.value, record.headers))
+                dead[record.offset] = record, poison
+        if known:
+            preferred, over, weights = zip(*known, strict=True)
+            place = self._ranker.pairs_seen
+            self._ranker.learn_many(np.stack(preferred), np.stack(over), np.array(weights, np.float32), place)
+            metrics.PAIRS.inc(len(known))
 
     def _post(self, letters: Sequence[tuple[Record, PoisonError]]) -> None:
         """Send and acknowledge together: what a failed flush forgot is sent again."""
@@ -154,3 +151,23 @@ class RankingWorker(LearningWorker):
         until_available(save, self.stopping.asked, what="ranker state")
         self.reader.commit_offsets([self._offset], wait=last)
         self._unsaved, self._saved_s = False, time.monotonic()
+
+
+def _with_vectors(pairs: Sequence[Pair], images: Mapping[str, IndexRecord]) -> list[tuple[Vector, Vector, float]]:
+    """The pairs of one click, those left out of which a picture was deleted.
+
+    Raises:
+        UnknownImageError: a picture was never posted: all pairs wait for the replay, or some would be learned twice.
+            Reason `image_deleted`: deletions leave no pair.
+    """
+    found = []
+    for pair in pairs:
+        for image_id in (pair.preferred, pair.over):
+            if image_id not in images:
+                raise UnknownImageError(f"image {image_id!r}: not in the index; post it, then replay the dead letter")
+        preferred, over = images[pair.preferred].vector, images[pair.over].vector
+        if preferred is not None and over is not None:
+            found.append((preferred, over, pair.weight))
+    if not found:
+        raise UnknownImageError(f"click on {pairs[0].preferred!r}: its pictures were deleted", reason="image_deleted")
+    return found

@@ -104,6 +104,7 @@ class Rig:
                 r.image_position,
                 r.tags_position,
                 r.payload,
+                r.seen,
                 None if r.vector is None else r.vector.tobytes(),
             )
             for i, r in images.items()
