@@ -43,7 +43,7 @@ def micro_average_precision(truth: Truth, scores: Scores) -> float:
 
 
 def label_ranking_average_precision(truth: Truth, scores: Scores) -> float:
-    """LRAP of [N, T]: for each true tag the share of true ones among those ranked no lower; mean over tags, then images.
+    """LRAP of [N, T]: share of true tags among those ranked no lower than a true one; mean over tags, then images.
 
     An image with no tag, or with all, counts 1. Source: Tsoumakas, Katakis and Vlahavas, Mining Multi-label Data, 2010.
     """

@@ -44,7 +44,7 @@ def quantise(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
 
 
 def requantise(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
-    """The int16 vectors that `dequantise` made these float32 [..., D] of; they were checked when they were quantised."""
+    """The int16 vectors that `dequantise` made these float32 [..., D] of; checked when they were quantised."""
     quantised: npt.NDArray[np.int16] = np.rint(vectors * np.float32(SCALE)).astype(np.int16)
     return quantised
 
