@@ -12,20 +12,19 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from models.errors import PoisonError, SchemaError, UnknownImageError
 from models.ranking.pairs import Pair, pairs_from_click
 from models.ranking.ranknet import Ranker
+from models.state_file import Saved, StateFile
 from stream import metrics
 from stream.events.codec import decode
 from stream.events.schema import Clicked, Event, Impression, PairClicked
 from stream.index.contract import Vector, VectorIndex
-from stream.learn.checkpoint import Checkpoint, State
 from stream.log.consume import LogReader, Record
 from stream.log.dead_letter import dead_letter_headers
 from stream.log.model_versions import ModelPublisher
@@ -39,6 +38,7 @@ log = logging.getLogger(__name__)
 KEEP_IMPRESSIONS = 10_000  # a click comes within minutes of its page
 KEEP_IDENTITIES = 10_000  # a producer's retry comes within seconds
 POLL_S = 0.5  # a poll returns as soon as there are records
+STATE_FORMAT = 2  # of the state file
 
 
 @dataclass(frozen=True)
@@ -48,36 +48,43 @@ class RankingParts:
     reader: LogReader
     writer: LogWriter
     index: VectorIndex
-    checkpoint: Checkpoint
+    state_file: StateFile
     publisher: ModelPublisher
     settings: Settings
+
+
+def offsets_of(saved: Saved | None) -> list[StoredOffset]:
+    """Where reading goes on after this saved state."""
+    return [] if saved is None else [StoredOffset(**offset) for offset in saved[0]["offsets"]]
 
 
 class RankingWorker:
     """Runs until `stop`; one thread."""
 
-    def __init__(self, parts: RankingParts, state: State | None, dimension: int) -> None:
+    def __init__(self, parts: RankingParts, saved: Saved | None, dimension: int) -> None:
         self._parts = parts
         self._stopping = threading.Event()
         self._abandoned = threading.Event()
         self._impressions: OrderedDict[str, list[str]] = OrderedDict()
         self._propensities: dict[str, list[float]] = {}
         self._identities: OrderedDict[str, None] = OrderedDict()
-        if state is None:
+        self._position = 0
+        self._offset: StoredOffset | None = None
+        if saved is None:
             self._ranker = Ranker(dimension, seed=parts.settings.ranking.seed)
         else:
-            self._restore(state)
-        self._offset: StoredOffset | None = state.offsets[0] if state is not None and state.offsets else None
-        self._position = int(state.document["position"]) if state is not None else 0
+            self._restore(saved)
         self._published_version = -1
         self._dirty = False
 
-    def _restore(self, state: State) -> None:
-        document = state.document
-        self._ranker = Ranker.from_state(state.arrays, document["ranker"])
-        self._impressions = OrderedDict(document["impressions"])
-        self._propensities = dict(document["propensities"])
-        self._identities = OrderedDict.fromkeys(document["identities"])
+    def _restore(self, saved: Saved) -> None:
+        facts, arrays = saved
+        self._ranker = Ranker.from_state(arrays, facts["ranker"])
+        self._impressions = OrderedDict(facts["impressions"])
+        self._propensities = dict(facts["propensities"])
+        self._identities = OrderedDict.fromkeys(facts["identities"])
+        self._position = int(facts["position"])
+        (self._offset,) = offsets_of(saved)
 
     def stop(self) -> None:
         """Ask `run` to finish; safe in a signal handler."""
@@ -235,15 +242,15 @@ class RankingWorker:
         if self._offset is None:
             return
         arrays, ranker = self._ranker.state()
-        document: dict[str, Any] = {
+        facts = {
             "ranker": ranker,
             "position": self._position,
             "impressions": list(self._impressions.items()),
             "propensities": self._propensities,
             "identities": list(self._identities),
+            "offsets": [asdict(self._offset)],
         }
-        kept: dict[str, npt.NDArray[Any]] = dict(arrays)
-        save = functools.partial(self._parts.checkpoint.save, State(kept, document, [self._offset]))
+        save = functools.partial(self._parts.state_file.save, facts, arrays)
         until_available(save, self._stopping, what="ranker state")
         self._parts.reader.commit_offsets([self._offset], wait=last)
         self._dirty = False
