@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -56,13 +57,30 @@ def weights_of(model: LogisticRegression) -> list[float]:
     return [float(weights.get(name, 0.0)) for name in FEATURES] + [float(model.intercept)]
 
 
+def state_of(model: LogisticRegression) -> list[float]:
+    """FEATURES' weights, the intercept and the steps taken [NUMBERS + 1] of a river model."""
+    return [*weights_of(model), float(model.optimizer.n_iterations)]
+
+
+def restored(state: Sequence[float]) -> LogisticRegression:
+    """The shared classifier with what `state_of` gave."""
+    model = default_classifier()
+    set_weights(model, np.array(state[:-1]))
+    model.optimizer.n_iterations = int(state[-1])
+    return model
+
+
 class Calibrators:
-    """The shared classifier and those of the tags that have earned one."""
+    """The shared classifier and those of the tags that have earned one.
+
+    `changed` are the rows whose state changed since the store last took them.
+    """
 
     def __init__(self, shared: LogisticRegression) -> None:
         self.shared = shared
         self.own: dict[int, LogisticRegression] = {}
         self.positives: dict[int, int] = {}
+        self.changed: set[int] = set()
         self._table: Float64 = np.empty((0, NUMBERS))  # of the tags' own ones; NaN where there is none
         self._stale: set[int] = set()  # rows of the table to be read anew
 
@@ -72,8 +90,10 @@ class Calibrators:
         if own is not None:
             own.learn_one(features, truth, w=weight)
             self._stale.add(row)
+            self.changed.add(row)
         elif truth:
             self.positives[row] = seen = self.positives.get(row, 0) + 1
+            self.changed.add(row)
             if seen >= OWN_AFTER:
                 self.adopt(row, own_classifier(self.shared))
         self.shared.learn_one(features, truth, w=weight)
@@ -82,11 +102,13 @@ class Calibrators:
         """Give a tag a classifier of its own."""
         self.own[row] = model
         self._stale.add(row)
+        self.changed.add(row)
         if row >= len(self._table):
             self.array(row + 1)
 
     def copy(self, source: int, target: int) -> None:
         """Let a tag start with what another learned."""
+        self.changed.add(target)
         if source in self.positives:
             self.positives[target] = self.positives[source]
         if source in self.own:
@@ -94,9 +116,24 @@ class Calibrators:
 
     def drop(self, row: int) -> None:
         """Forget what a tag learned."""
+        self.changed.add(row)
         if self.own.pop(row, None) is not None:
             self._stale.add(row)
         self.positives.pop(row, None)
+
+    def dump(self, row: int) -> tuple[int | None, bytes | None] | None:
+        """(positives judged, state of its own classifier as float64) of a tag; None when there is neither."""
+        own = self.own.get(row)
+        positives = self.positives.get(row)
+        state = None if own is None else np.array(state_of(own)).tobytes()
+        return None if positives is None and state is None else (positives, state)
+
+    def load(self, row: int, positives: int | None, own: bytes | None) -> None:
+        """Put back what `dump` gave."""
+        if positives is not None:
+            self.positives[row] = positives
+        if own is not None:
+            self.adopt(row, own_classifier(restored(np.frombuffer(own).tolist())))
 
     def array(self, rows: int) -> Float64:
         """Weights and intercepts [T, 4] of tags 0 .. rows - 1."""

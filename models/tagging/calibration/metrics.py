@@ -31,9 +31,14 @@ NOT_JUDGED = Quality(0, *[float("nan")] * 5)
 
 
 class Progress:
-    """Counts of the running evaluation."""
+    """Counts of the running evaluation.
+
+    `changed` are the rows whose histograms changed beyond the lowest bin since the store last took them. (In the
+    lowest bin every judged image changes the row of every known tag.)
+    """
 
     def __init__(self) -> None:
+        self.changed: set[int] = set()
         self.images = 0
         self.lrap = 0.0
         self.p_at_5 = 0.0
@@ -53,11 +58,13 @@ class Progress:
 
     def copy(self, source: int, target: int) -> None:
         """Let a tag start with what was booked for another."""
+        self.changed.add(target)
         self.grow(max(source, target) + 1)
         self._tags[target] = self._tags[source]
 
     def drop(self, row: int) -> None:
         """Forget what was booked for a tag."""
+        self.changed.add(row)
         if row < len(self._tags):
             self._tags[row] = 0
 
@@ -78,6 +85,7 @@ class Progress:
         images, columns = np.nonzero((log_odds > LOWEST) | truth)  # the rest, nearly all, is of the lowest bin
         bins = np.clip((log_odds[images, columns] - LOWEST) * PER_UNIT + 1, 0, BINS - 1).astype(np.int64)
         booked, tags = self._tags.reshape(-1), rows[columns]
+        self.changed.update(tags.tolist())
         chances = probabilities[images, columns].astype(np.float64)
         for plane, weights in ((POSITIVE, truth[images, columns] * 1.0), (ALL, np.ones(len(bins))), (MASS, chances)):
             np.add.at(booked, (tags * 3 + plane) * BINS + bins, weights)

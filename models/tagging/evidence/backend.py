@@ -15,6 +15,7 @@ from scipy.linalg.lapack import dpotrf, dpotri  # type: ignore[import-untyped]
 from models.cuda import cuda_is_available
 from models.quantise import SCALE
 from models.tagging.arrays import Float32, Float64, Int64
+from models.tagging.evidence.derived import ExemplarCache
 from models.tagging.evidence.kriging import kriging_weights
 from models.tagging.memory.chunks import Chunks
 
@@ -75,6 +76,9 @@ class NumpyBackend:
 
     device = "cpu"
 
+    def __init__(self) -> None:
+        self._cache = ExemplarCache()
+
     def inverse(self, matrix: Float64) -> Float64:
         """See Backend."""
         lower, failed = dpotrf(matrix.T, lower=1)  # the transpose is as LAPACK has it
@@ -131,7 +135,7 @@ class NumpyBackend:
         """See Backend."""
         from models.tagging.serving.predictor import NumpyServing
 
-        return NumpyServing(snapshot)
+        return NumpyServing(snapshot, self._cache)
 
 
 NUMPY = NumpyBackend()

@@ -15,7 +15,7 @@ import numpy as np
 
 from models.quantise import SCALE
 from models.tagging.arrays import Float32, Int16, Int32, Int64, UInt64
-from models.tagging.memory.chunks import CHUNK, Chunks, CopyOnWrite, Derived
+from models.tagging.memory.chunks import CHUNK, Chunks, CopyOnWrite
 
 MAX_EXEMPLARS = 50_000  # 51 MB as int16; see docs: evidence grows slowly beyond
 Tags = tuple[int, ...]
@@ -61,47 +61,9 @@ class Exemplars:
             done += int(indptr[-1])
         return np.concatenate(ends), np.concatenate([np.empty(0, np.int32), *(rows for _, rows in self.tags)])
 
-    @cached_property
-    def bits(self) -> UInt64:
-        """Signs of the vectors, [D / 64 rounded up, N]; chunks seen in an earlier version are not packed again.
-
-        Word by word and not vector by vector: counting differing bits then adds long rows, in a quarter of the time.
-        """
-        packed = _packed.of(self.vectors)
-        found: UInt64 = np.ascontiguousarray(np.concatenate([signs(self.vectors.empty).T, *packed], axis=1))
-        return found
-
-    def compared(self, metric: Float32) -> Chunks:
-        """`vectors @ metric`, 0.5 s for 50,000; after an earlier version only rows that are new are multiplied."""
-        global _compared
-        of_metric, derived = _compared
-        if of_metric is not metric:
-            derived = Derived(lambda part, known: _multiplied(part, metric, known))
-            _compared = metric, derived
-        return Chunks(tuple(derived.of(self.vectors)), self.vectors.empty @ metric)
-
     def tags_of(self, slots: Int64) -> tuple[Int64, Int32]:
         """Tag rows of slots [S]: (position in `slots` [P], tag row [P])."""
         return _carried(*self.csr, slots)
-
-
-def _multiplied(part: Float32, metric: Float32, known: tuple[Float32, Float32] | None) -> Float32:
-    """`part @ metric`, given another chunk and its product."""
-    if known is None:
-        return part @ metric
-    old, before = known
-    both = min(len(part), len(old))
-    same = np.flatnonzero((part[:both] == old[:both]).all(axis=1))
-    result = np.empty((len(part), metric.shape[1]), np.float32)
-    result[same] = before[same]
-    new = np.setdiff1d(np.arange(len(part)), same)
-    result[new] = part[new] @ metric
-    return result
-
-
-# of the version served last
-_packed: Derived[UInt64] = Derived(lambda part, _: signs(part).T)
-_compared: tuple[Float32 | None, Derived[Float32]] = (None, Derived(lambda part, _: part))
 
 
 class ExemplarSet:

@@ -13,6 +13,7 @@ import numpy as np
 from models.quantise import SCALE
 from models.tagging.arrays import Float32, Int64
 from models.tagging.calibration.calibrators import FLOOR
+from models.tagging.evidence.derived import ExemplarCache
 from models.tagging.evidence.kriging import kriging_weights
 from models.tagging.evidence.neighbours import nearest, nearest_by_bits
 from models.tagging.memory.chunks import Chunks
@@ -30,14 +31,15 @@ class NumpyServing:
 
     batch = 64  # 8 MB of scores at 30,000 tags, which stays in the cache
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, cache: ExemplarCache) -> None:
         self._of = snapshot
+        self._cache = cache
 
     def find_neighbours(self, vectors: Float32) -> Int64:
         """See Serving."""
         exemplars, k = self._of.exemplars, self._of.neighbours
         if len(vectors) <= FEW and len(exemplars) > LARGE:
-            return nearest_by_bits(exemplars, codes_of(vectors), k)
+            return nearest_by_bits(exemplars, self._cache.bits(exemplars), codes_of(vectors), k)
         return nearest(exemplars, codes_of(vectors), k)
 
     def log_odds(self, vectors: Float32, neighbours: Int64 | None = None) -> Float32:
@@ -90,7 +92,7 @@ class NumpyServing:
 
     @cached_property
     def _compared(self) -> Chunks:
-        return self._of.exemplars.compared(self._of.metric)
+        return self._cache.compared(self._of.exemplars, self._of.metric)
 
 
 def codes_of(vectors: Float32) -> Float32:

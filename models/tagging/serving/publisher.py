@@ -95,7 +95,7 @@ class Publisher:
             metric=evaluator.metric,
             co_occurrence=evaluator.co_occurrence,
             implied=self._operations.implied(),
-            aliases=tuple((words[row], statistics.effective(row)) for row in statistics.merged()),
+            aliases=tuple((words[row], statistics.mapping.of(row)) for row in statistics.merged()),
             neighbours=self._last.neighbours,
             quality=self._quality,
             operations=self._operations.rows(),
@@ -199,3 +199,4 @@ class Publisher:
         """Stop the background thread, if there is one."""
         if self._thread is not None:
             self._thread.shutdown(wait=True)
+            self._thread = None

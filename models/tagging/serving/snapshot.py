@@ -23,6 +23,7 @@ from models.tagging.evidence.neighbours import NEIGHBOURS, top
 from models.tagging.examples import OperationRow
 from models.tagging.memory.chunks import Chunks
 from models.tagging.memory.exemplars import Exemplars
+from models.tagging.memory.implications import ancestors
 from models.tagging.memory.names import normalise_tag
 from models.tagging.serving import delta as wire
 from models.tagging.serving.columns import Columns, TagRow
@@ -177,7 +178,7 @@ class Snapshot:
             NotFoundError: no such tag.
         """
         rows = [self.row(tag)]
-        rows += [source for source, into in self.implied if into == rows[0]]
+        rows += sorted(ancestors(self.implied, rows[0]))
         best = [self._serving.log_odds_of(rows, part).max(axis=1) for part in self._cut(vectors)]
         return sigmoid(np.concatenate([np.empty(0, np.float32), *best]))
 

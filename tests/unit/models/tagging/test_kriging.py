@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 
 from models.tagging.evidence.co_occurrence import LEAST, LIKELIEST, MOST, SHRINK, STRENGTH, CoOccurrence
+from models.tagging.evidence.derived import ExemplarCache
 from models.tagging.evidence.kriging import kriging_weights
 from models.tagging.evidence.metric import fit_metric, no_metric
 from models.tagging.evidence.ridge import invert_gram, solve_rows
@@ -118,17 +119,17 @@ def test_rows_given_to_other_tags_go_with_nothing() -> None:
 def test_vectors_are_multiplied_by_the_metric_once() -> None:
     random = np.random.default_rng(0)
     metric = random.standard_normal((8, 8)).astype(np.float32)
-    hashes = Chunks.of(np.empty(0, np.int64))
+    cache, hashes = ExemplarCache(), Chunks.of(np.empty(0, np.int64))
     first = Chunks.of(random.standard_normal((2 * CHUNK + 100, 8)).astype(np.float32))
-    one = Exemplars(first, hashes, ()).compared(metric)
+    one = cache.compared(Exemplars(first, hashes, ()), metric)
     assert np.array_equal(one.whole(), first.whole() @ metric)
     rows = np.array([CHUNK, 2 * CHUNK + 150])
     second = first.replaced(rows, random.standard_normal((2, 8)).astype(np.float32), 2 * CHUNK + 200)
-    two = Exemplars(second, hashes, ()).compared(metric)
+    two = cache.compared(Exemplars(second, hashes, ()), metric)
     assert two.parts[0] is one.parts[0]
     assert np.allclose(two.whole(), second.whole() @ metric, atol=1e-5)
     assert np.array_equal(np.flatnonzero((two.parts[1] != one.parts[1]).any(axis=1)), [0])
-    shorter = Exemplars(second.replaced(rows[:0], second.empty, CHUNK + 5), hashes, ()).compared(metric)
+    shorter = cache.compared(Exemplars(second.replaced(rows[:0], second.empty, CHUNK + 5), hashes, ()), metric)
     assert np.allclose(shorter.whole(), second.whole()[: CHUNK + 5] @ metric, atol=1e-5)
-    other = Exemplars(second, hashes, ()).compared(metric.T.copy())
+    other = cache.compared(Exemplars(second, hashes, ()), metric.T.copy())
     assert np.allclose(other.whole(), second.whole() @ metric.T, atol=1e-5)

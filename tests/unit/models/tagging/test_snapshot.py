@@ -10,6 +10,7 @@ import pytest
 from models.errors import CheckpointError, NotFoundError
 from models.quantise import SCALE, dequantise, quantise
 from models.tagging.calibration.calibrators import features_of
+from models.tagging.evidence.derived import ExemplarCache
 from models.tagging.evidence.kriging import kriging_weights
 from models.tagging.evidence.neighbours import nearest, nearest_by_bits
 from models.tagging.examples import Example, TagOperation
@@ -204,10 +205,11 @@ def test_chunks_take_and_replace_like_an_array() -> None:
 def test_signs_find_nearly_all_of_the_nearest() -> None:
     exemplars = learner(3000).snapshot(wait=True).exemplars
     codes = np.rint(queries() * SCALE).astype(np.float32)
-    exact, quick = nearest(exemplars, codes, 50), nearest_by_bits(exemplars, codes, 50)
+    bits = ExemplarCache().bits(exemplars)
+    exact, quick = nearest(exemplars, codes, 50), nearest_by_bits(exemplars, bits, codes, 50)
     shared = [len(set(a) & set(b)) for a, b in zip(exact.tolist(), quick.tolist(), strict=True)]
     assert np.mean(shared) > 38  # of 50, by no more than 16 signs
-    assert np.array_equal(nearest_by_bits(exemplars, codes, 3000), nearest(exemplars, codes, 3000))
+    assert np.array_equal(nearest_by_bits(exemplars, bits, codes, 3000), nearest(exemplars, codes, 3000))
 
 
 def test_a_thorough_version_after_a_quick_one_shows_what_was_judged_though_nothing_was_solved():
