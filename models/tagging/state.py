@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models.errors import CheckpointError
-from models.tagging.arrays import Float64
-from models.tagging.calibration.calibrators import NUMBERS, default_classifier, own_classifier, set_weights, weights_of
 from models.tagging.calibration.schedule import Schedule
 from models.tagging.evidence.co_occurrence import CoOccurrence
 from models.tagging.memory.chunks import Array
@@ -23,7 +21,7 @@ SETTINGS = ("dimension", "ridge_lambda", "neighbours", "max_exemplars", "classif
 
 def dump(tagger: Tagger) -> tuple[dict[str, Any], dict[str, Array]]:
     """Everything but C and the images."""
-    sums, words, of_all = tagger.statistics.sums, tagger.statistics.vocabulary, tagger.calibrators
+    sums, words = tagger.statistics.sums, tagger.statistics.vocabulary
     facts: dict[str, Any] = {
         "settings": {name: getattr(tagger, name) for name in SETTINGS},
         "learned": tagger.learned,
@@ -38,9 +36,8 @@ def dump(tagger: Tagger) -> tuple[dict[str, Any], dict[str, Array]]:
         "detached": words.detached(),
         "mapping": [tagger.statistics.effective(row) for row in range(len(words))],
         "operations": tagger.operations.dump(),
-        "judged": [tagger.progress.images, tagger.progress.lrap, tagger.progress.p_at_5],
+        "evaluated": tagger.metrics.totals,
     }
-    own = sorted(of_all.own)
     watched, losses = tagger.evaluator.drift.dump()
     arrays: dict[str, Array] = {
         "gram": sums.gram,
@@ -49,13 +46,10 @@ def dump(tagger: Tagger) -> tuple[dict[str, Any], dict[str, Array]]:
         "association_tags": tagger.evaluator.co_occurrence.tags,
         "association_strengths": tagger.evaluator.co_occurrence.strengths,
         "total": sums.total,
-        "histograms": tagger.progress.tags,
-        "shared": np.array(_model(of_all.shared)),
-        "own_rows": np.array(own, np.int64),
-        "own": np.array([_model(of_all.own[row]) for row in own]).reshape(-1, NUMBERS + 1),
+        "histograms": tagger.metrics.histograms,
+        **tagger.calibrators.dump(),
         "drift": watched,
         "drift_losses": losses,
-        "positives": np.array(sorted(of_all.positives.items()), np.int64).reshape(-1, 2),
     }
     return facts, arrays
 
@@ -72,7 +66,7 @@ def load(tagger: Tagger, facts: dict[str, Any], arrays: dict[str, Array]) -> Non
                 f"setting {name} {getattr(tagger, name)!r}: expected {facts['settings'][name]!r}, with which this "
                 "state was learned; change it back, or learn anew from the log"
             )
-    sums, words, of_all = tagger.statistics.sums, tagger.statistics.vocabulary, tagger.calibrators
+    sums, words = tagger.statistics.sums, tagger.statistics.vocabulary
     tagger.learned, tagger.next_position = facts["learned"], facts["next_position"]
     tagger.evaluator.metric, tagger.evaluator.fitted_at = arrays["metric"], facts["fitted_at"]
     tagger.evaluator.co_occurrence = CoOccurrence(*(arrays[f"association_{field}"] for field in CoOccurrence.__slots__))
@@ -85,27 +79,10 @@ def load(tagger: Tagger, facts: dict[str, Any], arrays: dict[str, Array]) -> Non
     sums.grow(len(words))
     tagger.statistics.restore_mapping(facts["mapping"])
     sums.images, sums.gram, sums.total = facts["images"], arrays["gram"], arrays["total"]
-    tagger.progress.images, tagger.progress.lrap, tagger.progress.p_at_5 = facts["judged"]
-    tagger.progress.restore(arrays["histograms"])
-    of_all.shared = _restored(arrays["shared"])
-    of_all.own = {
-        int(row): own_classifier(_restored(values))
-        for row, values in zip(arrays["own_rows"], arrays["own"], strict=True)
-    }
+    tagger.metrics.restore(tuple(facts["evaluated"]), arrays["histograms"])
+    tagger.calibrators.load(arrays)
     if "drift" in arrays:
         tagger.evaluator.drift.load(arrays["drift"], arrays["drift_losses"])
-    of_all.positives = {int(row): int(count) for row, count in arrays["positives"]}
-
-
-def _model(model: Any) -> list[float]:
-    return [*weights_of(model), float(model.optimizer.n_iterations)]
-
-
-def _restored(values: Float64) -> Any:
-    model = default_classifier()
-    set_weights(model, values[:-1])
-    model.optimizer.n_iterations = int(values[-1])
-    return model
 
 
 def digest(tagger: Tagger) -> str:

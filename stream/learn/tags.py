@@ -243,7 +243,7 @@ class TagsWorker:
 
     def _publish(self, *, quick: bool = False) -> None:
         started_s = time.thread_time()  # not the wall's: waiting for a busy core is no work
-        snapshot = self._state.tagger.snapshot(quick=quick)
+        snapshot = self._state.tagger.snapshot(partial=quick)
         self._unpublished = 0
         content, kind = self._chain.encode(snapshot)
         publish = functools.partial(self._parts.publisher.publish, snapshot.version, content, self._state.offsets, kind)

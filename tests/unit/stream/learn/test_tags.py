@@ -53,7 +53,7 @@ def record(offset, example, source=None, timestamp_ms=0):
 
 
 def learn(tmp_path, examples, told=None):
-    """Learn everything; the snapshot that is served then."""
+    """Learn everything; the tags that are served then."""
     settings = load_settings({}, data_dir=tmp_path)
     store = TaggerStore(tmp_path / "tagger.sqlite", Tagger(dimension=D))
     tagger, document = store.open()
@@ -73,7 +73,7 @@ def learn(tmp_path, examples, told=None):
         told.extend(writer.events)
     served = ServedModels()
     served.take(writer.events[-1])
-    return served.tagger
+    return served.tagger.predictor.catalogue
 
 
 class EndingExamples(MemoryExamples):
@@ -132,8 +132,8 @@ def test_asked_to_stop_on_a_full_disk_it_says_why_there_is_no_checkpoint(filling
     state.close()
 
 
-def counts(snapshot):
-    return {row.name: row.count for row in snapshot.tags()}
+def counts(catalogue):
+    return {row.name: row.count for row in catalogue.tags()}
 
 
 def counted(kind, outcome):
@@ -144,9 +144,11 @@ def counted(kind, outcome):
 def test_an_operation_is_carried_out_in_its_place_and_served_with_what_came_of_it(tmp_path):
     before = counted("merge", "done")
     log = [*EXAMPLES, MERGE, Example("late", EXAMPLES[0].vector, ("kitty",))]
-    snapshot = learn(tmp_path, [record(n, example) for n, example in enumerate(log)])
-    assert counts(snapshot) == {"cat": 11}
-    assert [(row.operation_id, row.outcome, row.active) for row in snapshot.operations] == [("s", "done", True)]
+    catalogue = learn(tmp_path, [record(n, example) for n, example in enumerate(log)])
+    assert counts(catalogue) == {"cat": 11}
+    assert [(row.operation_id, row.outcome, row.active) for row in catalogue.snapshot.operations] == [
+        ("s", "done", True)
+    ]
     assert counted("merge", "done") == before + 1
 
 
@@ -164,17 +166,17 @@ def test_what_ingest_sent_twice_is_carried_out_once(tmp_path):
     log = [*EXAMPLES, MERGE, undo]
     records = [record(n, example) for n, example in enumerate(log)]
     again = [record(len(log) + n, example, source=10 + n) for n, example in enumerate([MERGE, undo])]
-    snapshot = learn(tmp_path, [*records, *again])
-    assert counts(snapshot) == {"cat": 5, "kitty": 5}
-    assert [row.outcome for row in snapshot.operations] == ["undone", "done"]
+    catalogue = learn(tmp_path, [*records, *again])
+    assert counts(catalogue) == {"cat": 5, "kitty": 5}
+    assert [row.outcome for row in catalogue.snapshot.operations] == ["undone", "done"]
     assert counted("merge", "repeated") == before
 
 
 def test_an_operation_posted_again_changes_nothing_and_is_counted_as_repeated(tmp_path):
     before = counted("merge", "repeated")
     log = [*EXAMPLES, MERGE, TagOperation("u", "undo", target="s"), MERGE]
-    snapshot = learn(tmp_path, [record(n, example) for n, example in enumerate(log)])
-    assert counts(snapshot) == {"cat": 5, "kitty": 5}
+    catalogue = learn(tmp_path, [record(n, example) for n, example in enumerate(log)])
+    assert counts(catalogue) == {"cat": 5, "kitty": 5}
     assert counted("merge", "repeated") == before + 1
 
 
@@ -182,26 +184,26 @@ def test_a_refused_operation_is_logged_counted_and_served(tmp_path, caplog):
     before = counted("forget", "refused")
     log = [*EXAMPLES, TagOperation("f", "forget", ("zebra",))]
     with caplog.at_level(logging.WARNING):
-        snapshot = learn(tmp_path, [record(n, example) for n, example in enumerate(log)])
+        catalogue = learn(tmp_path, [record(n, example) for n, example in enumerate(log)])
     assert "forget 'f' refused: tags zebra: expected tags that were used before" in caplog.text
     assert counted("forget", "refused") == before + 1
-    assert [(row.active, "zebra" in row.outcome) for row in snapshot.operations] == [(False, True)]
+    assert [(row.active, "zebra" in row.outcome) for row in catalogue.snapshot.operations] == [(False, True)]
 
 
 def test_operations_survive_a_restart(tmp_path):
     first = learn(tmp_path, [record(n, example) for n, example in enumerate([*EXAMPLES, MERGE])])
     second = learn(tmp_path, [record(11, TagOperation("u", "undo", target="s"))])
-    assert [row.operation_id for row in first.operations] == ["s"]
-    assert [row.operation_id for row in second.operations] == ["s", "u"]
+    assert [row.operation_id for row in first.snapshot.operations] == ["s"]
+    assert [row.operation_id for row in second.snapshot.operations] == ["s", "u"]
     assert counts(second) == {"cat": 5, "kitty": 5}
 
 
 def test_a_split_says_which_pictures_it_moved(tmp_path):
     split = TagOperation("s", "split", ("cat",), "lynx", images=("i1", "i2", "i3", "nobody"))
-    snapshot = learn(tmp_path, [record(n, example) for n, example in enumerate([*EXAMPLES, split])])
-    assert counts(snapshot) == {"cat": 3, "kitty": 5, "lynx": 2}
-    assert [image_id for image_id, _ in snapshot.operations[0].moved] == ["i1", "i3"]
-    assert np.isfinite(snapshot.weights("lynx")).all()
+    catalogue = learn(tmp_path, [record(n, example) for n, example in enumerate([*EXAMPLES, split])])
+    assert counts(catalogue) == {"cat": 3, "kitty": 5, "lynx": 2}
+    assert [image_id for image_id, _ in catalogue.snapshot.operations[0].moved] == ["i1", "i3"]
+    assert np.isfinite(catalogue.weights("lynx")).all()
 
 
 @pytest.mark.parametrize("kind", ["merge", "rename", "alias", "forget", "split"])
@@ -209,9 +211,9 @@ def test_after_an_undo_the_served_tags_are_those_of_before(tmp_path, kind):
     into = "" if kind == "forget" else "lynx"
     images = ("i1", "i3") if kind == "split" else ()
     log = [*EXAMPLES, TagOperation("s", kind, ("cat",), into, images), TagOperation("u", "undo", target="s")]
-    snapshot = learn(tmp_path, [record(n, example) for n, example in enumerate(log)])
-    assert {name: count for name, count in counts(snapshot).items() if count} == {"cat": 5, "kitty": 5}
-    assert set(counts(snapshot)) <= {"cat", "kitty", "lynx"}
+    catalogue = learn(tmp_path, [record(n, example) for n, example in enumerate(log)])
+    assert {name: count for name, count in counts(catalogue).items() if count} == {"cat": 5, "kitty": 5}
+    assert set(counts(catalogue)) <= {"cat", "kitty", "lynx"}
 
 
 def noisy(centre, count, seed):
@@ -231,11 +233,11 @@ def test_a_tag_that_is_used_otherwise_than_before_is_told_and_shown(tmp_path, ca
     log += [example for three in zip(masks, dogs, trees, strict=True) for example in three]
     told = []
     with caplog.at_level(logging.WARNING, "stream.learn.tags"):
-        snapshot = learn(tmp_path, [record(n, example) for n, example in enumerate(log)], told)
+        catalogue = learn(tmp_path, [record(n, example) for n, example in enumerate(log)], told)
     drifted = [event for event in told if isinstance(event, TagDrifted)]
     assert {event.tag for event in drifted} == {"mask", "dog"}
     assert all(event.learned > 1_800 and event.loss_after > event.loss_before for event in drifted)
-    shown = {row.name: row.drift for row in snapshot.tags()}
+    shown = {row.name: row.drift for row in catalogue.tags()}
     assert shown["tree"] == 0
     assert shown["mask"] == sum(event.tag == "mask" for event in drifted)
     assert "tag 'mask' drifted" in caplog.text
