@@ -52,7 +52,7 @@ class Classifiers:
             self._weighted = "w" in inspect.signature(example.learn_one).parameters
             flaw = self._flaw()
         except Exception as error:  # noqa: BLE001 - a class of anybody's may raise anything
-            flaw = f"{type(error).__name__}: {error}"
+            flaw = " ".join(f"{type(error).__name__}: {error}".split())
         if flaw:
             raise ConfigurationError(
                 f"tagging classifier {path}: expected a linear classifier of river that needs no arguments ({flaw}); "
