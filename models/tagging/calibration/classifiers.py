@@ -4,7 +4,9 @@ In: the import path of a class. Out: classifiers to learn with, and their state 
 numbers of all tags in one array and never calls river, so a class is refused unless its probability is
 `sigmoid(weights · features + intercept)` and its numbers put into a fresh object learn on as the old one would.
 
-At present river.linear_model.LogisticRegression, Perceptron and PAClassifier pass.
+At present river.linear_model.LogisticRegression, Perceptron and PAClassifier pass. On four splits of OpenMoji all three
+order tags alike (LRAP within 0.02 of each other), but only the default is calibrated: its calibration error is 0.003,
+that of PAClassifier 0.02 to 0.1, that of Perceptron 0.2.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from river import optim
-from river.linear_model import LogisticRegression
+from river.linear_model import LogisticRegression, Perceptron
 
 from models.errors import ConfigurationError
 from models.tagging.calibration.log_odds import FEATURES
@@ -49,7 +51,9 @@ class Classifiers:
         try:
             self._class = _imported(path)
             example = self.make(WARM_START)
-            self._weighted = "w" in inspect.signature(example.learn_one).parameters
+            takes_weights = "w" in inspect.signature(example.learn_one).parameters
+            # a Perceptron's steps are 1 for any loss: times a weight of hundreds its intercept came to -15,000
+            self._weighted = takes_weights and not isinstance(example, Perceptron)
             flaw = self._flaw()
         except Exception as error:  # noqa: BLE001 - a class of anybody's may raise anything
             flaw = " ".join(f"{type(error).__name__}: {error}".split())
@@ -73,7 +77,11 @@ class Classifiers:
         return model
 
     def learn(self, model: Classifier, features: dict[str, float], truth: bool, weight: float) -> None:
-        """Learn one pair of image and tag. A class without importance weights takes every pair as one."""
+        """Learn one pair of image and tag; Perceptron, and classes without importance weights, take every pair as one.
+
+        Negatives are shown the more often the likelier they were, and weigh the less (prequential.py). Without weights
+        a class therefore learns that tags are more frequent than they are: it orders them well, but says too much.
+        """
         if self._weighted:
             model.learn_one(features, truth, w=weight)
         else:
