@@ -32,7 +32,7 @@ def run(data: Split) -> dict[str, Any]:
         for count in (*FEW, ALL):
             beyond = pictures[count:] if count else pictures[:0]
             _put(tagger, [Example(f"train-{i}", deleted=True) for i in beyond])
-            scores = tagger.snapshot(wait=True).score(data.names[tag], data.test)
+            scores = tagger.predictor().score(data.names[tag], data.test)
             figures[count].append(average_precision(data.test_truth[:, tag], scores))
             _put(tagger, [Example(f"train-{i}", quantised[i], data.tags_of(i)) for i in beyond])
     ap = {count: float(np.mean(values)) if values else None for count, values in figures.items()}

@@ -62,8 +62,8 @@ def _beside_xgboost(data: Split, ours: np.ndarray, measure: bool) -> dict[str, A
 
 def _measure(data: Split) -> dict[str, Any]:
     """The figures of one split."""
-    snapshot = learn(data).snapshot(wait=True)
-    ours = snapshot.probabilities(data.test)[:, [snapshot.row(name) for name in data.names]]
+    predictor = learn(data).predictor()
+    ours = predictor.probabilities(data.test)[:, [predictor.catalogue.row(name) for name in data.names]]
     online = {**ranks(data.test_truth, ours), "ece": expected_calibration_error(data.test_truth, ours)}
     offline = offline_logistic(data)
     return {

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.tagger import few_shot, quality, speed, stream
-from benchmarks.tagger.openmoji import openmoji_features
 from benchmarks.tagger.parts import Part
 from benchmarks.tagger.peers import QUALITY, SPEED, Peer, check_installed
+from benchmarks.tagger.pictures import load_openmoji
 from benchmarks.tagger.splits import FIRST_SEED, split
 from benchmarks.workloads import TAGS
 
@@ -42,7 +42,7 @@ def run(
     check_installed(wanted - set(without))
     cuts = []
     if Part.QUALITY in parts or Part.FEW_SHOT in parts:
-        features, names = pictures if pictures is not None else openmoji_features()
+        features, names = pictures if pictures is not None else load_openmoji()
         count = split_count if Part.QUALITY in parts else 1
         cuts = [split(features, names, FIRST_SEED + number) for number in range(count)]
     report: dict[str, Any] = {}

@@ -99,23 +99,23 @@ def _serving(tagger: Tagger, stream: TagStream) -> dict[str, float]:
     sums = tagger.statistics.sums
 
     def solve() -> None:
-        factor = invert_gram(sums.gram.astype(np.float64), sums.total.astype(np.float64), sums.images)
-        solve_rows(factor, sums.tags, sums.counts)
+        inverse = invert_gram(sums.gram.astype(np.float64), sums.total.astype(np.float64), sums.images)
+        solve_rows(inverse, sums.tags, sums.counts)
 
     solve_ms = _best_ms(solve, 3)
     tagger.snapshot(wait=True)
     vectors, _ = stream.draw(512)
-    codes = quantise(vectors)
+    quantised = quantise(vectors)
     new_ms = []
     for i in range(5):
-        tagger.learn_many([Example(f"new {i}", codes[i], (f"new tag {i}",))], tagger.next_position)
+        tagger.learn_many([Example(f"new {i}", quantised[i], (f"new tag {i}",))], tagger.next_position)
         start = time.perf_counter()
         tagger.snapshot()
         new_ms.append((time.perf_counter() - start) * 1000)
-    snapshot = tagger.snapshot(wait=True)
-    neighbours = snapshot.find_neighbours(vectors)
-    batch_ms = _best_ms(lambda: snapshot.probabilities(vectors, neighbours), 3)
-    one = [_best_ms(lambda i=i: snapshot.predict(vectors[i : i + 1]), 1) for i in range(50)]  # type: ignore[misc]
+    predictor = tagger.predictor()
+    neighbours = predictor.find_neighbours(vectors)
+    batch_ms = _best_ms(lambda: predictor.probabilities(vectors, neighbours), 3)
+    one = [_best_ms(lambda i=i: predictor.predict(vectors[i : i + 1]), 1) for i in range(50)]  # type: ignore[misc]
     return {
         "predict_images_per_second": len(vectors) / batch_ms * 1000,
         "predict_one_ms": float(np.median(one)),

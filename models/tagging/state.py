@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from models.errors import CheckpointError
-from models.tagging.calibration.calibrators import restored, state_of
+from models.tagging.calibration.classifiers import state_of
+from models.tagging.calibration.histograms import BINS
 from models.tagging.calibration.schedule import Schedule
 from models.tagging.evidence.co_occurrence import CoOccurrence
 from models.tagging.memory.chunks import Array
-from models.tagging.tag_tables import TABLES
+from models.tagging.tag_tables import BATCH, TABLES
 from models.tagging.tagger import Tagger
 
 SETTINGS = ("dimension", "ridge_lambda", "neighbours", "max_exemplars", "classifier")
@@ -30,13 +31,13 @@ def dump(tagger: Tagger) -> tuple[dict[str, Any], dict[str, Array]]:
         "block": [tagger.schedule.begin, tagger.schedule.began_ms],
         "images": sums.images,
         "fitted_at": evaluator.fitted_at,
-        "evaluated": [tagger.progress.images, tagger.progress.lrap, tagger.progress.p_at_5],
+        "evaluated": tagger.metrics.totals,
     }
     arrays = {
         "gram": sums.gram,
         "total": sums.total,
         "metric": evaluator.metric,
-        "lowest_bins": tagger.progress.tags[:, :, 0],
+        "lowest_bins": tagger.metrics.histograms[:, :, 0],
         "shared_calibrator": np.array(state_of(tagger.calibrators.shared)),
         **{f"co_occurrence_{name}": getattr(evaluator.co_occurrence, name) for name in CoOccurrence.__slots__},
     }
@@ -62,10 +63,10 @@ def load(tagger: Tagger, facts: dict[str, Any], arrays: dict[str, Array]) -> Non
     sums.images, sums.gram, sums.total = facts["images"], arrays["gram"], arrays["total"]
     evaluator.metric, evaluator.fitted_at = arrays["metric"], facts["fitted_at"]
     evaluator.co_occurrence = CoOccurrence(*(arrays[f"co_occurrence_{name}"] for name in CoOccurrence.__slots__))
-    tagger.progress.images, tagger.progress.lrap, tagger.progress.p_at_5 = facts["evaluated"]
-    tagger.progress.grow(len(arrays["lowest_bins"]))
-    tagger.progress.tags[:, :, 0] = arrays["lowest_bins"]
-    tagger.calibrators.shared = restored(arrays["shared_calibrator"].tolist())
+    histograms = np.zeros((len(arrays["lowest_bins"]), 3, BINS))
+    histograms[:, :, 0] = arrays["lowest_bins"]
+    tagger.metrics.restore(tuple(facts["evaluated"]), histograms)
+    tagger.calibrators.restore_shared(arrays["shared_calibrator"].tolist())
 
 
 def digest(tagger: Tagger) -> str:
@@ -75,9 +76,11 @@ def digest(tagger: Tagger) -> str:
     result = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for array in arrays.values():
         result.update(np.ascontiguousarray(array).tobytes())
+    rows = range(len(tagger.statistics.vocabulary))
     for table in TABLES:
-        for row in table.dump(tagger, range(len(tagger.statistics.vocabulary))):
-            result.update(repr(row).encode())
+        for start in range(0, len(rows), BATCH):
+            for values in table.dump(tagger, rows[start : start + BATCH]):
+                result.update(repr(values).encode())
     for image in sorted(tagger.statistics.memory.scan(), key=lambda image: (image.hash, image.image_id)):
         known = (image.image_id, image.vector, image.tags, image.complete, image.labelled, image.cold)
         result.update(repr(known).encode())

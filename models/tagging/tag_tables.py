@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from models.tagging.calibration.thresholds import BINS
+from models.tagging.calibration.histograms import BINS
 from models.tagging.memory.mapping import TagMapping
 from models.tagging.tagger import Tagger
 
@@ -123,8 +123,8 @@ def _load_drift(tagger: Tagger, rows: Iterable[Row]) -> None:
 
 def _dump_histograms(tagger: Tagger, rows: Sequence[int]) -> Iterable[Row]:
     """What is not zero beyond the lowest bin; the lowest ones change together and are an array (state.py)."""
-    known = [row for row in rows if row < len(tagger.progress.tags)]
-    beyond = tagger.progress.tags[known, :, 1:].reshape(len(known), 3 * (BINS - 1))
+    known = [row for row in rows if row < len(tagger.metrics.histograms)]
+    beyond = tagger.metrics.histograms[known, :, 1:].reshape(len(known), 3 * (BINS - 1))
     at, bins = np.nonzero(beyond)
     filled = np.empty(len(at), _BIN)
     filled["bin"], filled["count"] = bins, beyond[at, bins]
@@ -140,7 +140,7 @@ def _load_histograms(tagger: Tagger, rows: Iterable[Row]) -> None:
     numbers = np.array([row for row, _ in known], np.int64)
     at = np.repeat(numbers, [len(data) // _BIN.itemsize for _, data in known])
     plane, bin_ = np.divmod(filled["bin"].astype(np.int64), BINS - 1)
-    tagger.progress.tags[at, plane, bin_ + 1] = filled["count"]
+    tagger.metrics.histograms[at, plane, bin_ + 1] = filled["count"]
 
 
 TABLES = (
@@ -176,7 +176,7 @@ TABLES = (
     TagTable(
         "histograms",
         "row INTEGER PRIMARY KEY, bins BLOB NOT NULL",
-        lambda tagger: _taken(tagger.progress.changed),
+        lambda tagger: _taken(tagger.metrics.changed),
         _dump_histograms,
         _load_histograms,
     ),

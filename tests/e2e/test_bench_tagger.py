@@ -90,7 +90,7 @@ def test_too_little_to_measure_on_is_refused(tmp_path):
     labels.write_text("\n".join(map(json.dumps, rows[:40])))
     refused(bench((tmp_path, labels)), "at least 50", "found 40")
     labels.write_text("\n".join(map(json.dumps, rows)))
-    refused(bench((tmp_path, labels), "--only", "quality"), "5 training pictures")
+    refused(bench((tmp_path, labels), "--only", "quality", "--without", "xgboost"), "5 training pictures")
 
 
 def test_the_tags_worker_is_measured_through_a_broker():

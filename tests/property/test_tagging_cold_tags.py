@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from models.quantise import quantise
 from models.tagging.examples import Example, TagOperation
+from models.tagging.serving.catalogue import TagCatalogue
+from models.tagging.serving.delta import decode, encode
 from models.tagging.state import digest, exact_digest
 from models.tagging.store import TaggerStore
 from models.tagging.tagger import Tagger
@@ -80,14 +82,14 @@ def test_a_flood_is_bounded_and_a_tag_comes_back_as_it_was() -> None:
         one.learn_many(log, 0)
     assert len(bounded.statistics.vocabulary) <= 50 + EVERY * 2
     assert len(bounded.cold_tags) >= 950
-    served, _ = bounded.snapshot(wait=True), free.snapshot(wait=True)
+    served, _ = bounded.predictor().catalogue, free.predictor()
     assert "rare one" not in [row.name for row in served.tags()]
-    assert served.tag_row(served.row("often")).count == 1_000
+    assert served.tag("often").count == 1_000
     for one in (bounded, free):
         one.learn_many([Example("b", VECTORS[1], ("rare one",))], len(log))
-    mine, theirs = bounded.snapshot(wait=True), free.snapshot(wait=True)
-    assert mine.tag_row(mine.row("rare one")).count == 2
-    assert mine.tag_row(mine.row("rare one")).first_seen == 0
+    mine, theirs = bounded.predictor().catalogue, free.predictor().catalogue
+    assert mine.tag("rare one").count == 2
+    assert mine.tag("rare one").first_seen == 0
     assert np.allclose(mine.weights("rare one"), theirs.weights("rare one"), atol=1e-8)
 
 
@@ -105,12 +107,13 @@ def test_rows_given_again_are_solved_again() -> None:
     served = bounded.snapshot(wait=True)
     for start in range(0, 200, 20):
         bounded.learn_many(flood(20, start), start)
-        served = served.apply(bounded.snapshot().delta(served))
+        served = decode(encode(bounded.snapshot(), served), served)
     fresh = learner(10_000)
     fresh.learn_many([example for start in range(0, 200, 20) for example in flood(20, start)], 0)
-    whole, served = fresh.snapshot(wait=True), bounded.snapshot(wait=True)
-    for row in served.tags():
-        mine, theirs = served.weights(row.name), whole.weights(row.name)
+    served = decode(encode(bounded.snapshot(wait=True), served), served)
+    ours, whole = TagCatalogue(served), fresh.predictor().catalogue
+    for row in ours.tags():
+        mine, theirs = ours.weights(row.name), whole.weights(row.name)
         assert np.linalg.norm(mine - theirs) < 0.1 * np.linalg.norm(mine) + 0.01  # the inverse may be a little older
 
 
@@ -119,7 +122,7 @@ def test_an_operation_finds_a_parked_tag() -> None:
     bounded.learn_many([Example("a", VECTORS[0], ("rare one",)), *flood(99)], 0)
     bounded.learn_many([TagOperation("s", "merge", ("rare one",), "often")], 100)
     assert bounded.operations.by_id["s"].outcome == "done"
-    assert bounded.snapshot(wait=True).tag_row(bounded.snapshot().row("often")).count == 100
+    assert bounded.predictor().catalogue.tag("often").count == 100
 
 
 def test_river_methods_know_of_parked_tags() -> None:
@@ -129,9 +132,9 @@ def test_river_methods_know_of_parked_tags() -> None:
         bounded.learn_one(x, {f"once {n}": True, "often": True})
     bounded.learn_one(features[0], {"once 0": True, "often": False})
     assert len(bounded.cold_tags) > 30
-    chances = bounded.predict_proba_one(features[0])
-    assert "" not in chances
-    assert {"often", "once 0"} <= chances.keys()
+    probabilities = bounded.predict_proba_one(features[0])
+    assert "" not in probabilities
+    assert {"often", "once 0"} <= probabilities.keys()
     row = bounded.statistics.vocabulary.find("once 0")
     assert row is not None
     assert bounded.statistics.sums.counts[row] == 2

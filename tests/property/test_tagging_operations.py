@@ -82,9 +82,11 @@ def test_an_undone_operation_changes_no_prediction(operation: TagOperation) -> N
     operated, plain = small(), small()
     plain.learn_many(log, 0)
     operated.learn_many([*log, operation, TagOperation("u", "undo", target="s")], 0)
-    one, other = plain.snapshot(wait=True), operated.snapshot(wait=True)
     queries = VECTORS[:10].astype(np.float32) / 32767
-    assert one.predict(queries, 10) == other.predict(queries, 10)
+    predicted = [learner.predictor().predict(queries, 10) for learner in (plain, operated)]
+    for one, other in zip(*(map(dict, of_all) for of_all in predicted), strict=True):
+        # a split leaves a row of its own, and a product of more rows may round otherwise on some processors
+        assert other == pytest.approx(one, abs=1e-6)
 
 
 @settings(max_examples=20, deadline=None)
@@ -111,7 +113,7 @@ def test_a_merged_tag_ranks_like_a_relearned_one() -> None:
     merged, relearned = small(), small()
     merged.learn_many([*log, TAG_OPERATIONS[0]], 0)
     relearned.learn_many(renamed(log, "animal", "cat", "dog"), 0)
-    one, other = merged.snapshot(wait=True), relearned.snapshot(wait=True)
+    one, other = merged.predictor().catalogue, relearned.predictor().catalogue
     assert np.allclose(one.weights("animal"), other.weights("animal"), atol=1e-6)
     assert np.array_equal(one.weights("CAT"), one.weights("animal"))
     assert [row.name for row in one.tags()].count("cat") == 0
@@ -121,13 +123,13 @@ def test_implied_tags_are_never_less_probable() -> None:
     learner = small()
     learner.learn_many([*plain_log(2, 100), TagOperation("a", "imply", ("cat",), "animal")], 0)
     learner.learn_many([TagOperation("b", "imply", ("animal",), "being")], 101)
-    snapshot = learner.snapshot(wait=True)
+    predictor = learner.predictor()
     queries = VECTORS[:20].astype(np.float32) / 32767
-    chances = snapshot.probabilities(queries)
-    cat, animal, being = (snapshot.row(tag) for tag in ("cat", "animal", "being"))
-    assert (chances[:, animal] >= chances[:, cat]).all()
-    assert (chances[:, being] >= chances[:, cat]).all()
-    assert np.allclose(snapshot.score("being", queries), chances[:, being], atol=1e-6)
+    probabilities = predictor.probabilities(queries)
+    cat, animal, being = (predictor.catalogue.row(tag) for tag in ("cat", "animal", "being"))
+    assert (probabilities[:, animal] >= probabilities[:, cat]).all()
+    assert (probabilities[:, being] >= probabilities[:, cat]).all()
+    assert np.allclose(predictor.score("being", queries), probabilities[:, being], atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -154,8 +156,8 @@ def test_a_forgotten_tag_begins_anew_and_comes_back_with_undo() -> None:
     learner = small()
     learner.learn_many([Example("a", VECTORS[0], ("cat",)), TagOperation("f", "forget", ("cat",))], 0)
     assert learner.statistics.sums.images == 0
-    assert not learner.snapshot(wait=True).tags()
+    assert not learner.predictor().catalogue.tags()
     learner.learn_many([Example("b", VECTORS[1], ("cat",))], 2)
-    assert [(row.name, row.count) for row in learner.snapshot(wait=True).tags()] == [("cat", 1)]
+    assert [(row.name, row.count) for row in learner.predictor().catalogue.tags()] == [("cat", 1)]
     learner.learn_many([TagOperation("u", "undo", target="f")], 3)
-    assert [(row.name, row.count) for row in learner.snapshot(wait=True).tags()] == [("cat", 2)]
+    assert [(row.name, row.count) for row in learner.predictor().catalogue.tags()] == [("cat", 2)]

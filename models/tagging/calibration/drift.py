@@ -1,8 +1,8 @@
 """Does a tag still mean what it meant? River's ADWIN watches the progressive loss of each tag.
 
-The loss of a judged pair of image and tag is `|truth - probability|` before it was learned, in [0, 1]. ADWIN tells when
-its mean changed; a fall is learning, a rise is drift. A window is made anew from its latest losses when it has become
-long: memory stays bounded, and the state is those losses, which fed again give the same window to the bit.
+The loss of an evaluated pair of image and tag is `|truth - probability|` before it was learned, in [0, 1]. ADWIN says
+when its mean changed; a fall is learning, a rise is drift. A window is made anew from its latest losses when it has
+become long: memory stays bounded, and the state is those losses, which fed again give the same window to the bit.
 
 Source: Bifet and Gavalda, Learning from Time-Changing Data with Adaptive Windowing, SIAM SDM 2007.
 """
@@ -43,7 +43,7 @@ class Drifted:
 
 
 class Drift:
-    """The windows of all tags that were judged, and how often each drifted.
+    """The windows of all tags that were evaluated, and how often each drifted.
 
     `changed` are the rows whose state changed since the store last took them.
     """

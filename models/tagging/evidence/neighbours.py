@@ -29,16 +29,16 @@ def nearest(
         without: slots that may not be given.
         backend: makes the inner products that choose the candidates.
     """
-    likeness = backend.likeness(queries, exemplars.vectors)
+    similarity = backend.similarity(queries, exemplars.vectors)
     left = len(exemplars)
     if without is not None and without.size:
-        likeness[:, without] = -np.inf
+        similarity[:, without] = -np.inf
         left -= len(without)
     k = min(k, left)
     if k == 0 or not len(queries):
         return np.empty((len(queries), k), np.int64)
-    floors = _floor_of_top(likeness, min(k + _SPARE, left))
-    every = [np.flatnonzero(values >= floor) for values, floor in zip(likeness, floors, strict=True)]
+    floors = _floor_of_top(similarity, min(k + _SPARE, left))
+    every = [np.flatnonzero(values >= floor) for values, floor in zip(similarity, floors, strict=True)]
     ends = np.cumsum([0, *map(len, every)])
     found = np.empty((len(queries), k), np.int64)
     for start in range(0, len(queries), _TOGETHER):

@@ -81,7 +81,8 @@ class Clicks:
         """What a search API that follows the announcements serves."""
         served = ServedModels()
         served.take(self.writer.events[-1])
-        return served.ranker
+        assert served.ranker is not None
+        return served.ranker.ranker
 
     def dead(self) -> list[str]:
         """Reasons of the dead letters."""

@@ -1,11 +1,10 @@
-"""torch gives what NumPy gives: every product, what is learned with it, and what a snapshot predicts."""
+"""torch gives what NumPy gives: every product, and what is learned with it."""
 
 from __future__ import annotations
 
 import contextlib
 import copy
 import itertools
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,26 +16,17 @@ from models.tagging import tagger as tagger_module
 from models.tagging.evidence.backend import NUMPY, load_backend
 from models.tagging.evidence.kriging import kriging_weights
 from models.tagging.evidence.ridge import invert_gram
-from models.tagging.evidence.torch_backend import TorchBackend
-from models.tagging.examples import Example, TagOperation
 from models.tagging.memory.chunks import CHUNK, Chunks
-from models.tagging.serving.predictor import FEW
 from models.tagging.state import digest
 from models.tagging.tagger import Tagger
-from tests.pretended_device import DEVICE, PretendedBackend, Pretending
-from tests.unit.models.tagging.test_snapshot import DIMENSION, images, learner, queries
-
-NO_GPU = pytest.mark.skipif(not cuda_is_available(), reason="no GPU that torch can use")
-DEVICES = ["cpu", "pretended", pytest.param("cuda", marks=NO_GPU)]
+from tests.pretended_device import DEVICE, DEVICES, PretendedBackend, Pretending, torch_backend
+from tests.tagged_images import DIMENSION, images, queries
 
 
 @pytest.fixture(params=DEVICES)
 def backend(request):
-    if request.param != "pretended":
-        yield TorchBackend(request.param)
-        return
-    with Pretending():
-        yield PretendedBackend()
+    with torch_backend(request.param) as made:
+        yield made
 
 
 def test_auto_is_torch_only_where_there_is_a_gpu():
@@ -66,8 +56,8 @@ def test_products_are_numpys(backend):
     assert np.allclose(scores, NUMPY.scores(asked, sums), rtol=1e-4, atol=1e7)
     assert np.allclose(scores, asked.astype(np.float64) @ sums.T, rtol=1e-4, atol=1e7)
     chunks = Chunks.of(random.standard_normal((CHUNK + 7, 24)).astype(np.float32))
-    assert np.allclose(backend.likeness(asked, chunks), asked @ chunks.whole().T, atol=1e-4)
-    assert backend.likeness(asked, Chunks.of(np.empty((0, 24), np.float32))).shape == (3, 0)
+    assert np.allclose(backend.similarity(asked, chunks), asked @ chunks.whole().T, atol=1e-4)
+    assert backend.similarity(asked, Chunks.of(np.empty((0, 24), np.float32))).shape == (3, 0)
 
 
 def test_kriging_is_numpys(backend):
@@ -86,64 +76,6 @@ def test_a_matrix_without_an_inverse_is_refused(name):
         load_backend(name).solve(-np.eye(3), np.eye(3))
     with pytest.raises(UsageError, match="ridge_lambda -1"):
         invert_gram(np.zeros((3, 3)), np.zeros(3), 0, -1.0, load_backend(name))
-
-
-def operated(tagger):
-    tagger.learn_many(
-        [
-            TagOperation("s1", "merge", ("tag 1", "tag 2"), "tag 1"),
-            TagOperation("s2", "imply", ("tag 4",), "tag 5"),
-            TagOperation("s3", "forget", ("tag 6",)),
-            Example("late", images(3, 1, 25)[0].vector, ("brand new",)),
-        ],
-        tagger.next_position,
-    )
-    return tagger
-
-
-def test_a_snapshot_predicts_what_numpy_predicts(backend):
-    ours = operated(learner(2000)).snapshot(wait=True)
-    assert ours.backend is NUMPY or cuda_is_available()
-    numpys, torchs = replace(ours, backend=NUMPY), replace(ours, backend=backend)
-    assert ours.implied and ours.hidden.size and ours.co_occurrence.tags.size
-    points = queries(300)
-    slots = numpys.find_neighbours(points)
-    assert np.array_equal(np.sort(torchs.find_neighbours(points)), np.sort(slots))
-    for neighbours in (None, slots):
-        assert np.allclose(torchs.log_odds(points, neighbours), numpys.log_odds(points, neighbours), atol=2e-3)
-    assert np.allclose(torchs.probabilities(points), numpys.probabilities(points), atol=1e-3)
-    for tag in ("tag 1", "tag 5", "brand new"):
-        assert np.allclose(torchs.score(tag, points), numpys.score(tag, points), atol=1e-3)
-    for mine, theirs in zip(torchs.predict(points[:FEW], 3), numpys.predict(points[:FEW], 3), strict=True):
-        assert [tag for tag, _ in mine] == [tag for tag, _ in theirs]
-
-
-def test_a_snapshot_that_knows_little_predicts_as_well(backend):
-    tagger = Tagger(DIMENSION)
-    nothing = replace(tagger.snapshot(), backend=backend)
-    assert nothing.probabilities(queries(2)).shape == (2, 0)
-    log = images(0, 3, 25)
-    for count in range(1, 4):
-        tagger.learn_many(log[:count], 0)
-        ours = tagger.snapshot(wait=True)
-        torchs = replace(ours, backend=backend)
-        assert np.allclose(
-            torchs.probabilities(queries(2)), replace(ours, backend=NUMPY).probabilities(queries(2)), atol=1e-3
-        )
-    assert torchs.probabilities(np.empty((0, DIMENSION), np.float32)).shape == (0, len(torchs))
-
-
-def test_a_new_version_uploads_only_what_changed(backend, monkeypatch):
-    uploaded = []
-    put = backend.put
-    monkeypatch.setattr(backend, "put", lambda array: uploaded.append(array.shape) or put(array))
-    random = np.random.default_rng(0)
-    old = Chunks.of(random.standard_normal((3 * CHUNK, 8)).astype(np.float32))
-    backend.keep("ridge", old)
-    assert uploaded.count((CHUNK, 8)) == 3
-    new = old.replaced(np.array([CHUNK + 1]), np.ones((1, 8), np.float32), 3 * CHUNK)
-    assert np.array_equal(backend.keep("ridge", new).cpu().numpy(), new.whole())
-    assert uploaded.count((CHUNK, 8)) == 4
 
 
 def learn(log, cuts, name):
@@ -167,9 +99,8 @@ def test_learning_comes_to_the_same(with_torch):
     log = images(0, 1500, 25)
     numpys, torchs = learn(log, [700], "numpy"), with_torch(log, [700])
     assert np.array_equal(numpys.statistics.sums.tags, torchs.statistics.sums.tags)
-    assert (numpys.snapshot().backend is NUMPY) is not (torchs.snapshot().backend is NUMPY)
-    assert torchs.progress.lrap == pytest.approx(numpys.progress.lrap, rel=0.01)
-    a, b = (tagger.snapshot(wait=True).probabilities(queries(50)) for tagger in (numpys, torchs))
+    assert torchs.quality().lrap == pytest.approx(numpys.quality().lrap, rel=0.01)
+    a, b = (tagger.predictor().probabilities(queries(50)) for tagger in (numpys, torchs))
     assert np.abs(a - b).max() < 0.02
 
 
