@@ -19,7 +19,7 @@ from stream.log.produce import LogWriter
 from tests.cluster import Cluster, embedded_kafka, kafka_skip_reason, real_kafka, wait_for
 
 IMAGES = 240
-KILLS = 3
+QUICK, LONG = (100, 1), (IMAGES, 3)  # images, kills
 pytestmark = pytest.mark.timeout(400)
 
 
@@ -35,11 +35,11 @@ def picture(seed):
     return cv2.imencode(".png", canvas)[1].tobytes()
 
 
-def events():
-    """Posts, tags, removals, deletions and two broken records, in one seeded order."""
+def events(images):
+    """Posts, tags, removals, deletions and a few broken records, in one seeded order."""
     chance = random.Random(7)
     made, alive = [], []
-    for n in range(IMAGES):
+    for n in range(images):
         made.append(ImagePosted(image_id=f"i{n}", content=picture(n), tags=("posted",) if n % 5 == 0 else ()))
         alive.append(n)
         for _ in range(chance.randint(0, 2)):
@@ -56,9 +56,9 @@ def events():
     return made, alive
 
 
-def run(cluster, kills, disturb=None):
+def run(cluster, images, kills=0, disturb=None):
     """Post everything, let workers work, kill `kills` times; what the index and the sums are in the end."""
-    made, alive = events()
+    made, alive = events(images)
     first = len(made) if disturb is None else len(made) // 2
     first_ms = int(time.time() * 1000) - 60_000  # older ones would fall to the broker's retention
     post(cluster, made, 0, first, first_ms)
@@ -66,7 +66,7 @@ def run(cluster, kills, disturb=None):
     index = RemoteIndex(cluster.settings.index_socket)
     try:
         for kill in range(kills):
-            wait_for(lambda at=(kill + 1) * IMAGES // (kills + 2): count(index) >= at, f"kill {kill}")
+            wait_for(lambda at=(kill + 1) * images // (kills + 2): count(index) >= at, f"kill {kill}")
             for name in ("ingest", "tags"):
                 cluster.kill(name)
                 cluster.start(name)
@@ -148,14 +148,15 @@ def broker(request, tmp_path):
         yield bootstrap, request.param == "embedded"
 
 
-def test_sigkill_loses_nothing_and_learns_nothing_twice(broker, tmp_path):
+@pytest.mark.parametrize(("images", "kills"), [QUICK, pytest.param(*LONG, marks=pytest.mark.long)])
+def test_sigkill_loses_nothing_and_learns_nothing_twice(broker, tmp_path, images, kills):
     bootstrap, embedded = broker
     results = []
-    for name, kills in (("calm", 0), ("killed", KILLS)):
+    for name, killed in (("calm", 0), ("killed", kills)):
         small = {"batch_size": 8}  # more batches, so that a kill meets one in flight
         cluster = Cluster(bootstrap, tmp_path / name, embedded=embedded, encoder=small)
         try:
-            results.append(run(cluster, kills))
+            results.append(run(cluster, images, killed))
         except AssertionError as error:
             raise AssertionError(f"{error}\n{cluster.log('ingest')}\n{cluster.log('tags')}") from error
         finally:
@@ -187,7 +188,7 @@ def test_a_disk_that_fails_under_the_tag_learner_loses_nothing(tmp_path):
             often = {"checkpoint_interval_s": 0.2}
             cluster = Cluster(bootstrap, tmp_path / name, embedded=True, tagging=often, encoder={"batch_size": 8})
             try:
-                results.append(run(cluster, 0, disturb))
+                results.append(run(cluster, IMAGES, disturb=disturb))
             except AssertionError as error:
                 raise AssertionError(f"{error}\n{cluster.log('tags')}") from error
             finally:
