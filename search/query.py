@@ -21,7 +21,8 @@ from models.tagging.serving.predictor import Predictor
 from search.schemas import Collapse, Rank
 from search.served import ServedModels
 from search.tag_names import TagNames
-from stream.index.contract import Hit, Vector, VectorIndex
+from stream.index.contract import Hit, VectorIndex
+from stream.index.payload import Vector
 from stream.pictures.decode_pool import Decoded
 
 RERANKED = 100  # candidates that evidence or taste may reorder; vectors of 100 cost 20 ms over the network
@@ -220,24 +221,24 @@ def collapse(hits: Sequence[Hit], mode: Collapse) -> list[Found]:
     by_sha: dict[str, Found] = {}
     found: list[Found] = []
     for hit in hits:
-        same = by_sha.get(hit.payload["sha256"])
+        same = by_sha.get(hit.payload.sha256)
         if same is not None:
             same.duplicates.append(hit.image_id)
             continue
         near = _near(hit, found)
         if near is not None and mode == "near":
             near.duplicates.append(hit.image_id)
-            by_sha[hit.payload["sha256"]] = near
+            by_sha[hit.payload.sha256] = near
             continue
         item = Found(hit, near_duplicate_of=near.hit.image_id if near is not None else None)
-        by_sha[hit.payload["sha256"]] = item
+        by_sha[hit.payload.sha256] = item
         found.append(item)
     return found
 
 
 def _near(hit: Hit, found: Sequence[Found]) -> Found | None:
-    mine = int(hit.payload["phash"], 16)
+    mine = int(hit.payload.phash, 16)
     for item in found:
-        if (mine ^ int(item.hit.payload["phash"], 16)).bit_count() <= NEAR_BITS:
+        if (mine ^ int(item.hit.payload.phash, 16)).bit_count() <= NEAR_BITS:
             return item
     return None

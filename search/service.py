@@ -16,7 +16,8 @@ from models.tagging.serving.snapshot import Snapshot
 from search.query import Searcher
 from search.served import ServedModels
 from stream.events.schema import Event
-from stream.index.contract import IndexRecord, VectorIndex
+from stream.index.contract import VectorIndex
+from stream.index.payload import ImagePayload
 from stream.log.model_versions import ModelFollower
 from stream.log.produce import LogWriter
 from stream.pictures.dataref import DatarefReader
@@ -38,16 +39,16 @@ class Service:
     datarefs: DatarefReader
     encoder_version: str
 
-    def record(self, image_id: str) -> IndexRecord:
-        """One image of the index.
+    def payload(self, image_id: str) -> ImagePayload:
+        """What the index keeps of one image.
 
         Raises:
             NotFoundError: it is not there.
         """
         record = self.index.fetch([image_id]).get(image_id)
-        if record is None or record.deleted:
+        if record is None or record.payload is None:
             raise NotFoundError(f"image {image_id!r}: not in the index; post it first")
-        return record
+        return record.payload
 
     def picture(self, image_id: str) -> bytes:
         """The bytes of one image.
@@ -55,11 +56,11 @@ class Service:
         Raises:
             NotFoundError: the image or its bytes are not there.
         """
-        payload = self.record(image_id).payload
+        payload = self.payload(image_id)
         try:
-            return self.pictures.get(payload["sha256"])
+            return self.pictures.get(payload.sha256)
         except FileNotFoundError:
-            return self.datarefs.read(payload["uri"])
+            return self.datarefs.read(payload.uri)
 
     def post(self, event: Event) -> str:
         """Put an event into the log; returns its id once the broker has it.

@@ -1,10 +1,10 @@
-"""The way of an event, one step a file.
+"""The way of an event, room by room.
 
-    EVENT ──► JOIN ──► DECODE, EMBED ──► APPLY, WRITE ──► INDEX ──► LEARN
-    codec     join     prepare           apply, write     index     learn_tags, learn_ranking
-    events    known    decode            example          index_edge, index_qdrant, index_remote
+    EVENT ──► LOG ──► INGEST: DECODE ► EMBED ► APPLY ► WRITE ──► INDEX
+    events/   log/    ingest/, with pictures/ for bytes           index/
+                                                └──► examples.v1 ──► LEARN ──► model versions ──► search
+                                                     clicks.v1        learn/    log/model_versions
 
-`consume` polls Kafka and knows where to start, `pipeline` joins the steps, `dead_letter` keeps what no step can
-take, `checkpoint` holds learned state and offsets as one unit, `published` tells the search API who serves what.
-Imports go one way: admin and search import stream, stream imports models, models imports neither.
+`workers` builds each process from `settings`, `process` tunes it, `stopping` and `retry` say how it ends and waits.
+Imports go one way, from the ground up: models, then these files, events, log, pictures, index, ingest, learn, workers.
 """

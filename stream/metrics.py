@@ -13,7 +13,7 @@ from prometheus_client import Counter, Gauge, Histogram
 RECORDS = Counter("mekiki_records_total", "Log records handled, by topic and outcome", ["topic", "outcome"])
 IMAGES_INDEXED = Counter("mekiki_images_indexed_total", "Images written to the index")
 EXAMPLES = Counter("mekiki_examples_total", "Training examples, by outcome (learned, repeated)", ["outcome"])
-DRIFTS = Counter("mekiki_tag_drifts_total", "Tags whose progressive loss rose, told on the drift topic")
+DRIFTS = Counter("mekiki_tag_drifts_total", "Tags whose progressive loss rose; each is posted on the drift topic")
 TAGS_COLD = Gauge("mekiki_tags_cold", "Rare tags that wait on disk beyond the budget of tags in memory")
 TAG_OPERATIONS = Counter(
     "mekiki_tag_operations_total", "Operations on tags, by outcome (done, refused, repeated)", ["kind", "outcome"]

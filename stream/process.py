@@ -85,8 +85,8 @@ def work_in_long_slices() -> None:
             ctypes.CDLL(None).syscall(number, 0, asked, 0)
 
 
-def on_stop(stop: Callable[[], None], abandon: Callable[[], None] | None = None) -> None:
-    """Call `stop` on SIGTERM and Ctrl-C, and `abandon` when the embedded service that started us is gone.
+def on_stop(stop: Callable[[], None], stop_now: Callable[[], None] | None = None) -> None:
+    """Call `stop` on SIGTERM and Ctrl-C, and `stop_now` when the embedded service that started us is gone.
 
     Its broker and its index went with it, so there is nothing to drain or to finish.
     """
@@ -101,6 +101,6 @@ def on_stop(stop: Callable[[], None], abandon: Callable[[], None] | None = None)
         def wait_for_parent() -> None:
             while os.read(0, 1024):  # not sys.stdin: its lock would be held while the interpreter ends
                 continue
-            (abandon or stop)()
+            (stop_now or stop)()
 
         threading.Thread(target=wait_for_parent, name="parent", daemon=True).start()

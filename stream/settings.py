@@ -116,7 +116,7 @@ class ServeSettings(Section):
 
 
 class Settings(BaseSettings):
-    """Everything one process is told from outside; immutable."""
+    """All settings of one process; immutable."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_nested_delimiter=DELIMITER, extra="forbid", frozen=True, case_sensitive=False

@@ -14,10 +14,9 @@ from models.encoders import load_encoder
 from models.encoders.base import Encoder
 from models.errors import ConfigurationError
 from stream.index.contract import VectorIndex
-from stream.index.edge_client import RemoteIndex
 from stream.index.qdrant import QdrantIndex
+from stream.index.remote import RemoteIndex
 from stream.ingest.pipeline import Ingest, IngestPipeline
-from stream.learn.checkpoint import Checkpoint
 from stream.log.consume import LogReader
 from stream.log.model_versions import ModelPublisher
 from stream.log.produce import LogWriter
@@ -116,7 +115,7 @@ def run_ingest(settings: Settings) -> None:
         reader, writer, index, encoder, decoder, build_pictures(settings), build_datarefs(settings), settings
     )
     pipeline = IngestPipeline(parts)
-    on_stop(pipeline.stop, pipeline.stop_now)
+    on_stop(pipeline.stopping.stop, pipeline.stopping.stop_now)
     _show_metrics(settings)
     tune_process()
     try:
@@ -131,7 +130,8 @@ def run_ingest(settings: Settings) -> None:
 
 def run_tags(settings: Settings) -> None:
     """`mekiki work tags`."""
-    from stream.learn.tags import TagsParts, TagsWorker, open_tagger
+    from stream.learn.tagger_state import open_tagger
+    from stream.learn.tags import TagsParts, TagsWorker
 
     share_one_heap()
     work_in_long_slices()
@@ -139,7 +139,7 @@ def run_tags(settings: Settings) -> None:
     reader = LogReader(settings, ("examples",), "tags", lambda: store.offsets, fetch_wait_ms=200)
     writer = LogWriter(settings, "mekiki/tags")
     worker = TagsWorker(TagsParts(reader, writer, store, ModelPublisher(settings, "tagger", writer), settings))
-    on_stop(worker.stop, worker.stop_now)
+    on_stop(worker.stopping.stop, worker.stopping.stop_now)
     _show_metrics(settings)
     tune_process()
     try:
@@ -152,22 +152,20 @@ def run_tags(settings: Settings) -> None:
 
 def run_ranking(settings: Settings) -> None:
     """`mekiki work ranking`."""
-    from stream.learn.ranking import RankingParts, RankingWorker  # imports torch: seconds, and 200 MB
+    from stream.learn.ranking import RankingParts, RankingWorker, offsets_of, open_ranker  # torch: seconds, 200 MB
 
     work_in_long_slices()
-    checkpoint = Checkpoint(settings.data_path / "ranker.sqlite")
-    state = checkpoint.load()
+    state_file = open_ranker(settings)
+    saved = state_file.load()
     index = open_index(settings)
     encoder = build_encoder(settings)
     index.open(encoder.version, encoder.dimension)
-    reader = LogReader(
-        settings, ("clicks",), "ranking", lambda: state.offsets if state is not None else (), fetch_wait_ms=500
-    )
+    reader = LogReader(settings, ("clicks",), "ranking", lambda: offsets_of(saved), fetch_wait_ms=500)
     writer = LogWriter(settings, "mekiki/ranking")
     publisher = ModelPublisher(settings, "ranker", writer)
-    parts = RankingParts(reader, writer, index, checkpoint, publisher, settings)
-    worker = RankingWorker(parts, state, encoder.dimension)
-    on_stop(worker.stop, worker.stop_now)
+    parts = RankingParts(reader, writer, index, state_file, publisher, settings)
+    worker = RankingWorker(parts, saved, encoder.dimension)
+    on_stop(worker.stopping.stop, worker.stopping.stop_now)
     _show_metrics(settings)
     tune_process()
     try:
@@ -175,14 +173,14 @@ def run_ranking(settings: Settings) -> None:
     finally:
         reader.close()
         writer.close()
-        checkpoint.close()
+        state_file.close()
         index.close()
 
 
 def run_index(settings: Settings) -> None:
     """`mekiki work index`: the process that owns Qdrant Edge; started by the embedded service."""
     from stream.index.edge import EdgeIndex
-    from stream.index.edge_server import IndexServer
+    from stream.index.server import IndexServer
 
     if not settings.index_socket:
         raise ConfigurationError("MEKIKI_INDEX_SOCKET: not set; `mekiki up` starts this process with an address")

@@ -1,21 +1,28 @@
-"""Stand-ins that behave: an encoder of colours, a decoder of raw pixels, a writer that keeps what it was sent.
+"""Stand-ins that behave: an encoder of colours, a decoder of raw pixels, a writer that can lose what it was sent.
 
 The index needs none: qdrant-client's local mode is a real one and starts in a millisecond (`local_index`).
+`fake_stores` and `fake_log` have what can be away: an index, pictures, the log's readers.
 """
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from models.errors import DecodeError, PoisonError
+from models.errors import (
+    BrokerUnavailableError,
+    DecodeError,
+    PoisonError,
+)
 from models.quantise import dequantise, quantise
 from stream.events.codec import Headers, encode
 from stream.events.schema import Event
+from stream.index.payload import ImagePayload
 from stream.index.qdrant import QdrantIndex
-from stream.log.consume import Record
 from stream.log.positions import position_of
+from stream.log.record import Record
 from stream.pictures.decode_pool import Decoded
 
 D = 8  # numbers in a vector: enough to tell pictures apart
@@ -27,11 +34,10 @@ def unit(seed: int) -> np.ndarray:
     return dequantise(quantise((raw / np.linalg.norm(raw))[None]))[0]
 
 
-def local_index() -> QdrantIndex:
-    """An empty index of vectors [D] in this process."""
-    index = QdrantIndex(":memory:", collection="test")
-    index.open(FakeEncoder.version, D)
-    return index
+def payload(**known: Any) -> ImagePayload:
+    """The payload of a small picture; `known` fields are set."""
+    fields = {"sha256": "0" * 64, "phash": "0" * 16, "uri": "file:///x", "format": "png", "width_px": 4, "height_px": 4}
+    return ImagePayload(**(fields | {"bytes": 9, "encoder": "fake-1"} | known))
 
 
 def make_record(
@@ -41,8 +47,15 @@ def make_record(
     key, value, headers = encode(
         event, source="/test", event_id=event_id or f"{event.topic}/{partition}/{epoch}/{offset}"
     )
-    version = position_of(epoch, offset)
-    return Record(event.topic, partition, offset, version, timestamp_ms, key, value, tuple(headers))
+    position = position_of(epoch, offset)
+    return Record(event.topic, partition, offset, position, timestamp_ms, key, value, tuple(headers))
+
+
+def local_index() -> QdrantIndex:
+    """An empty index of vectors [D] in this process."""
+    index = QdrantIndex(":memory:", collection="test")
+    index.open(FakeEncoder.version, D)
+    return index
 
 
 class FakeEncoder:
@@ -61,8 +74,12 @@ class FakeEncoder:
 class FakeDecoder:
     """Bytes beginning with `pic` are pictures of one colour; anything else is not."""
 
+    def __init__(self) -> None:
+        self.calls = 0
+
     def decode_many(self, contents: list[bytes], crops: Sequence[Any] | None = None) -> list[Decoded | PoisonError]:
         """One answer each, in order; a crop has another colour than the whole."""
+        self.calls += 1
         return [self._decode(c, crop) for c, crop in zip(contents, crops or [None] * len(contents), strict=True)]
 
     def _decode(self, content: bytes, crop: object) -> Decoded | PoisonError:
@@ -73,26 +90,84 @@ class FakeDecoder:
         return Decoded(pixels, 4, 4, "png", phash=int(sha256[:16], 16), sha256=sha256)
 
 
-class FakeWriter:
-    """Keeps what was sent; `acknowledged` counts what a `flush` covered."""
+class Killed(BaseException):
+    """The process is gone; nobody may catch this and go on."""
+
+
+class Journal:
+    """What became durable, in order, over all neighbours of a process; `kill_after` so many it dies."""
 
     def __init__(self) -> None:
-        self.sent: list[tuple[str, bytes | None, bytes | None, Headers]] = []
-        self.events: list[Event] = []
-        self.acknowledged = 0
+        self.entries: list[tuple[str, Any]] = []
+        self.kill_after: int | None = None
+
+    def add(self, kind: str, what: Any) -> None:
+        """Note one effect, after it is durable."""
+        self.entries.append((kind, what))
+        if self.kill_after is not None and len(self.entries) >= self.kill_after:
+            raise Killed
+
+    def of(self, kind: str) -> list[Any]:
+        """The effects of one kind."""
+        return [what for found, what in self.entries if found == kind]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One record that was handed to the writer."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    event: Event | None = None
+
+
+class FakeWriter:
+    """See stream.log.produce.LogWriter. What was sent is in the log, `acknowledged`, once a flush after it succeeded.
+
+    The next `refusing` sends and the next `failing` flushes raise; what waited for a flush that failed is lost.
+    """
+
+    def __init__(self, journal: Journal | None = None, acknowledged: list[Sent] | None = None) -> None:
+        self.acknowledged = [] if acknowledged is None else acknowledged  # what outlives the process
+        self.refusing = 0
+        self.failing = 0
+        self._waiting: list[Sent] = []
+        self._journal = journal or Journal()
 
     def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers, **_: object) -> None:
-        """Keep one record."""
-        self.sent.append((topic, key, value, headers))
+        """Queue one record."""
+        self._queue(Sent(topic, key, value, headers))
 
     def send_event(self, event: Event, *, event_id: str | None = None, timestamp_ms: int | None = None) -> None:
-        """Keep one event."""
-        self.events.append(event)
-        self.send(event.topic, *encode(event, source="/test", event_id=event_id))
+        """Queue one event."""
+        self._queue(Sent(event.topic, *encode(event, source="/test", event_id=event_id), event))
+
+    def _queue(self, sent: Sent) -> None:
+        if self.refusing:
+            self.refusing -= 1
+            raise BrokerUnavailableError("Kafka: takes nothing")
+        self._waiting.append(sent)
 
     def flush(self, timeout_s: float = 60.0) -> None:
-        """Everything so far is durable."""
-        self.acknowledged = len(self.sent)
+        """Acknowledge what waits, or lose it."""
+        waiting, self._waiting = self._waiting, []
+        if self.failing:
+            self.failing -= 1
+            raise BrokerUnavailableError("Kafka: no acknowledgement")
+        self.acknowledged += waiting
+        if waiting:
+            self._journal.add("acknowledged", [sent.topic for sent in waiting])
+
+    def to(self, topic: str) -> list[Sent]:
+        """What is in the log under a topic."""
+        return [sent for sent in self.acknowledged if sent.topic == topic]
+
+    @property
+    def events(self) -> list[Event]:
+        """The events in the log that were sent as such."""
+        return [sent.event for sent in self.acknowledged if sent.event is not None]
 
     def close(self) -> None:
         """Nothing to release."""

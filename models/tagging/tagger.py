@@ -31,8 +31,10 @@ from models.tagging.evidence.neighbours import NEIGHBOURS
 from models.tagging.evidence.ridge import RIDGE_LAMBDA, RidgeSettings
 from models.tagging.examples import Example, TagOperation
 from models.tagging.memory.cold_tags import EVERY, ColdTags
+from models.tagging.memory.cold_tags import SCHEMA as COLD_TAGS
 from models.tagging.memory.exemplars import MAX_EXEMPLARS
-from models.tagging.memory.images import SCHEMA, ImageMemory
+from models.tagging.memory.images import SCHEMA as IMAGES
+from models.tagging.memory.images import ImageMemory
 from models.tagging.memory.sufficient_statistics import SufficientStatistics
 from models.tagging.operations import TagOperations
 from models.tagging.serving.predictor import Predictor
@@ -43,7 +45,7 @@ from models.tagging.serving.solver import RidgeSolver
 GENERATION = 1_000_000  # versions of snapshots that a process may use up before it is started again
 NEW_NAMES = ("merge", "rename", "alias")  # operations that let one tag go on under another name
 MAX_TAGS = 100_000
-MAX_RUN = 8192  # examples booked at once: 8 MB of vectors
+MAX_RUN = 8192  # examples learned at once: 8 MB of vectors
 
 
 @cache
@@ -65,7 +67,7 @@ class Tagger(MultiLabelClassifier):
         neighbours: labelled images that give evidence.
         max_exemplars: labelled images kept to look neighbours up among.
         classifier: import path of the river classifier of each tag, see calibration/classifiers.py.
-        max_tags: tags kept in memory, 7 KB each; beyond, rare ones wait on disk (parking.py).
+        max_tags: tags kept in memory, 7 KB each; beyond, rare ones wait on disk (cold_tags.py).
         backend: `numpy`, `torch`, or `auto`: torch where there is a GPU. The bits of what is learned are its own.
     """
 
@@ -87,7 +89,7 @@ class Tagger(MultiLabelClassifier):
         self.max_tags = max_tags
         self.backend = backend
         database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        database.executescript(SCHEMA)
+        database.executescript(IMAGES + COLD_TAGS)
         self.learned = 0
         self.next_position = 0
         self.pending: list[str] = []
@@ -113,6 +115,12 @@ class Tagger(MultiLabelClassifier):
         self._predictor = Predictor(start, ridge.backend)
         self._features: dict[Any, int] = {}
         self._drifts: list[tuple[str, Drifted]] = []
+
+    def close(self) -> None:
+        """End the learner's threads; one that is used again afterwards starts them again."""
+        self.statistics.close()
+        self.evaluator.close()
+        self._publisher.close()
 
     def learn_many(self, examples: Sequence[Example | TagOperation], position: int | Sequence[int]) -> int:
         """Learn records of the log; those below `next_position` were learned before and are left out.
@@ -152,7 +160,7 @@ class Tagger(MultiLabelClassifier):
             self.next_position = offsets[done - 1] + 1
 
     def _run(self, examples: Sequence[Example | TagOperation], start: int) -> int:
-        """How many records from `start` on can be booked together; the first may begin a block."""
+        """How many records from `start` on can be learned together; the first may begin a block."""
         times_ms: list[int] = []
         for record in examples[start : start + min(MAX_RUN, EVERY - self.learned % EVERY)]:
             if isinstance(record, TagOperation):
@@ -181,21 +189,18 @@ class Tagger(MultiLabelClassifier):
                 self._drifts += [(names[drifted.row], drifted) for drifted in self.evaluator.drift.take_noticed()]
                 self.pending = []
         if self.learned % EVERY == 0:
-            self._park()
+            self._evict()
 
     def _apply(self, examples: Sequence[Example], position: int) -> None:
         done = 0
         while done < len(examples):
-            self.cold_tags.bring_back(examples[done])
+            self.cold_tags.restore_for(examples[done])
             rest = self.cold_tags.until_wanted(examples[done + 1 :])
             self.statistics.apply(examples[done : done + 1 + rest], position + done)
             done += 1 + rest
 
-    def _park(self) -> None:
-        operations = self.operations.by_id.values()
-        named = {row for operation in operations for row in (*operation.rows, operation.target)}
-        moved = {row for operation in operations for rows in operation.moved.values() for row in rows}
-        rows = self.cold_tags.park(named | moved)
+    def _evict(self) -> None:
+        rows = self.cold_tags.evict(self.operations.named())
         for row in rows:
             self.calibrators.drop(row)
             self.metrics.drop(row)
@@ -206,7 +211,7 @@ class Tagger(MultiLabelClassifier):
         if asked.operation_id in self.operations.by_id:
             return  # repeated: what was copied then must not be copied over what was learned since
         with contextlib.suppress(PolicyError):  # a name that cannot be one is refused below
-            self.cold_tags.bring_back_named(text for text in (*asked.tags, asked.into) if text)
+            self.cold_tags.restore_named(text for text in (*asked.tags, asked.into) if text)
         undone = self.operations.by_id.get(asked.target)
         operation = self.operations.apply(asked, position)
         if operation.kind in NEW_NAMES and operation.created and operation.outcome == "done":
@@ -231,14 +236,18 @@ class Tagger(MultiLabelClassifier):
         """
         if shard.operations.by_id:
             raise UsageError("shard with tag operation: expected one without; absorb first, then operate on the whole")
-        shard.cold_tags.bring_back_named(list(shard.cold_tags.sums()))
+        shard.cold_tags.restore_named(list(shard.cold_tags.sums()))
         names = shard.statistics.vocabulary.names
         for states in shard.statistics.memory.batches():
             examples = [
-                Example(state.image_id, state.codes if state.vector else None, tuple(names[row] for row in state.tags),
-                        complete=state.complete or None)
+                Example(
+                    state.image_id,
+                    state.quantised if state.vector else None,
+                    tuple(names[row] for row in state.tags),
+                    complete=state.complete or None,
+                )
                 for state in states
-            ]  # fmt: skip
+            ]
             self._apply(examples, self.next_position)
         self._publisher.expire()
 
@@ -257,11 +266,6 @@ class Tagger(MultiLabelClassifier):
             self._predictor = Predictor(snapshot, before=self._predictor)
         return self._predictor
 
-    def close(self) -> None:
-        """End the threads beside this one."""
-        self.evaluator.close()
-        self._publisher.close()
-
     def quality(self) -> Quality:
         """Running prequential figures."""
         return self.metrics.quality(self.statistics.counting(len(self.metrics.histograms)))
@@ -276,7 +280,7 @@ class Tagger(MultiLabelClassifier):
         tags = tuple(str(tag) for tag, present in y.items() if present)
         vector = self._vector(x, grow=True)
         example = Example(f"anonymous {self.learned}", quantise(vector[None])[0], tags, complete=True)
-        self.cold_tags.bring_back_named(map(str, y))
+        self.cold_tags.restore_named(map(str, y))
         for tag in y:
             self.statistics.vocabulary.row(str(tag), self.next_position)
         self.learn_many([example], self.next_position)

@@ -160,25 +160,25 @@ def predict_id(running: Running, image_id: str, limit: TagLimit = 20, min_images
 @router.get("/v1/images/{image_id}/bytes", tags=["images"], response_class=Response)
 def image_bytes(running: Running, image_id: str) -> Response:
     """The picture itself."""
-    record = running.record(image_id)
+    payload = running.payload(image_id)
     content = running.picture(image_id)
-    headers = {"ETag": f'"{record.payload["sha256"]}"', "X-Content-Type-Options": "nosniff"}
-    return Response(content, media_type=f"image/{record.payload['format']}", headers=headers)
+    headers = {"ETag": f'"{payload.sha256}"', "X-Content-Type-Options": "nosniff"}
+    return Response(content, media_type=f"image/{payload.format}", headers=headers)
 
 
 @router.get("/v1/images/{image_id}", tags=["images"])
 def show_image(running: Running, image_id: str) -> schemas.ImageView:
     """What the index holds of one image."""
-    record = running.record(image_id)
-    same = running.index.find_sha256(record.payload["sha256"], 100)
+    payload = running.payload(image_id)
+    same = running.index.find_sha256(payload.sha256, 100)
     names = ("complete", "posted_at", "sha256", "format", "width_px", "height_px", "bytes", "encoder")
     return schemas.ImageView(
         image_id=image_id,
-        tags=running.searcher.names().shown(image_id, record.payload["tags"]),
-        tags_as_written=record.payload["tags"],
+        tags=running.searcher.names().shown(image_id, payload.tags),
+        tags_as_written=list(payload.tags),
         duplicates=sorted(hit.image_id for hit in same if hit.image_id != image_id),
         bytes_url=_bytes_url(image_id),
-        **{name: record.payload[name] for name in names},
+        **{name: getattr(payload, name) for name in names},
     )
 
 
@@ -271,12 +271,12 @@ def _result(item: Found, names: TagNames) -> schemas.Result:
         image_id=item.hit.image_id,
         score=round(item.hit.score, 6),
         rank_score=None if item.rank_score is None else round(item.rank_score, 6),
-        tags=names.shown(item.hit.image_id, payload["tags"]),
+        tags=names.shown(item.hit.image_id, payload.tags),
         duplicates=item.duplicates,
         near_duplicate_of=item.near_duplicate_of,
-        width_px=payload["width_px"],
-        height_px=payload["height_px"],
-        posted_at=payload["posted_at"],
+        width_px=payload.width_px,
+        height_px=payload.height_px,
+        posted_at=payload.posted_at,
         bytes_url=_bytes_url(item.hit.image_id),
     )
 

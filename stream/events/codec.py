@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, get_origin
 
 from pydantic import ValidationError
 
@@ -26,7 +26,10 @@ SPEC_VERSION = "1.0"
 STRUCTURED = "application/cloudevents+json"
 JSON = "application/json"
 MAX_ATTRIBUTE_CHARS = 2_000  # of id and source, which de-duplication keeps
-IMAGE_ATTRIBUTES = ("dataref", "sha256", "tags", "complete")  # CloudEvents extension attributes of an image event
+# Fields of a posted image that travel as CloudEvents extension attributes: all but subject, value and content type.
+IMAGE_ATTRIBUTES = tuple(name for name in ImagePosted.model_fields if name not in ("image_id", "content", "media_type"))
+_FLAGS = {name for name in IMAGE_ATTRIBUTES if ImagePosted.model_fields[name].annotation is bool}
+_LISTS = {name for name in IMAGE_ATTRIBUTES if get_origin(ImagePosted.model_fields[name].annotation) is tuple}
 
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # as in the type system of CloudEvents
 
@@ -66,13 +69,10 @@ def _image_headers(event: ImagePosted) -> Headers:
     headers: Headers = [("ce_subject", event.image_id.encode())]
     if event.media_type:
         headers.append(("content-type", event.media_type.encode()))
-    for name, value in (("dataref", event.dataref), ("sha256", event.sha256)):
-        if value:
-            headers.append((f"ce_{name}", value.encode()))
-    if event.tags:
-        headers.append(("ce_tags", json.dumps(event.tags, ensure_ascii=False).encode()))
-    if event.complete:
-        headers.append(("ce_complete", b"true"))
+    for name in IMAGE_ATTRIBUTES:
+        if value := getattr(event, name):
+            plain = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            headers.append((f"ce_{name}", plain.encode()))
     return headers
 
 
@@ -200,18 +200,23 @@ def _check_identity(attributes: Mapping[str, str]) -> None:
 
 
 def _image_fields(key: bytes | None, attributes: Mapping[str, str], data: bytes) -> dict[str, Any]:
-    fields: dict[str, Any] = {name: attributes[name] for name in IMAGE_ATTRIBUTES if name in attributes}
+    fields = {name: _attribute(name, attributes[name]) for name in IMAGE_ATTRIBUTES if name in attributes}
     fields["image_id"] = attributes.get("subject") or (key or b"").decode(errors="replace")
-    if "tags" in fields:
-        try:
-            fields["tags"] = json.loads(fields["tags"])
-        except ValueError:
-            raise SchemaError("ce_tags: expected a JSON list of strings", reason="bad_json") from None
-    fields["complete"] = fields.get("complete", "false") == "true"
     fields["media_type"] = attributes.get("datacontenttype") or None
     if data or "dataref" not in fields:
         fields["content"] = data
     return fields
+
+
+def _attribute(name: str, text: str) -> Any:
+    if name in _FLAGS:
+        return text == "true"
+    if name not in _LISTS:
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise SchemaError(f"ce_{name}: expected a JSON list of strings", reason="bad_json") from None
 
 
 def _build(kind: type[Event], fields: dict[str, Any]) -> Event:

@@ -17,6 +17,42 @@ import numpy as np
 from models.errors import SchemaError
 from models.tagging.examples import Example, OperationKind, TagOperation
 
+EXAMPLE_LAYOUT = (
+    'magic "MKX1" (4 bytes), length of the header (uint32, little endian), header (JSON, UTF-8, schema ExampleHeader '
+    "or, for an operation on tags, OperationHeader), then the embedding as int16 little endian, 1.0 being 32767; no "
+    "numbers where the learner knows it"
+)
+EXAMPLE_HEADER: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string", "description": "image_id"},
+        "src": {
+            "type": "array", "prefixItems": [{"type": "string"}, {"type": "integer"}, {"type": "integer"}],
+            "minItems": 3, "maxItems": 3,
+            "description": "topic, partition and position (epoch, offset) of the record it was derived from",
+        },
+        "enc": {"type": "string", "description": "encoder version"},
+        "add": {"type": "array", "items": {"type": "string"}, "description": "tags put on"},
+        "rem": {"type": "array", "items": {"type": "string"}, "description": "tags taken off"},
+        "all": {"type": "boolean", "description": "the tag list is exhaustive"},
+        "del": {"type": "boolean", "description": "the image is gone"},
+    },
+    "required": ["id", "src", "enc"], "additionalProperties": False,
+}  # fmt: skip
+OPERATION_HEADER: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "op": {"enum": list(get_args(OperationKind)), "description": "kind of operation"},
+        "op_id": {"type": "string", "description": "operation_id"},
+        "src": EXAMPLE_HEADER["properties"]["src"],
+        "enc": EXAMPLE_HEADER["properties"]["enc"],
+        "tags": {"type": "array", "items": {"type": "string"}, "description": "the tags operated on"},
+        "into": {"type": "string", "description": "the tag that results"},
+        "images": {"type": "array", "items": {"type": "string"}, "description": "image_ids that a split moves"},
+        "target": {"type": "string", "description": "the operation_id that an undo takes back"},
+    },
+    "required": ["op", "op_id", "src", "enc"], "additionalProperties": False,
+}  # fmt: skip
 MAGIC = b"MKX1"
 TYPE = "mekiki.example.v1"
 CONTENT_TYPE = "application/x-mekiki-example"

@@ -2,50 +2,30 @@
 
 One collection holds three kinds of points. *Images* carry the vector `image` and a payload. *Tombstones* and *offsets*
 carry a payload and no vector, so no search ever meets them. An offset travels in the same write as the images it
-covers: state and offset are one unit. Every write is conditional, point by point, on versions that only grow.
+covers: state and offset are one unit. Every write is conditional, point by point, on positions that only grow.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from stream.index.payload import ImagePayload, IndexRecord, Vector
 from stream.log.positions import StoredOffset
 
-Vector = npt.NDArray[np.float32]
 
-
-@dataclass(frozen=True)
-class IndexRecord:
-    """One image as the index holds it.
-
-    `vector` is float32 [D] of unit length, exactly representable as int16/32767 (models.quantise); None in a tombstone
-    or where it was not asked for. `image_position` and `tags_position` come from `position_of`.
-    """
-
-    image_id: str
-    image_position: int
-    tags_position: int
-    payload: dict[str, Any] = field(default_factory=dict)
-    vector: Vector | None = None
-    deleted: bool = False
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Hit:
     """One search result; `score` is the inner product, the cosine for unit vectors."""
 
     image_id: str
     score: float
-    payload: dict[str, Any]
+    payload: ImagePayload
     vector: Vector | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TagFilter:
     """A condition on tags: images that carry one of `names`, only those `among` these ids if any, `without` those."""
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from models.errors import ConfigurationError, IndexUnavailableError, StorageUnavailableError
 from stream.disk import WRITE_BYTES, check_room
-from stream.index.contract import Hit, IndexRecord, TagFilter, TagFilters, Vector
+from stream.index.contract import Hit, TagFilter, TagFilters
+from stream.index.payload import IndexRecord, Vector, to_payload, to_record
 from stream.index.points import (
     META_POINT_ID,
     VECTOR_NAME,
@@ -26,7 +27,6 @@ from stream.index.points import (
     point_id,
     to_offset,
     to_points,
-    to_record,
 )
 from stream.log.positions import StoredOffset
 
@@ -86,7 +86,7 @@ class EdgeIndex:
             limit=limit, with_payload=True, with_vector=with_vectors,
         )  # fmt: skip
         found = self._call("query", request)
-        return [Hit(r.payload["image_id"], float(r.score), r.payload, _vector(r.vector)) for r in found]
+        return [Hit(r.payload["image_id"], float(r.score), to_payload(r.payload), _vector(r.vector)) for r in found]
 
     def scroll(self, cursor: str | None, limit: int, *, with_vectors: bool = False) -> tuple[list[Hit], str | None]:
         """See VectorIndex.scroll."""
@@ -94,14 +94,14 @@ class EdgeIndex:
             offset=cursor, limit=limit, filter=_kind("image"), with_payload=True, with_vector=with_vectors
         )
         found, following = self._call("scroll", request)
-        hits = [Hit(r.payload["image_id"], 0.0, r.payload, _vector(r.vector)) for r in found]
+        hits = [Hit(r.payload["image_id"], 0.0, to_payload(r.payload), _vector(r.vector)) for r in found]
         return hits, None if following is None else str(following)
 
     def find_sha256(self, sha256: str, limit: int) -> list[Hit]:
         """See VectorIndex.find_sha256."""
         same = edge.Filter(must=[edge.FieldCondition(key="sha256", match=edge.MatchValue(sha256))])
         found, _ = self._call("scroll", edge.ScrollRequest(limit=limit, filter=same, with_payload=True))
-        return [Hit(r.payload["image_id"], 0.0, r.payload) for r in found]
+        return [Hit(r.payload["image_id"], 0.0, to_payload(r.payload)) for r in found]
 
     def offsets(self) -> list[StoredOffset]:
         """See VectorIndex.offsets."""

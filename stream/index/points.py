@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from models.errors import EncoderMismatchError
-from stream.index.contract import IndexRecord, Vector
+from stream.index.payload import IndexRecord, Vector, to_fields
 from stream.log.positions import StoredOffset
 
 VECTOR_NAME = "image"
-
-
 NAMESPACE = uuid.UUID("6d656b69-6b69-4e01-8f00-000000000001")  # "mekiki": point ids must be UUIDs or integers
 
 
@@ -38,7 +36,7 @@ META_POINT_ID = str(uuid.uuid5(NAMESPACE, "meta"))
 
 @dataclass(frozen=True)
 class Point:
-    """What both adapters write: id, payload, maybe a vector, and the versions it may replace (upper bounds)."""
+    """What both adapters write: id, payload, maybe a vector, and the positions it may replace (upper bounds)."""
 
     id: str
     payload: dict[str, Any]
@@ -56,18 +54,13 @@ def to_points(records: Sequence[IndexRecord], offsets: Sequence[StoredOffset], d
     for record in records:
         if record.vector is not None:
             check_vector(record.vector, dimension)
-        payload = record.payload | {
-            "kind": "tombstone" if record.deleted else "image",
-            "image_id": record.image_id,
-            "image_position": record.image_position,
-            "tags_position": record.tags_position,
-        }
         bounds = (("image_position", record.image_position), ("tags_position", record.tags_position))
-        points.append(Point(point_id(record.image_id), payload, None if record.deleted else record.vector, bounds))
+        vector = None if record.deleted else record.vector
+        points.append(Point(point_id(record.image_id), to_fields(record), vector, bounds))
     for offset in offsets:
-        payload = {"kind": "offset", "version": offset.position, **offset.__dict__}
-        bounds_of_offset = (("version", offset.position),)
-        points.append(Point(offset_point_id(offset.topic, offset.partition), payload, None, bounds_of_offset))
+        fields = {"kind": "offset", "position": offset.position, **asdict(offset)}
+        point = offset_point_id(offset.topic, offset.partition)
+        points.append(Point(point, fields, None, (("position", offset.position),)))
     return points
 
 
@@ -79,23 +72,10 @@ def check_vector(vector: Vector, dimension: int) -> None:
         raise ValueError("vector with NaN or infinity: expected finite numbers; embed the image again")
 
 
-def to_record(payload: dict[str, Any], vector: Vector | None) -> IndexRecord:
-    """The record a stored payload stands for."""
-    rest = {k: v for k, v in payload.items() if k not in ("kind", "image_id", "image_position", "tags_position")}
-    return IndexRecord(
-        image_id=payload["image_id"],
-        image_position=payload["image_position"],
-        tags_position=payload["tags_position"],
-        payload=rest,
-        vector=vector,
-        deleted=payload["kind"] == "tombstone",
-    )
-
-
-def to_offset(payload: dict[str, Any]) -> StoredOffset:
-    """The offset a stored payload stands for."""
+def to_offset(stored: dict[str, Any]) -> StoredOffset:
+    """The offset of an offset's point."""
     names = ("topic", "partition", "offset", "topic_id", "epoch")
-    return StoredOffset(**{name: payload[name] for name in names})
+    return StoredOffset(**{name: stored[name] for name in names})
 
 
 def check_encoder(stored: dict[str, Any], encoder_version: str, dimension: int) -> None:

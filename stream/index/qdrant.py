@@ -18,7 +18,8 @@ from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
 from models.errors import ConfigurationError, IndexUnavailableError
 from stream.environment import without_credentials
-from stream.index.contract import Hit, IndexRecord, TagFilter, TagFilters, Vector
+from stream.index.contract import Hit, TagFilter, TagFilters
+from stream.index.payload import IndexRecord, Vector, to_payload, to_record
 from stream.index.points import (
     META_POINT_ID,
     VECTOR_NAME,
@@ -28,7 +29,6 @@ from stream.index.points import (
     point_id,
     to_offset,
     to_points,
-    to_record,
 )
 from stream.log.positions import StoredOffset
 
@@ -198,7 +198,7 @@ def _vector(stored: Any) -> Vector | None:
 
 
 def _hit(payload: dict[str, Any], score: float, vector: Any) -> Hit:
-    return Hit(payload["image_id"], score, payload, _vector(vector))
+    return Hit(payload["image_id"], score, to_payload(payload), _vector(vector))
 
 
 def _condition(points: Sequence[Point]) -> q.Filter:

@@ -9,8 +9,8 @@ from models.errors import PoisonError
 from stream.events.codec import Envelope
 from stream.events.schema import OPERATION_KEY
 from stream.ingest.apply import EmbeddedImage
-from stream.log.consume import Record
 from stream.log.positions import StoredOffset
+from stream.log.record import Record
 from stream.pictures.decode_pool import Decoded
 
 

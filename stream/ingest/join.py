@@ -13,7 +13,7 @@ import functools
 from collections import deque
 from collections.abc import Callable
 
-from stream.log.consume import Record
+from stream.log.record import Record
 
 
 class PartitionJoin:

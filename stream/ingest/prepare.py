@@ -1,6 +1,6 @@
 """Bytes to vectors: the first two steps of a batch, each on a thread of its own.
 
-In: records of images.v1 and tags.v1. Out: the same items with event, pixels, then quantised vector and facts, or with
+In: records of images.v1 and tags.v1. Out: the same items with event, pixels, then quantised vector and payload, or with
 `poison`. Waits for a dataref's store that is away; never raises for what a record contains.
 """
 
@@ -18,9 +18,10 @@ from models.errors import PoisonError, SchemaError
 from models.quantise import quantise
 from stream.events.codec import decode
 from stream.events.schema import Event, ImageDeleted, ImagePosted, TagOperationPosted, TagsApplied, TagsRemoved
+from stream.index.payload import ImagePayload
 from stream.ingest.apply import EmbeddedImage
 from stream.ingest.batch import Batch, Item, image_id_of
-from stream.log.consume import Record
+from stream.log.record import Record
 from stream.pictures.dataref import DatarefReader, checked_sha256
 from stream.pictures.decode_pool import Decoded
 from stream.pictures.store import PictureStore
@@ -91,25 +92,23 @@ class Prepare:
             if isinstance(codes, PoisonError):
                 item.poison = codes
             elif item.decoded is not None and item.content is not None:
-                item.image = EmbeddedImage(codes, self._facts(item, item.decoded, item.content))
+                item.image = EmbeddedImage(codes, self._payload(item, item.decoded, item.content))
             item.decoded = None  # pixels are the heaviest part of a batch
         batch.images = sum(item.image is not None for item in items)
 
-    def _facts(self, item: Item, decoded: Decoded, content: bytes) -> dict[str, object]:
+    def _payload(self, item: Item, decoded: Decoded, content: bytes) -> ImagePayload:
         event = item.envelope.event if item.envelope is not None else None
         dataref = event.dataref if isinstance(event, ImagePosted) else None
-        sha256 = decoded.sha256
-        uri = dataref or self._pictures.uri(sha256)
-        return {
-            "sha256": sha256,
-            "phash": f"{decoded.phash:016x}",
-            "uri": uri,
-            "format": decoded.format,
-            "width_px": decoded.width_px,
-            "height_px": decoded.height_px,
-            "bytes": len(content),
-            "encoder": self._encoder.version,
-        }
+        return ImagePayload(
+            sha256=decoded.sha256,
+            phash=f"{decoded.phash:016x}",
+            uri=dataref or self._pictures.uri(decoded.sha256),
+            format=decoded.format,
+            width_px=decoded.width_px,
+            height_px=decoded.height_px,
+            bytes=len(content),
+            encoder=self._encoder.version,
+        )
 
 
 def _quantised(vectors: Vectors) -> Sequence[Codes | PoisonError]:

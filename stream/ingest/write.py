@@ -6,6 +6,7 @@ write. A neighbour that is away is waited for. Raises CircuitBreakerError before
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 from collections import OrderedDict
@@ -17,13 +18,13 @@ from models.tagging.examples import Example, TagOperation
 from stream import metrics
 from stream.events.example import SourcedExample, encode_example, example_headers
 from stream.events.schema import TagOperationPosted
-from stream.index.contract import IndexRecord, VectorIndex
+from stream.index.contract import VectorIndex
+from stream.index.payload import ImagePayload, IndexRecord
 from stream.ingest.apply import apply_event, operation_of
 from stream.ingest.batch import Batch, Item
-from stream.log.circuit_breaker import CircuitBreaker
-from stream.log.consume import Record
-from stream.log.dead_letter import dead_letter_headers
+from stream.log.dead_letter import CircuitBreaker, dead_letter_headers
 from stream.log.produce import LogWriter
+from stream.log.record import Record
 from stream.pictures.dataref import DatarefReader
 from stream.pictures.store import PictureStore
 from stream.retry import until_available
@@ -68,12 +69,14 @@ class Write:
         changed: dict[str, IndexRecord] = {}
         examples: list[tuple[Record, bytes]] = []
         dead: list[tuple[Record, PoisonError]] = []
+        dropped: dict[str, str] = {}
         for item in batch.items:
-            poison = item.poison or self._apply_item(item, states, changed, examples)
+            poison = item.poison or self._apply_item(item, states, changed, examples, dropped)
             if poison is not None:
                 dead.append((item.record, poison))
             metrics.RECORDS.labels(item.record.topic, "applied" if poison is None else poison.reason).inc()
             self._breaker.count(poison is not None)
+        self._remove_pictures(dropped, changed)
         self._retry(self._pictures.flush, "pictures")
         self._retry(lambda: self._send(examples, dead), "examples")
         self._retry(lambda: self._index.write(list(changed.values()), batch.offsets), "index")
@@ -104,7 +107,9 @@ class Write:
         states: dict[str, IndexRecord],
         changed: dict[str, IndexRecord],
         examples: list[tuple[Record, bytes]],
+        dropped: dict[str, str],
     ) -> PoisonError | None:
+        """Apply one item; `dropped` gets the bytes that its image does not need any more, by URI."""
         if item.envelope is None:
             return None
         event = item.envelope.event
@@ -119,9 +124,10 @@ class Write:
             return error
         if applied is None:
             return None
-        if applied.record.deleted and state is not None and not state.deleted:
-            self._remove_picture(state, changed)
-        self._keep_picture(item)
+        kept = applied.record.payload
+        if state is not None and state.payload is not None and (kept is None or kept.sha256 != state.payload.sha256):
+            dropped[state.payload.uri] = state.payload.sha256
+        self._keep_picture(item, kept)
         states[image_id] = changed[image_id] = applied.record
         if applied.example is not None:
             examples.append(self._sourced(applied.example, item.record))
@@ -131,22 +137,26 @@ class Write:
         sourced = SourcedExample(example, record.topic, record.partition, record.position, self._encoder_version)
         return record, encode_example(sourced)
 
-    def _keep_picture(self, item: Item) -> None:
-        """Inline bytes are put down here, in the order of the log: a deletion before must not take them along."""
+    def _keep_picture(self, item: Item, kept: ImagePayload | None) -> None:
+        """Put inline bytes down if the image has them now; a producer's retry after a deletion brings nothing back."""
         content = item.content
         if item.image is None or content is None or getattr(item.envelope and item.envelope.event, "dataref", None):
             return
-        sha256: str = item.image.facts["sha256"]
-        self._retry(lambda: self._pictures.put(content, sha256), "pictures")
+        sha256 = item.image.payload.sha256
+        if kept is not None and kept.sha256 == sha256:
+            self._retry(lambda: self._pictures.put(content, sha256), "pictures")
 
-    def _remove_picture(self, state: IndexRecord, changed: dict[str, IndexRecord]) -> None:
-        """Take the bytes away unless another image, in the index or in this batch, has the same."""
-        sha256 = state.payload["sha256"]
-        sharing = {hit.image_id for hit in self._retry(lambda: self._index.find_sha256(sha256, 2), "index")}
-        sharing |= {i for i, record in changed.items() if record.payload.get("sha256") == sha256}
-        if sharing <= {state.image_id}:
-            self._retry(lambda: self._pictures.remove(sha256), "pictures")
-            self._retry(lambda: self._datarefs.forget(state.payload["uri"]), "pictures")
+    def _remove_pictures(self, dropped: dict[str, str], changed: dict[str, IndexRecord]) -> None:
+        """Take bytes away that no image has after this batch. The index does not know of the batch yet."""
+        kept = {record.payload.sha256 for record in changed.values() if record.payload is not None}
+        for uri, sha256 in dropped.items():
+            if sha256 not in kept and not self._others_have(sha256, changed):
+                self._retry(functools.partial(self._pictures.remove, sha256), "pictures")
+                self._retry(functools.partial(self._datarefs.forget, uri), "pictures")
+
+    def _others_have(self, sha256: str, changed: dict[str, IndexRecord]) -> bool:
+        hits = self._retry(lambda: self._index.find_sha256(sha256, len(changed) + 1), "index")
+        return any(hit.image_id not in changed for hit in hits)
 
     def _send(self, examples: list[tuple[Record, bytes]], dead: list[tuple[Record, PoisonError]]) -> None:
         writer = self._writer

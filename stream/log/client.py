@@ -1,4 +1,4 @@
-"""What every Kafka client of ours is told, and what its failures mean.
+"""The options of every Kafka client of ours, and what its failures mean.
 
 In: settings. Out: options, an admin client. Raises BrokerUnavailableError (no broker answers) or ConfigurationError.
 """
@@ -30,7 +30,7 @@ BOOTSTRAP_TIMEOUT_MS = 6_000  # a person waits for this sentence
 
 
 def client_options(settings: Settings) -> dict[str, Any]:
-    """What every Kafka client of ours is told.
+    """The options of every Kafka client of ours.
 
     Raises:
         ConfigurationError: no broker is configured, or its certificates are wrong.

@@ -1,7 +1,7 @@
 """Reading the log from where the state stands.
 
 In: topics, and the offsets that were stored together with the state they produced. Out: records. Kafka's own commits
-are a mirror for lag tools, written after the state is durable and never read. Raises OffsetLostError where going on
+are for lag tools alone: made after the state is durable, and never read. Raises OffsetLostError where going on
 would skip or repeat silently, BrokerUnavailableError while the broker is away.
 """
 
@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
-from models.errors import MekikiError, OffsetLostError
+from models.errors import InfrastructureError, MekikiError, OffsetLostError
 from stream.log.client import broker_errors, client_options
 from stream.log.positions import Start, StoredOffset, position_of, starts
+from stream.log.record import Record
 from stream.log.topics import describe_topics
 from stream.settings import Settings
 
@@ -27,25 +27,6 @@ log = logging.getLogger(__name__)
 COMMIT_TIMEOUT_MS = 2_000  # of the last commit before a worker ends
 FETCH_WAIT_MS = 100  # the embedded broker answers an empty fetch only after it, whatever arrives meanwhile
 FETCH_BYTES = 8 * 2**20  # of one partition at once; a record has at most 1 MB
-
-
-@dataclass(frozen=True)
-class Record:
-    """One record of the log. `topic` is our short name; `position` grows along a partition, over all epochs."""
-
-    topic: str
-    partition: int
-    offset: int
-    position: int
-    timestamp_ms: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
-
-    @property
-    def size_bytes(self) -> int:
-        """What the record weighs in a queue."""
-        return len(self.value or b"") + 200
 
 
 class LogReader:
@@ -73,6 +54,7 @@ class LogReader:
         self._short = {d.name: short for short, d in self._described.items()}
         self._starts: dict[tuple[str, int], Start] = {}
         self._failure: MekikiError | None = None
+        self._unplaced: list[TopicPartition] = []  # came while the state was away: not known yet where to begin
         with broker_errors(settings):
             self._consumer = KafkaConsumer(**self._options(group), fetch_max_wait_ms=fetch_wait_ms)
             self._choose()
@@ -112,6 +94,17 @@ class LogReader:
             else:
                 self._consumer.seek(at, start.offset)
 
+    def _place(self, partitions: Sequence[TopicPartition]) -> None:
+        """Go to the stored offsets of partitions that came; another member may have moved them. Raises nothing."""
+        self._failure, self._unplaced = None, []
+        try:
+            self._choose()
+            self._seek([at for at in partitions if at in self._consumer.assignment()])
+        except InfrastructureError as error:
+            self._failure, self._unplaced = error, list(partitions)
+        except MekikiError as error:
+            self._failure = error
+
     def _check_expired(self, partitions: Sequence[TopicPartition]) -> None:
         """The embedded broker does not say that an offset is gone, so it is asked at the start."""
         first = self._consumer.beginning_offsets(partitions)
@@ -132,8 +125,12 @@ class LogReader:
 
         Raises:
             OffsetLostError: a partition cannot be read from where the state stands.
-            BrokerUnavailableError: the broker refuses for now.
+            InfrastructureError: the broker refuses for now, or in a rebalance the state; the next poll tries again.
         """
+        if self._unplaced:
+            self._place(self._unplaced)
+        if self._failure is not None:
+            raise self._failure
         try:
             with broker_errors(self._settings):
                 polled = self._poll(timeout_s, max_records)
@@ -164,7 +161,7 @@ class LogReader:
     def caught_up(self, topic: str, partition: int) -> bool:
         """True if `poll` returned everything of this partition that the broker holds at this moment; asks the broker.
 
-        The high-water mark of the last fetch tells of the past: while a partition is paused, or a fetch is on its way,
+        The high-water mark of the last fetch is of the past: while a partition is paused, or a fetch is on its way,
         it is stale. The broker's answer alone is not enough either: the embedded one names the beginning of the last
         batch, not its end.
         """
@@ -226,7 +223,7 @@ class LogReader:
                 else:
                     self._consumer.commit_async(mine, callback=_log_failed_commit)
             except (KafkaError, AssertionError) as error:
-                log.debug("offset mirror not written: %s", error)
+                log.debug("offsets not committed: %s", error)
 
     def close(self) -> None:
         """Leave the group."""
@@ -235,7 +232,7 @@ class LogReader:
 
 def _log_failed_commit(offsets: object, error: object) -> None:
     if isinstance(error, Exception):
-        log.debug("offset mirror not written: %s", error)
+        log.debug("offsets not committed: %s", error)
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python is untyped
@@ -248,9 +245,5 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
             self._reader._on_revoked({at.partition for at in revoked})
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Read the stored offsets afresh: another member may have moved them."""
-        try:
-            self._reader._choose()
-            self._reader._seek(list(assigned))
-        except MekikiError as error:  # kafka-python swallows what a listener raises
-            self._reader._failure = error
+        """What is raised here is swallowed by kafka-python; `poll` raises it."""
+        self._reader._place(list(assigned))

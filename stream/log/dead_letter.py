@@ -1,18 +1,19 @@
 """What no step can take: original bytes and headers, with the reason, on `<topic>.dlq`.
 
-In: the record and its PoisonError. Out: one record that can be listed, read and replayed. The brake stops the worker
-(CircuitBreakerError) when too large a share of the last records is dead: then the producer or we are broken, and
+In: the record and its PoisonError. Out: one record that can be listed, read and replayed. The circuit breaker stops a
+worker (CircuitBreakerError) when too large a share of the last records is dead: then the producer or we are broken, and
 filling a topic helps nobody.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from dataclasses import dataclass
 
-from models.errors import PoisonError
+from models.errors import CircuitBreakerError, PoisonError
 from stream.events.codec import Headers
-from stream.log.consume import Record
+from stream.log.record import Record
 
 PREFIX = "mekiki_dlq_"
 REASON, TEXT, ORIGIN, REPLAYED = (PREFIX + name for name in ("reason", "text", "origin", "replayed"))
@@ -64,3 +65,28 @@ def read_dead_letter(topic: str, record: Record) -> DeadLetter | None:
         value=record.value,
         headers=[(name, value) for name, value in record.headers if not name.startswith(PREFIX)],
     )
+
+
+class CircuitBreaker:
+    """Watches the share of dead records among the last `records`."""
+
+    def __init__(self, share: float, records: int) -> None:
+        self._share = share
+        self._last: deque[bool] = deque(maxlen=records)
+        self._dead = 0
+
+    def count(self, dead: bool) -> None:
+        """Take one record into account.
+
+        Raises:
+            CircuitBreakerError: the window is full and its share of dead records too large.
+        """
+        if len(self._last) == self._last.maxlen:
+            self._dead -= self._last[0]
+        self._last.append(dead)
+        self._dead += dead
+        if len(self._last) == self._last.maxlen and self._dead > self._share * len(self._last):
+            raise CircuitBreakerError(
+                f"dead letters: {self._dead} of the last {len(self._last)} records, expected at most "
+                f"{self._share:.0%}; see `mekiki dlq list`, mend the producer, then start again"
+            )

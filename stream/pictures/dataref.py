@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from models.errors import PolicyError, StorageUnavailableError
-from stream.pictures.store import _storage_error
+from stream.pictures.store import storage_error
 
 # What is wrong with the path itself, and will be tomorrow; anything else is the disk's fault.
 _PATH_ERRORS = {
@@ -52,7 +52,7 @@ class DatarefReader:
             try:
                 path.unlink(missing_ok=True)
             except OSError as error:
-                raise _storage_error(f"upload {path.name}", error) from error
+                raise storage_error(f"upload {path.name}", error) from error
 
     def read(self, dataref: str) -> bytes:
         """The bytes behind a `file:` or `http(s):` URL.
@@ -86,7 +86,7 @@ class DatarefReader:
             return real.read_bytes()
         except OSError as error:
             if error.errno not in _PATH_ERRORS:
-                raise _storage_error(f"dataref {dataref[:200]}", error) from error
+                raise storage_error(f"dataref {dataref[:200]}", error) from error
             raise PolicyError(f"dataref {dataref[:200]}: {error.strerror}; put it there", "dataref_missing") from None
 
     def _read_remote(self, dataref: str) -> bytes:

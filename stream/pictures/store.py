@@ -66,7 +66,7 @@ class PictureFolder:
             elif not self._fs.exists(path):
                 self._fs.pipe_file(path, content)
         except OSError as error:
-            raise _storage_error(f"pictures at {self._root}", error) from error
+            raise storage_error(f"pictures at {self._root}", error) from error
         return self.uri(sha256)
 
     def _put_local(self, path: str, content: bytes) -> None:
@@ -99,12 +99,13 @@ class PictureFolder:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise _storage_error(f"pictures at {self._root}", error) from error
+            raise storage_error(f"pictures at {self._root}", error) from error
 
     def flush(self) -> None:
         """See PictureStore.flush: everything is written at once."""
 
 
-def _storage_error(what: str, error: OSError) -> StorageUnavailableError:
+def storage_error(what: str, error: OSError) -> StorageUnavailableError:
+    """The sentence for a disk or store that refuses; `what` names what was to be done with it."""
     full: dict[int, Any] = {errno.ENOSPC: "disk full; free some space", errno.EDQUOT: "quota used up; free some space"}
     return StorageUnavailableError(f"{what}: {full.get(error.errno or 0, error.strerror or error)}")

@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 import uuid
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -14,13 +15,15 @@ import pytest
 
 from models.errors import EncoderMismatchError
 from models.quantise import dequantise, quantise
-from stream.index.contract import IndexRecord, TagFilter, VectorIndex
+from stream.index.contract import TagFilter, VectorIndex
 from stream.index.edge import EdgeIndex
-from stream.index.edge_client import RemoteIndex
-from stream.index.edge_server import IndexServer
+from stream.index.payload import IndexRecord
 from stream.index.qdrant import QdrantIndex
+from stream.index.remote import RemoteIndex
+from stream.index.server import IndexServer
 from stream.log.embedded_broker import free_port
 from stream.log.positions import StoredOffset, position_of
+from tests.fakes import payload
 
 D = 16
 QDRANT_URL = os.environ.get("MEKIKI_TEST_QDRANT_URL")
@@ -96,9 +99,8 @@ def unit(seed):
     return dequantise(quantise((vector / np.linalg.norm(vector))[None]))[0]
 
 
-def record(name, image=1, tags=0, seed=None, facts=(), **payload):
-    facts = {"sha256": "0" * 64, "tags": [], "phash": "0" * 16} | payload | dict(facts)
-    return IndexRecord(name, image, tags, facts, unit(hash(name) % 1000 if seed is None else seed))
+def record(name, image=1, tags_at=0, seed=None, **known):
+    return IndexRecord(name, image, tags_at, payload(**known), unit(hash(name) % 1000 if seed is None else seed))
 
 
 def offset(at, epoch=0, topic_id="t1"):
@@ -123,11 +125,19 @@ def test_gives_vectors_back_to_the_bit(index):
 
 
 def test_keeps_payloads_as_they_were(index):
-    facts = {"tags": ["猫", "🐈‍⬛", "two words"], "width_px": 12, "complete": True, "seen": ["ab"]}
-    index.write([record("payload/ü 1", facts=facts)], [])
-    found = index.fetch(["payload/ü 1"])["payload/ü 1"]
-    assert {name: found.payload[name] for name in facts} == facts
-    assert (found.image_position, found.tags_position, found.deleted) == (1, 0, False)
+    written = record("payload/ü 1", tags_at=3)
+    known = payload(tags=("猫", "🐈‍⬛", "two words"), width_px=12, complete=True, posted_at="2026-11-27T12:00:00Z")
+    written = replace(written, payload=known, seen=("ab", "cd"))
+    index.write([written], [])
+    found = index.fetch(["payload/ü 1"], with_vectors=True)["payload/ü 1"]
+    assert replace(found, vector=None) == replace(written, vector=None)
+    assert index.search(written.vector, 1)[0].payload == known
+
+
+@pytest.mark.parametrize("image_id", ["kind", "$kind", "$vector", "vector", "[]", "a" * 256])
+def test_an_id_may_be_any_text(index, image_id):
+    index.write([record(image_id)], [])
+    assert index.fetch([image_id])[image_id].payload == payload()
 
 
 def test_unknown_ids_are_missing_from_the_answer(index):
@@ -136,18 +146,18 @@ def test_unknown_ids_are_missing_from_the_answer(index):
 
 
 def test_an_older_write_changes_nothing_and_a_newer_one_everything(index):
-    index.write([record("a", image=5, tags=5, note="first"), record("b", image=5, note="first")], [])
-    index.write([record("a", image=4, tags=9, note="older"), record("b", image=6, note="newer")], [])
+    index.write([record("a", image=5, tags_at=5, uri="first"), record("b", image=5, uri="first")], [])
+    index.write([record("a", image=4, tags_at=9, uri="older"), record("b", image=6, uri="newer")], [])
     found = index.fetch(["a", "b"])
-    assert (found["a"].payload["note"], found["a"].image_position) == ("first", 5)
-    assert (found["b"].payload["note"], found["b"].image_position) == ("newer", 6)
+    assert (found["a"].payload.uri, found["a"].image_position) == ("first", 5)
+    assert (found["b"].payload.uri, found["b"].image_position) == ("newer", 6)
 
 
-def test_versions_near_the_largest_are_told_apart(index):
+def test_positions_near_the_largest_are_told_apart(index):
     newest = position_of(4095, 2**41 - 2)
-    index.write([record("a", image=newest, note="new")], [])
-    index.write([record("a", image=newest - 1, note="old")], [])
-    assert index.fetch(["a"])["a"].payload["note"] == "new"
+    index.write([record("a", image=newest, uri="new")], [])
+    index.write([record("a", image=newest - 1, uri="old")], [])
+    assert index.fetch(["a"])["a"].payload.uri == "new"
 
 
 def test_offsets_travel_with_records_and_only_grow(index):
@@ -160,7 +170,7 @@ def test_offsets_travel_with_records_and_only_grow(index):
 
 def test_a_tombstone_is_not_found_not_counted_and_not_overwritten_by_older_news(index):
     index.write([record("a", image=1, seed=1), record("b", image=1, seed=2)], [offset(2)])
-    index.write([IndexRecord("a", 5, 0, deleted=True)], [offset(5)])
+    index.write([IndexRecord("a", 5, 0)], [offset(5)])
     index.write([record("a", image=3, seed=1)], [])
     assert [hit.image_id for hit in index.search(unit(1), 10)] == ["b"]
     assert index.count() == 1
@@ -171,7 +181,7 @@ def test_a_tombstone_is_not_found_not_counted_and_not_overwritten_by_older_news(
 
 def test_searches_only_what_carries_one_name_of_every_group(index):
     def tagged(name, seed, tags):
-        return IndexRecord(name, 1, 0, {"sha256": "0" * 64, "tags": tags}, unit(seed))
+        return IndexRecord(name, 1, 0, payload(tags=tuple(tags)), unit(seed))
 
     def found(*groups):
         return {h.image_id for h in index.search(unit(1), 10, tags=groups)}
@@ -188,8 +198,8 @@ def test_searches_only_what_carries_one_name_of_every_group(index):
 
 
 def test_a_condition_may_hold_among_some_images_or_without_some(index):
-    index.write([record(name, seed=seed, facts={"tags": ["crane"]}) for seed, name in enumerate("abc")], [])
-    index.write([record("d", seed=4, facts={"tags": ["other"]})], [])
+    index.write([record(name, seed=seed, tags=("crane",)) for seed, name in enumerate("abc")], [])
+    index.write([record("d", seed=4, tags=("other",))], [])
 
     def found(*conditions):
         return {h.image_id for h in index.search(unit(1), 10, tags=[conditions])}
@@ -203,7 +213,7 @@ def test_a_condition_may_hold_among_some_images_or_without_some(index):
 
 def test_scroll_visits_every_image_once(index):
     index.write([record(f"i{n}", seed=n) for n in range(45)], [offset(1)])
-    index.write([IndexRecord("i3", 9, 0, deleted=True)], [])
+    index.write([IndexRecord("i3", 9, 0)], [])
     seen, cursor = [], None
     while True:
         page, cursor = index.scroll(cursor, 10)
@@ -223,9 +233,9 @@ def test_refuses_vectors_that_would_poison_every_search(index):
     bad = unit(1).copy()
     bad[3] = np.nan
     with pytest.raises(ValueError, match="NaN"):
-        index.write([IndexRecord("bad", 1, 0, {}, bad), record("good")], [offset(1)])
+        index.write([IndexRecord("bad", 1, 0, payload(), bad), record("good")], [offset(1)])
     with pytest.raises(ValueError, match="shape"):
-        index.write([record("good"), IndexRecord("bad", 1, 0, {}, unit(1)[:8])], [offset(1)])
+        index.write([record("good"), IndexRecord("bad", 1, 0, payload(), unit(1)[:8])], [offset(1)])
     assert index.count() == 0
     assert index.offsets() == []
 

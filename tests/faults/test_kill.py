@@ -14,7 +14,7 @@ import pytest
 from models.errors import EXIT_TEMPORARY
 from models.tagging.store import TaggerStore
 from stream.events.schema import ImageDeleted, ImagePosted, TagsApplied, TagsRemoved
-from stream.index.edge_client import RemoteIndex
+from stream.index.remote import RemoteIndex
 from stream.log.produce import LogWriter
 from tests.cluster import Cluster, embedded_kafka, kafka_skip_reason, real_kafka, wait_for
 
@@ -112,10 +112,12 @@ def contents(index):
     found, cursor = {}, None
     while True:
         page, cursor = index.scroll(cursor, 100, with_vectors=True)
+        records = index.fetch([hit.image_id for hit in page])
         for hit in page:
             assert hit.image_id not in found, f"{hit.image_id} is there twice"
-            keep = {k: hit.payload[k] for k in ("tags", "sha256", "phash", "image_position", "tags_position")}
-            found[hit.image_id] = (keep, hit.vector.tobytes())
+            record = records[hit.image_id]
+            kept = (hit.payload.tags, hit.payload.sha256, hit.payload.phash)
+            found[hit.image_id] = (kept, record.image_position, record.tags_position, hit.vector.tobytes())
         if cursor is None:
             return found
 

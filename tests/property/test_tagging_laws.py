@@ -153,7 +153,7 @@ def test_state_is_that_of_the_images_as_they_are_now(log: list[Example]) -> None
     now = [
         Example(
             state.image_id,
-            state.codes,
+            state.quantised,
             tuple(learner.statistics.vocabulary.names[t] for t in state.tags),
             (),
             state.complete,

@@ -6,25 +6,31 @@ reads all classifiers as one array and computes what river's `predict_proba_one`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 
 from models.tagging.arrays import Float64
-from models.tagging.calibration.classifiers import STATE, WARM_START, Classifier, Classifiers, state_of
+from models.tagging.calibration.classifiers import WARM_START, Classifier, Classifiers, state_of
 from models.tagging.calibration.log_odds import NUMBERS
-from models.tagging.memory.chunks import Array
 
 OWN_AFTER = 60  # positives evaluated before a tag leaves the shared classifier; from 10 on LRAP is 0.008 lower
 
 
 class Calibrators:
-    """The shared classifier and those of the tags that have earned one."""
+    """The shared classifier and those of the tags that have earned one.
+
+    Attributes:
+        shared: of the tags that have none of their own.
+        own: by row.
+        changed: rows whose state changed since the store last took them.
+    """
 
     def __init__(self, classifiers: Classifiers) -> None:
         self._classifiers = classifiers
         self.shared = classifiers.make(WARM_START)
         self.own: dict[int, Classifier] = {}
+        self.changed: set[int] = set()
         self._positives: dict[int, int] = {}
         self._table: Float64 = np.empty((0, NUMBERS))  # of the tags' own ones; NaN where there is none
         self._stale: set[int] = set()  # rows of the table to be read anew
@@ -35,31 +41,53 @@ class Calibrators:
         if own is not None:
             self._classifiers.learn(own, features, truth, weight)
             self._stale.add(row)
+            self.changed.add(row)
         elif truth:
             self._positives[row] = seen = self._positives.get(row, 0) + 1
+            self.changed.add(row)
             if seen >= OWN_AFTER:
-                self._adopt(row, self.shared)
+                self._adopt(row, state_of(self.shared))
         self._classifiers.learn(self.shared, features, truth, weight)
 
-    def _adopt(self, row: int, model: Classifier) -> None:
-        """Give a tag a classifier of its own that begins where this one is."""
-        self.own[row] = self._classifiers.make(state_of(model), own=True)
+    def _adopt(self, row: int, state: Sequence[float]) -> None:
+        """Give a tag a classifier of its own that begins with this state."""
+        self.own[row] = self._classifiers.make(state, own=True)
         self._stale.add(row)
+        self.changed.add(row)
         if row >= len(self._table):
             self.array(row + 1)
 
     def copy(self, source: int, target: int) -> None:
         """Let a tag start with what another learned."""
+        self.changed.add(target)
         if source in self._positives:
             self._positives[target] = self._positives[source]
         if source in self.own:
-            self._adopt(target, self.own[source])
+            self._adopt(target, state_of(self.own[source]))
 
     def drop(self, row: int) -> None:
         """Forget what a tag learned."""
+        self.changed.add(row)
         if self.own.pop(row, None) is not None:
             self._stale.add(row)
         self._positives.pop(row, None)
+
+    def dump(self, row: int) -> tuple[int | None, bytes | None] | None:
+        """(positives evaluated, state of its own classifier as float64) of a tag; None when there is neither."""
+        own, positives = self.own.get(row), self._positives.get(row)
+        state = None if own is None else np.array(state_of(own)).tobytes()
+        return None if positives is None and state is None else (positives, state)
+
+    def load(self, row: int, positives: int | None, own: bytes | None) -> None:
+        """Put back what `dump` gave."""
+        if positives is not None:
+            self._positives[row] = positives
+        if own is not None:
+            self._adopt(row, np.frombuffer(own).tolist())
+
+    def load_shared(self, state: Sequence[float]) -> None:
+        """Put back the shared classifier, of which `state_of` gave this."""
+        self.shared = self._classifiers.make(state)
 
     def array(self, rows: int) -> Float64:
         """Weights and intercepts [T, NUMBERS] of tags 0 .. rows - 1."""
@@ -70,23 +98,3 @@ class Calibrators:
         self._stale.clear()
         table = self._table[:rows]
         return np.where(np.isnan(table[:, :1]), np.array(state_of(self.shared)[:NUMBERS]), table)
-
-    def dump(self) -> dict[str, Array]:
-        """Everything learned: `shared` [STATE], `own_rows` [N], `own` [N, STATE], `positives` (row, count) [P, 2]."""
-        rows = sorted(self.own)
-        return {
-            "shared": np.array(state_of(self.shared)),
-            "own_rows": np.array(rows, np.int64),
-            "own": np.array([state_of(self.own[row]) for row in rows]).reshape(-1, STATE),
-            "positives": np.array(sorted(self._positives.items()), np.int64).reshape(-1, 2),
-        }
-
-    def load(self, arrays: Mapping[str, Array]) -> None:
-        """Put back what `dump` gave."""
-        self.shared = self._classifiers.make(arrays["shared"].tolist())
-        for row, state in zip(arrays["own_rows"].tolist(), arrays["own"].tolist(), strict=True):
-            self.own[row] = self._classifiers.make(state, own=True)
-        self._stale.update(self.own)
-        if self.own:
-            self.array(max(self.own) + 1)
-        self._positives = dict(arrays["positives"].tolist())

@@ -15,8 +15,11 @@ PER_UNIT = np.float32(2.0)  # bins in one unit of log-odds
 POSITIVE, ALL, MASS = 0, 1, 2  # planes of a histogram: true pairs, pairs, sum of probabilities
 
 
-def add_predictions(histograms: Float64, rows: Int64, truth: Bool, log_odds: Float32, probabilities: Float32) -> None:
-    """Count predictions [B, K] of the tags `rows` [K], none of them twice, into histograms [T, 3, BINS]."""
+def add_predictions(histograms: Float64, rows: Int64, truth: Bool, log_odds: Float32, probabilities: Float32) -> Int64:
+    """Count predictions [B, K] of the tags `rows` [K], none of them twice, into histograms [T, 3, BINS].
+
+    Returns the rows that were counted beyond the lowest bin, some of them more than once.
+    """
     lowest = np.stack([truth.sum(axis=0), np.full(len(rows), len(truth)), probabilities.sum(axis=0)], axis=1)
     images, columns = np.nonzero((log_odds > LOWEST) | truth)  # the rest, nearly all, is of the lowest bin
     bins = np.clip((log_odds[images, columns] - LOWEST) * PER_UNIT + 1, 0, BINS - 1).astype(np.int64)
@@ -26,6 +29,7 @@ def add_predictions(histograms: Float64, rows: Int64, truth: Bool, log_odds: Flo
         np.add.at(flat, (tags * 3 + plane) * BINS + bins, weights)
         lowest[:, plane] -= np.bincount(columns, weights, len(rows))
     histograms[rows, :, 0] += lowest
+    return tags
 
 
 def average_precisions(histograms: Float64) -> Float64:

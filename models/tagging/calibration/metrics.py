@@ -9,7 +9,9 @@ Learning Algorithms (2013).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -43,9 +45,16 @@ NOT_EVALUATED = Quality(0, *[float("nan")] * 5)
 
 
 class PrequentialMetrics:
-    """What was counted of all evaluated images."""
+    """What was counted of all evaluated images.
+
+    Attributes:
+        images: evaluated.
+        changed: rows whose histograms changed beyond the lowest bin since the store last took them. (In the lowest bin
+            every evaluated image changes the row of every known tag.)
+    """
 
     def __init__(self) -> None:
+        self.changed: set[int] = set()
         self.images = 0
         self._lrap = 0.0  # sums over images
         self._p_at_5 = 0.0
@@ -70,11 +79,13 @@ class PrequentialMetrics:
 
     def copy(self, source: int, target: int) -> None:
         """Let a tag start with what was counted for another."""
+        self.changed.add(target)
         self.grow(max(source, target) + 1)
         self._histograms[target] = self._histograms[source]
 
     def drop(self, row: int) -> None:
         """Forget what was counted for a tag."""
+        self.changed.add(row)
         if row < len(self._histograms):
             self._histograms[row] = 0
 
@@ -82,17 +93,19 @@ class PrequentialMetrics:
         """Evaluated images that carry a tag."""
         return float(self._histograms[row, POSITIVE].sum()) if row < len(self._histograms) else 0.0
 
-    def restore(self, totals: tuple[int, float, float], histograms: Float64) -> None:
-        """Put back what `totals` and `histograms` gave."""
+    def restore(self, totals: Sequence[Any], lowest: Float64) -> None:
+        """Put back what `totals` gave, and the lowest bins [T, 3]; other bins are to be put back into `histograms`."""
         self.images, self._lrap, self._p_at_5 = totals
-        self._histograms = histograms
+        self.grow(len(lowest))
+        self._histograms[:, :, 0] = lowest
 
     def update(self, rows: Int64, truth: Bool, log_odds: Float32, probabilities: Float32) -> None:
         """Count predictions [B, K] and truth [B, K] of the known tags `rows` [K], for which `grow` made room."""
         self.images += len(truth)
         self._lrap += len(truth) * label_ranking_average_precision(truth, log_odds)
         self._p_at_5 += len(truth) * precision_at(truth, log_odds, 5)
-        add_predictions(self._histograms, rows, truth, log_odds, probabilities)
+        counted = add_predictions(self._histograms, rows, truth, log_odds, probabilities)
+        self.changed.update(counted.tolist())
 
     def quality(self, rows: Int64, precisions: Float64 | None = None) -> Quality:
         """The running metrics over the tags `rows`.

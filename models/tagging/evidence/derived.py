@@ -45,6 +45,10 @@ class ExemplarCache:
             known = self._products = metric, Derived(lambda part, old: _multiplied(part, metric, old))
         return Chunks(tuple(known[1].of(exemplars.vectors)), exemplars.vectors.empty @ metric)
 
+    def __reduce__(self) -> tuple[type[ExemplarCache], tuple[()]]:
+        """A copy, as river makes them of a whole learner, begins empty."""
+        return ExemplarCache, ()
+
 
 def _multiplied(part: Float32, metric: Float32, known: tuple[Float32, Float32] | None) -> Float32:
     """`part @ metric` [n, D], given the chunk that stood here before and its product."""

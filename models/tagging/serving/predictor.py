@@ -15,6 +15,7 @@ from models.tagging.calibration.log_odds import FLOOR, sigmoid
 from models.tagging.evidence.backend import NUMPY, Backend, NumpyBackend
 from models.tagging.evidence.derived import ExemplarCache
 from models.tagging.evidence.neighbours import top
+from models.tagging.memory.implications import ancestors
 from models.tagging.serving.catalogue import TagCatalogue
 from models.tagging.serving.numpy_scorer import NumpyScorer
 from models.tagging.serving.scorer import Scorer
@@ -86,7 +87,7 @@ class Predictor:
             PolicyError: it cannot be one.
         """
         rows = [self.catalogue.row(tag)]
-        rows += [source for source, into in self.snapshot.implied if into == rows[0]]
+        rows += sorted(ancestors(self.snapshot.implied, rows[0]))
         best = [self._scorer.log_odds_of(rows, vectors[part]).max(axis=1) for part in self._batches(len(vectors))]
         return sigmoid(np.concatenate([np.empty(0, np.float32), *best]))
 

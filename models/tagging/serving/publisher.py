@@ -80,7 +80,7 @@ class Publisher:
             metric=evaluator.metric,
             co_occurrence=evaluator.co_occurrence,
             implied=self._operations.implied(),
-            aliases=tuple((names[row], statistics.effective(row)) for row in statistics.merged()),
+            aliases=tuple((names[row], statistics.mapping.of(row)) for row in statistics.merged()),
             neighbours=self._last.neighbours,
             quality=self._figures.quality,
             operations=self._operations.rows(),

@@ -11,8 +11,9 @@ from models.tagging.examples import Example, TagOperation
 from models.tagging.tagger import Tagger
 from search.query import NEAR_BITS, Options, Searcher, collapse
 from search.served import ServedModels, ServedRanker, ServedTagger
-from stream.index.contract import Hit, IndexRecord
-from tests.fakes import D, FakeDecoder, FakeEncoder, local_index, unit
+from stream.index.contract import Hit
+from stream.index.payload import IndexRecord
+from tests.fakes import D, FakeDecoder, FakeEncoder, local_index, payload, unit
 
 COUNT = 30
 
@@ -26,21 +27,17 @@ class FirstNumberRanker:
         return vectors[:, 0]
 
 
-def record(number, **payload):
-    facts = {
-        "sha256": f"{number:064x}",
-        "phash": f"{0xFFFF_0000_FFFF_0000 ^ (number * 0x1234_5678_9ABC):016x}",
-        "tags": [],
-    }
-    return IndexRecord(f"i{number}", 1, 0, facts | payload, unit(number))
+def record(number, **known):
+    phash = f"{0xFFFF_0000_FFFF_0000 ^ (number * 0x1234_5678_9ABC):016x}"
+    return IndexRecord(f"i{number}", 1, 0, payload(sha256=f"{number:064x}", phash=phash, **known), unit(number))
 
 
 @pytest.fixture(scope="module")
 def index():
     index = local_index()
     tags = [["cat"] if n % 3 == 0 else ["red panda"] for n in range(COUNT)]
-    index.write([record(n, tags=tags[n]) for n in range(COUNT)], [])
-    index.write([IndexRecord("gone", 2, 0, deleted=True)], [])
+    index.write([record(n, tags=tuple(tags[n])) for n in range(COUNT)], [])
+    index.write([IndexRecord("gone", 2, 0)], [])
     yield index
     index.close()
 
@@ -226,7 +223,7 @@ def test_before_a_model_is_published_the_answer_is_later(index):
 
 
 def hit(number, sha256, phash):
-    return Hit(f"h{number}", 1 - number / 100, {"sha256": sha256, "phash": f"{phash:016x}"})
+    return Hit(f"h{number}", 1 - number / 100, payload(sha256=sha256, phash=f"{phash:016x}"))
 
 
 PHASHES = st.sampled_from([0, 0b111, (1 << NEAR_BITS) - 1, (1 << NEAR_BITS + 1) - 1, 2**63])
@@ -247,10 +244,10 @@ def test_collapsing_keeps_order_and_loses_nobody(hits, mode):
 @given(HITS)
 def test_the_same_bytes_are_shown_once_under_the_best(hits):
     found = collapse(hits, "exact")
-    hashes = [f.hit.payload["sha256"] for f in found]
+    hashes = [f.hit.payload.sha256 for f in found]
     assert len(hashes) == len(set(hashes))
     for item in found:
-        same = [h.image_id for h in hits if h.payload["sha256"] == item.hit.payload["sha256"]]
+        same = [h.image_id for h in hits if h.payload.sha256 == item.hit.payload.sha256]
         assert [item.hit.image_id, *item.duplicates] == same
 
 
@@ -263,7 +260,7 @@ def test_near_ones_are_marked_and_folded_only_on_request(hits):
     folded = collapse(hits, "near")
     for position, item in enumerate(folded):
         for other in folded[:position]:
-            assert (int(item.hit.payload["phash"], 16) ^ int(other.hit.payload["phash"], 16)).bit_count() > NEAR_BITS
+            assert (int(item.hit.payload.phash, 16) ^ int(other.hit.payload.phash, 16)).bit_count() > NEAR_BITS
 
 
 def test_more_copies_than_the_page_has_room_for_do_not_empty_it():

@@ -10,12 +10,12 @@ from models.quantise import quantise
 from stream.events.codec import Envelope, decode
 from stream.events.schema import ImageDeleted, ImagePosted, TagsApplied, TagsRemoved
 from stream.ingest.apply import SEEN_EVENTS, EmbeddedImage, apply_event
-from tests.fakes import make_record, unit
+from tests.fakes import make_record, payload, unit
 
 
 def embedded(content: bytes) -> EmbeddedImage:
     """As decoding and embedding would make it: a function of the bytes."""
-    return EmbeddedImage(quantise(unit(content[-1])[None])[0], {"sha256": content.hex().rjust(64, "0")})
+    return EmbeddedImage(quantise(unit(content[-1])[None])[0], payload(sha256=content.hex().rjust(64, "0")))
 
 
 def play(records, states=None):
@@ -48,6 +48,7 @@ def flat(states):
             r.image_position,
             r.tags_position,
             r.payload,
+            r.seen,
             None if r.vector is None else r.vector.tobytes(),
             r.deleted,
         )
@@ -145,7 +146,7 @@ def test_tags_are_a_set_of_normal_names(records):
     unique = {dict(r.headers)["ce_id"] for r in records}
     if len(unique) == len(records):
         for image_id, state in play(records)[0].items():
-            tags = state.payload.get("tags", [])
+            tags = state.payload.tags if state.payload is not None else ()
             assert set(tags) == expected[image_id]
             assert len(tags) == len(set(tags))
 
@@ -184,7 +185,7 @@ def test_a_retry_of_the_deletion_does_not_take_the_next_picture_down():
 
 def test_a_new_post_after_a_deletion_starts_without_tags():
     states, _, _ = play([post(0, tags=("cat",)), delete(1), post(2)])
-    assert states["a"].payload["tags"] == []
+    assert states["a"].payload.tags == ()
     assert states["a"].image_position > 0
 
 
@@ -210,8 +211,8 @@ def test_another_picture_under_the_same_id_is_told_with_its_new_vector():
 
 def test_another_picture_keeps_tags_and_completeness():
     states, _, _ = play([post(0, tags=("cat",), complete=True), post(1, content=b"pic2", tags=("dog",))])
-    assert states["a"].payload["tags"] == ["cat", "dog"]
-    assert states["a"].payload["complete"]
+    assert states["a"].payload.tags == ("cat", "dog")
+    assert states["a"].payload.complete
 
 
 def test_a_picture_nobody_tagged_is_no_example():
@@ -225,7 +226,7 @@ def test_a_tag_carries_the_vector_the_index_holds():
 
 
 def test_posted_at_is_the_events_time_or_the_records():
-    assert play([post(0)])[0]["a"].payload["posted_at"] == "1970-01-01T00:00:00+00:00"
+    assert play([post(0)])[0]["a"].payload.posted_at == "1970-01-01T00:00:00+00:00"
 
 
 def test_a_tag_for_a_picture_nobody_posted_is_dead():
@@ -252,4 +253,4 @@ def test_a_tag_that_is_no_name_is_dead_and_changes_nothing(name):
 
 def test_identities_kept_per_picture_are_bounded():
     records = [post(0), *(tag(n, f"t{n}") for n in range(SEEN_EVENTS * 2))]
-    assert len(play(records)[0]["a"].payload["seen"]) == SEEN_EVENTS
+    assert len(play(records)[0]["a"].seen) == SEEN_EVENTS

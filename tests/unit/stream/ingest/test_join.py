@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.ingest.join import Join
-from stream.log.consume import Record
 from stream.log.positions import position_of
+from stream.log.record import Record
 
 GRACE_MS = 100
 

@@ -4,11 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.errors import ConfigurationError, OffsetLostError
-from stream.log.consume import LogReader, Record
+from models.errors import ConfigurationError, IndexUnavailableError, OffsetLostError
+from stream.log.consume import LogReader
 from stream.log.positions import MAX_EPOCH, OFFSET_BITS, Start, StoredOffset, position_of, starts
 from stream.log.produce import LogWriter
-from stream.log.topics import TopicDescription, create_topics
+from stream.log.record import Record
+from stream.log.topics import TopicDescription, create_topics, describe_topics
 
 
 def topic(topic_id="t1", partitions=2, short="images"):
@@ -133,3 +134,40 @@ def test_a_topic_that_was_paused_is_read_to_its_end_while_another_went_on(broker
         writer.close()
     assert phases == ["paused", "resumed"]
     assert offsets == {"images": list(range(51)), "tags": list(range(6_000))}
+
+
+# ---- a rebalance, on the embedded broker --------------------------------------------------------------------------
+
+
+def test_a_state_that_is_away_in_a_rebalance_is_asked_again(broker_settings):
+    create_topics(broker_settings)
+    writer = LogWriter(broker_settings, "test")
+    for number in range(10):
+        writer.send("images", b"k", b"%d" % number, [], partition=0)
+    writer.flush()
+    writer.close()
+    topic_id = describe_topics(broker_settings, ("images",))["images"].topic_id
+    asked = []
+
+    def stored_offsets():
+        asked.append(len(asked))
+        if 1 <= asked[-1] <= 3:
+            raise IndexUnavailableError("index: away")
+        return [stored(7, topic_id=topic_id)]
+
+    kafka = broker_settings.kafka.model_copy(update={"session_timeout_ms": 1_000})
+    settings = broker_settings.model_copy(update={"kafka": kafka})
+    reader = LogReader(settings, ("images",), "test", stored_offsets, group_wide=True)
+    refused, records = 0, []
+    try:
+        for _ in range(400):  # 50 ms each at most
+            try:
+                records += reader.poll(0.05)
+            except IndexUnavailableError:
+                refused += 1
+            if len(records) == 3:
+                break
+    finally:
+        reader.close()
+    assert [record.offset for record in records] == [7, 8, 9]
+    assert refused == 3

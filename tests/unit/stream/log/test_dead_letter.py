@@ -5,10 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import CircuitBreakerError, DecodeError, SchemaError, UnknownImageError
-from stream.log.circuit_breaker import CircuitBreaker
-from stream.log.consume import Record
-from stream.log.dead_letter import MAX_TEXT_CHARS, ORIGIN, REASON, REPLAYED, TEXT, dead_letter_headers, read_dead_letter
+from stream.log.dead_letter import (
+    MAX_TEXT_CHARS,
+    ORIGIN,
+    REASON,
+    REPLAYED,
+    TEXT,
+    CircuitBreaker,
+    dead_letter_headers,
+    read_dead_letter,
+)
 from stream.log.positions import position_of
+from stream.log.record import Record
 
 headers = st.lists(st.tuples(st.text(max_size=10), st.binary(max_size=10)), max_size=4).map(tuple)
 

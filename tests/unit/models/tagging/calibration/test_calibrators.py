@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from models.tagging.calibration.calibrators import OWN_AFTER, Calibrators
-from models.tagging.calibration.classifiers import STATE, WARM_START, Classifiers, state_of
+from models.tagging.calibration.classifiers import WARM_START, Classifiers, state_of
 from models.tagging.calibration.log_odds import NUMBERS, features_of
 
 
@@ -37,15 +37,29 @@ def test_after_a_restart_tags_have_their_own_at_once_and_learn_on_to_the_bit() -
     one, again = calibrators(), calibrators()
     feed(one, 1, OWN_AFTER + 10)
     feed(one, 4, OWN_AFTER - 10)
-    state = one.dump()
-    assert state["shared"].shape == (STATE,) and state["own"].shape == (1, STATE)
-    again.load(state)
+    again.load_shared(state_of(one.shared))
+    for row in range(6):
+        state = one.dump(row)
+        assert (state is None) == (row not in (1, 4))
+        if state is not None:
+            again.load(row, *state)
     assert np.array_equal(again.array(6), one.array(6))
     for each in (one, again):
         feed(each, 1, 20, seed=1)
         feed(each, 4, 20, seed=2)
+    assert sorted(again.own) == sorted(one.own) == [1, 4]
     assert np.array_equal(again.array(6), one.array(6))
-    assert all(np.array_equal(a, b) for a, b in zip(again.dump().values(), one.dump().values(), strict=True))
+
+
+def test_the_store_is_told_which_tags_changed() -> None:
+    one = calibrators()
+    feed(one, 1, 3)
+    feed(one, 2, OWN_AFTER)
+    assert one.changed == {1, 2}
+    one.changed.clear()
+    one.copy(2, 5)
+    one.drop(1)
+    assert one.changed == {1, 5}
 
 
 def test_a_tag_under_a_new_name_goes_on_alone() -> None:

@@ -1,4 +1,4 @@
-"""The AsyncAPI 3 document of our topics: `python -m stream.events.asyncapi > docs/asyncapi.json`.
+"""The AsyncAPI 3 document of our topics: `python -m stream.asyncapi > docs/asyncapi.json`.
 
 In: the event types, the topics. Out: one JSON document with a channel per topic and the headers, key, payload schema
 and an example of every message. A test compares it with the committed file and with records as `codec` writes them.
@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any, get_args
+from typing import Any
 
-from models.tagging.examples import OperationKind
-from stream.events.codec import JSON, MAX_ATTRIBUTE_CHARS, SPEC_VERSION, encode
-from stream.events.example import CONTENT_TYPE, TYPE
+from stream.events.codec import IMAGE_ATTRIBUTES, JSON, MAX_ATTRIBUTE_CHARS, SPEC_VERSION, encode
+from stream.events.example import CONTENT_TYPE, EXAMPLE_HEADER, EXAMPLE_LAYOUT, OPERATION_HEADER, TYPE
 from stream.events.schema import (
     EVENTS,
     OPERATION_KEY,
@@ -44,7 +43,7 @@ KEYS = {
     "clicks": "session_id; the topic has one partition, so that a replay trains the ranker on the same steps",
     "examples": f"image_id, or {OPERATION_KEY}; the topic has one partition, the totally ordered training log",
     "models": "the model's name; the topic is compacted",
-    "drift": "the tag; its id names tag and position, so one that is told twice is known",
+    "drift": "the tag; its id names tag and position, so one that comes twice is known",
 }
 EXAMPLES: tuple[Event, ...] = (
     ImagePosted(image_id="cat-1", media_type="image/jpeg", sha256="9f" * 32, tags=("cat", "red panda")),
@@ -58,42 +57,6 @@ EXAMPLES: tuple[Event, ...] = (
     ModelPublished(model="tagger", version=3, uri="file:///data/models/tagger/3.safetensors", sha256="0" * 64),
     TagDrifted(tag="mask", learned=20_480, loss_before=0.21, loss_after=0.64),
 )
-EXAMPLE_LAYOUT = (
-    'magic "MKX1" (4 bytes), length of the header (uint32, little endian), header (JSON, UTF-8, schema ExampleHeader '
-    "or, for an operation on tags, OperationHeader), then the embedding as int16 little endian, 1.0 being 32767; no "
-    "numbers where the learner knows it"
-)
-EXAMPLE_HEADER: Schema = {
-    "type": "object",
-    "properties": {
-        "id": {"type": "string", "description": "image_id"},
-        "src": {
-            "type": "array", "prefixItems": [{"type": "string"}, {"type": "integer"}, {"type": "integer"}],
-            "minItems": 3, "maxItems": 3,
-            "description": "topic, partition and version (epoch, offset) of the record it was derived from",
-        },
-        "enc": {"type": "string", "description": "encoder version"},
-        "add": {"type": "array", "items": {"type": "string"}, "description": "tags put on"},
-        "rem": {"type": "array", "items": {"type": "string"}, "description": "tags taken off"},
-        "all": {"type": "boolean", "description": "the tag list is exhaustive"},
-        "del": {"type": "boolean", "description": "the image is gone"},
-    },
-    "required": ["id", "src", "enc"], "additionalProperties": False,
-}  # fmt: skip
-OPERATION_HEADER: Schema = {
-    "type": "object",
-    "properties": {
-        "op": {"enum": list(get_args(OperationKind)), "description": "kind of operation"},
-        "op_id": {"type": "string", "description": "operation_id"},
-        "src": EXAMPLE_HEADER["properties"]["src"],
-        "enc": EXAMPLE_HEADER["properties"]["enc"],
-        "tags": {"type": "array", "items": {"type": "string"}, "description": "the tags operated on"},
-        "into": {"type": "string", "description": "the tag that results"},
-        "images": {"type": "array", "items": {"type": "string"}, "description": "image_ids that a split moves"},
-        "target": {"type": "string", "description": "the operation_id that an undo takes back"},
-    },
-    "required": ["op", "op_id", "src", "enc"], "additionalProperties": False,
-}  # fmt: skip
 
 
 def document(settings: Settings | None = None) -> dict[str, Any]:
@@ -175,7 +138,7 @@ def _messages() -> dict[str, Any]:
     messages["Example"] = {
         "name": TYPE,
         "title": "Example",
-        "summary": "Internal: what the tag learner is told. Only ingest workers write it.",
+        "summary": "Internal: what the tag learner learns. Only ingest workers write it.",
         "contentType": CONTENT_TYPE,
         "headers": _headers(TYPE, CONTENT_TYPE),
         "payload": {"type": "string", "format": "binary", "description": EXAMPLE_LAYOUT},
@@ -231,14 +194,22 @@ def _headers(kind: str, content_type: str) -> Schema:
 def _image_headers() -> Schema:
     """An image's fields are CloudEvents attributes: its value is the picture and nothing else."""
     schema, fields = _headers(ImagePosted.type, "image/jpeg"), _payload(ImagePosted)["properties"]
-    schema["properties"] |= {
-        "ce_subject": fields["image_id"] | {"description": "image_id; where it is missing, the record's key is taken"},
-        "ce_dataref": {"type": "string", "maxLength": 2_000, "description": fields["dataref"]["description"]},
-        "ce_sha256": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$"},
-        "ce_tags": {"type": "string", "contentMediaType": JSON, "contentSchema": fields["tags"]},
-        "ce_complete": {"enum": ["true", "false"], "description": fields["complete"]["description"]},
+    schema["properties"]["ce_subject"] = fields["image_id"] | {
+        "description": "image_id; where it is missing, the record's key is taken"
     }
+    schema["properties"] |= {f"ce_{name}": _attribute(fields[name]) for name in IMAGE_ATTRIBUTES}
     return schema
+
+
+def _attribute(field: Schema) -> Schema:
+    """The form of a field as an attribute, which is always text."""
+    about = {name: field[name] for name in ("description",) if name in field}
+    if field.get("type") == "boolean":
+        return {"enum": ["true", "false"], **about}
+    if field.get("type") == "array":
+        return {"type": "string", "contentMediaType": JSON, "contentSchema": field}
+    text: Schema = next(form for form in field.get("anyOf", [field]) if form.get("type") == "string")
+    return text | about
 
 
 def _key(topic: str) -> dict[str, Any]:

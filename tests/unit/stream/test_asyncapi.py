@@ -10,17 +10,17 @@ from jsonschema import Draft202012Validator
 
 from models.errors import SchemaError
 from models.tagging.examples import Example, TagOperation
-from stream.events.asyncapi import document, text
+from stream.asyncapi import document, text
 from stream.events.codec import encode, encode_structured
 from stream.events.example import SourcedExample, encode_example
 from stream.events.schema import EVENTS, ImagePosted
-from stream.log.consume import Record
 from stream.log.dead_letter import REPLAYED, dead_letter_headers
+from stream.log.record import Record
 from stream.log.topics import SHAPES, full_name
 from stream.settings import Settings
 from tests.strategies import EXAMPLES, events
 
-COMMITTED = Path(__file__).resolve().parents[4] / "docs" / "asyncapi.json"
+COMMITTED = Path(__file__).resolve().parents[3] / "docs" / "asyncapi.json"
 DOCUMENT = json.loads(text())
 MESSAGES = DOCUMENT["components"]["messages"]
 
@@ -30,7 +30,7 @@ def check(instance, schema):
 
 
 def test_the_committed_file_is_the_generated_one():
-    assert COMMITTED.read_text() == text(), "run: python -m stream.events.asyncapi > docs/asyncapi.json"
+    assert COMMITTED.read_text() == text(), "run: python -m stream.asyncapi > docs/asyncapi.json"
 
 
 def test_names_the_topics_of_the_settings():

@@ -53,7 +53,7 @@ def _kept(log: list[Example]) -> list[Example]:
     now = [
         Example(
             state.image_id,
-            state.codes if state.vector else None,
+            state.quantised if state.vector else None,
             tuple(names[t] for t in state.tags),
             (),
             state.complete,

@@ -1,0 +1,84 @@
+"""VectorIndex in another process of this machine: the client of `server`, over gRPC on loopback."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import grpc
+
+from models import errors
+from stream.index.contract import Hit, TagFilters
+from stream.index.payload import IndexRecord, Vector
+from stream.index.wire import MAX_MESSAGE_BYTES, SERVICE, pack, unpack
+from stream.log.positions import StoredOffset
+
+
+class RemoteIndex:
+    """See VectorIndex. Thread-safe."""
+
+    def __init__(self, address: str, *, timeout_s: float = 30.0) -> None:
+        self._address = address
+        self._timeout_s = timeout_s
+        limits = [("grpc.max_receive_message_length", MAX_MESSAGE_BYTES), ("grpc.max_send_message_length", -1)]
+        backoff = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1_000)]
+        self._channel = grpc.insecure_channel(address, options=limits + backoff)
+
+    def open(self, encoder_version: str, dimension: int) -> None:
+        """See VectorIndex.open."""
+        self._ask("open", encoder_version, dimension)
+
+    def write(self, records: Sequence[IndexRecord], offsets: Sequence[StoredOffset]) -> None:
+        """See VectorIndex.write."""
+        self._ask("write", list(records), list(offsets))
+
+    def fetch(self, image_ids: Sequence[str], *, with_vectors: bool = False) -> dict[str, IndexRecord]:
+        """See VectorIndex.fetch."""
+        found = self._ask("fetch", list(image_ids), with_vectors=with_vectors)
+        return {record.image_id: record for record in found}
+
+    def search(self, vector: Vector, limit: int, *, tags: TagFilters = (), with_vectors: bool = False) -> list[Hit]:
+        """See VectorIndex.search."""
+        hits: list[Hit] = self._ask("search", vector, limit, tags=tags, with_vectors=with_vectors)
+        return hits
+
+    def scroll(self, cursor: str | None, limit: int, *, with_vectors: bool = False) -> tuple[list[Hit], str | None]:
+        """See VectorIndex.scroll."""
+        hits, following = self._ask("scroll", cursor, limit, with_vectors=with_vectors)
+        return hits, following
+
+    def find_sha256(self, sha256: str, limit: int) -> list[Hit]:
+        """See VectorIndex.find_sha256."""
+        hits: list[Hit] = self._ask("find_sha256", sha256, limit)
+        return hits
+
+    def offsets(self) -> list[StoredOffset]:
+        """See VectorIndex.offsets."""
+        stored: list[StoredOffset] = self._ask("offsets")
+        return stored
+
+    def count(self) -> int:
+        """See VectorIndex.count."""
+        return int(self._ask("count"))
+
+    def flush(self) -> None:
+        """See VectorIndex.flush."""
+        self._ask("flush")
+
+    def close(self) -> None:
+        """Close the connection; the owner process keeps the shard."""
+        self._channel.close()
+
+    def _ask(self, call: str, *arguments: Any, **options: Any) -> Any:
+        ask = self._channel.unary_unary(f"/{SERVICE}/{call}")
+        ready = call == "open"  # the first call: the process may be starting
+        try:
+            answer = ask(pack([arguments, options]), timeout=self._timeout_s, wait_for_ready=ready)
+        except grpc.RpcError as error:
+            code = error.code().name if isinstance(error, grpc.Call) else str(error)
+            raise errors.IndexUnavailableError(f"index process at {self._address}: {code} in {call}") from error
+        failed, result = unpack(answer)
+        if failed:
+            kind = ValueError if failed == "ValueError" else getattr(errors, failed)
+            raise kind(result)
+        return result

@@ -1,0 +1,58 @@
+"""Calls of the index between two processes, as bytes: one form for whatever the contract takes and gives.
+
+In: arguments or an answer, made of plain JSON values, the frozen dataclasses of the contract, and vectors. Out: one
+message, a JSON text and the vectors behind it as float32; and back. A sequence in a dataclass comes back as a tuple.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from stream.index.contract import Hit, TagFilter
+from stream.index.payload import ImagePayload, IndexRecord, Vector
+from stream.log.positions import StoredOffset
+
+MAX_MESSAGE_BYTES = 256 * 2**20
+SERVICE = "mekiki.Index"
+CALLS = ("open", "write", "fetch", "search", "scroll", "find_sha256", "offsets", "count", "flush")  # of the contract
+KINDS: dict[str, type[Any]] = {
+    kind.__name__: kind for kind in (Hit, ImagePayload, IndexRecord, StoredOffset, TagFilter)
+}
+_NAMES = {kind: [field.name for field in fields(kind)] for kind in KINDS.values()}
+
+
+def pack(document: Any) -> bytes:
+    """One message: length of the text (uint32, little endian), the text, then its vectors one after another."""
+    vectors: list[bytes] = []
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            vectors.append(np.ascontiguousarray(value, dtype="<f4").tobytes())
+            return {"$vector": len(value)}
+        return {"$kind": type(value).__name__, **{name: getattr(value, name) for name in _NAMES[type(value)]}}
+
+    text = json.dumps(document, ensure_ascii=False, default=plain).encode()
+    return len(text).to_bytes(4, "little") + text + b"".join(vectors)
+
+
+def unpack(message: bytes) -> Any:
+    """What `pack` was given."""
+    end = 4 + int.from_bytes(message[:4], "little")
+    done = end
+
+    def typed(value: dict[str, Any]) -> Any:
+        nonlocal done
+        if value.keys() == {"$vector"}:
+            vector: Vector = np.frombuffer(message, "<f4", count=value["$vector"], offset=done).copy()
+            done += vector.nbytes
+            return vector
+        kind = KINDS.get(value.pop("$kind", ""))
+        if kind is None:
+            return value
+        return kind(**{name: tuple(item) if isinstance(item, list) else item for name, item in value.items()})
+
+    return json.loads(message[4:end], object_hook=typed)

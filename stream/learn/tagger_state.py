@@ -1,0 +1,86 @@
+"""The tag learner's state on disk, and what the stream keeps with it: offsets, high-water marks, the encoder's version.
+
+In: the settings. Out: an `OpenTagger`, as it was at the last checkpoint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from models.errors import EncoderMismatchError, StorageUnavailableError
+from models.tagging.store import TaggerStore
+from models.tagging.tagger import Tagger
+from stream.events.example import SourcedExample
+from stream.log.positions import StoredOffset
+from stream.settings import Settings
+
+
+class OpenTagger:
+    """The tagger, its store, and what the stream keeps beside them; one thread.
+
+    Attributes:
+        offsets: of examples.v1, as far as the tagger has learned.
+        high_water_marks: by source partition, "topic/partition", the position of the last record that was learned.
+        encoder: version of the encoder that made the vectors learned so far; None before the first.
+        position: examples and operations learned, repeated ones left out.
+    """
+
+    def __init__(self, store: TaggerStore, tagger: Tagger, document: dict[str, Any]) -> None:
+        self.tagger = tagger
+        self._store = store
+        self.offsets = [StoredOffset(**offset) for offset in document.get("offsets", [])]
+        self.high_water_marks: dict[str, int] = dict(document.get("high_water_marks", {}))
+        self.encoder: str | None = document.get("encoder")
+        self.position: int = document.get("position", 0)
+
+    def is_new(self, sourced: SourcedExample) -> bool:
+        """Whether an example was not learned before; from now on it counts as learned.
+
+        Raises:
+            EncoderMismatchError: its vector was made by another encoder than those before.
+        """
+        source = f"{sourced.topic}/{sourced.partition}"
+        if sourced.position <= self.high_water_marks.get(source, 0):
+            return False
+        if self.encoder not in (None, sourced.encoder):
+            raise EncoderMismatchError(
+                f"vector of encoder {sourced.encoder}, expected {self.encoder}; learn vectors of another encoder in "
+                "another data directory"
+            )
+        self.high_water_marks[source], self.encoder = sourced.position, sourced.encoder
+        return True
+
+    def checkpoint(self) -> None:
+        """Make state and offsets durable together."""
+        document = {
+            "offsets": [asdict(offset) for offset in self.offsets],
+            "high_water_marks": self.high_water_marks,
+            "encoder": self.encoder,
+            "position": self.position,
+        }
+        self._store.checkpoint(document)
+
+    def close(self) -> None:
+        """Release the store; what was not checkpointed is read again."""
+        self._store.close()
+
+
+def open_tagger(settings: Settings) -> OpenTagger:
+    """Open the state under the data directory, empty or where it stands.
+
+    Raises:
+        StorageUnavailableError: the folder cannot be made, or another process has the state open.
+        CheckpointError: damaged, newer than this code, or learned with other settings.
+    """
+    folder = settings.data_path
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageUnavailableError(
+            f"state folder {folder}: {error.strerror}; free space or choose another"
+        ) from error
+    tagging = settings.tagging
+    learner = Tagger(classifier=tagging.classifier, max_tags=tagging.max_tags, backend=tagging.backend)
+    store = TaggerStore(folder / "tagger.sqlite", learner)
+    return OpenTagger(store, *store.open())

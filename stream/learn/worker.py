@@ -1,0 +1,79 @@
+"""The loop of a learner: poll, learn, publish, checkpoint, on one thread, until it is asked to stop."""
+
+from __future__ import annotations
+
+import functools
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from stream.log.consume import LogReader
+from stream.log.record import Record
+from stream.retry import StoppedError, until_available
+from stream.stopping import StopRequest
+
+POLL_S = 0.5  # longest wait of one poll; it returns as soon as there are records
+
+
+class LearningWorker(ABC):
+    """Reads partition 0 of one topic. What a learner does with its records is up to the class below."""
+
+    def __init__(self, reader: LogReader, topic: str) -> None:
+        self.reader = reader
+        self.topic = topic
+        self.stopping = StopRequest()
+
+    def run(self, *, drain: bool = False) -> None:
+        """Learn until `stopping` is asked for; with `drain` also until the topic holds nothing unread.
+
+        Raises:
+            InfrastructureError: asked to stop while a neighbour was away; the last checkpoint is what counts.
+            FatalError: going on would do harm.
+        """
+        try:
+            self._run(drain)
+        except StoppedError as stopped:  # half a batch may be learned
+            if stopped.__cause__ is not None:
+                raise stopped.__cause__ from None
+
+    def _run(self, drain: bool) -> None:
+        asked = self.stopping.asked
+        self.publish()
+        while not asked.is_set() or (drain and not self._drained()):
+            poll = functools.partial(self.reader.poll, min(self.wait_s(time.monotonic()), POLL_S))
+            try:
+                records = until_available(poll, asked, what=self.topic)
+            except StoppedError:
+                break
+            self.learn(records)
+            self.publish_if_due(time.monotonic())
+            self.checkpoint_if_due(time.monotonic())
+        self.checkpoint(last=True)  # needs the disk alone; what comes after needs the broker too
+        self.publish()
+
+    def _drained(self) -> bool:
+        return self.stopping.at_once.is_set() or self.reader.caught_up(self.topic, 0)
+
+    def wait_s(self, now_s: float) -> float:
+        """How long a poll may wait for records before something else is due."""
+        return POLL_S
+
+    @abstractmethod
+    def learn(self, records: Sequence[Record]) -> None:
+        """Learn what a poll gave, maybe nothing; waits for neighbours."""
+
+    @abstractmethod
+    def publish_if_due(self, now_s: float) -> None:
+        """Publish a version if there is something new and it is time."""
+
+    @abstractmethod
+    def publish(self) -> None:
+        """Publish what is known now, unless it is published."""
+
+    @abstractmethod
+    def checkpoint_if_due(self, now_s: float) -> None:
+        """Make what was learned durable if it is time."""
+
+    @abstractmethod
+    def checkpoint(self, *, last: bool = False) -> None:
+        """Make what was learned durable, then commit its offset; `last` waits for the broker's answer to that."""

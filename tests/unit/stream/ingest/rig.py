@@ -1,0 +1,148 @@
+"""One ingest worker after another over the same log, index, pictures and topics, all of them in memory."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from models.tagging.examples import Example, TagOperation
+from stream.environment import load_settings
+from stream.events.example import decode_example
+from stream.events.schema import ImageDeleted, ImagePosted, TagsApplied
+from stream.ingest.pipeline import Ingest, IngestPipeline
+from stream.ingest.stages import QUEUE_BATCHES
+from stream.log.dead_letter import REASON
+from stream.pictures.dataref import DatarefReader
+from tests.fake_log import FakeReader, MemoryLog
+from tests.fake_stores import FakeIndex, FakePictures
+from tests.fakes import FakeDecoder, FakeEncoder, FakeWriter, Journal
+
+WAIT_S = 15.0  # the longest a test waits for a thread; a failure, not a pause
+STALLED_BATCHES = 3 * QUEUE_BATCHES + 1  # decoded, where the last step stands still: in its hands, in the queues, ...
+
+
+def post(image_id: str, content: bytes = b"pic1", **fields: object) -> ImagePosted:
+    return ImagePosted(image_id=image_id, content=content, **fields)
+
+
+def tag(image_id: str, *tags: str) -> TagsApplied:
+    return TagsApplied(image_id=image_id, tags=tags)
+
+
+def delete(image_id: str) -> ImageDeleted:
+    return ImageDeleted(image_id=image_id)
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    """Look until the condition holds."""
+    until_s = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < until_s, "it did not happen"
+        time.sleep(0.001)  # between two looks; what ends the wait is the condition
+
+
+class Rig:
+    """What outlives a worker, and the workers. `journal` says in which order things became durable."""
+
+    def __init__(self, tmp_path: Path, *, partitions: int = 1, **sections: dict[str, object]) -> None:
+        self.settings = load_settings({}, data_dir=tmp_path, **sections)
+        self.journal = Journal()
+        self.log = MemoryLog(partitions)
+        self.index = FakeIndex(self.journal)
+        self.writer = FakeWriter(self.journal)
+        self.pictures = FakePictures(self.journal)
+
+    def worker(self, *, index: FakeIndex | None = None, group_wide: bool = False) -> "Worker":
+        """A new worker process; it remembers nothing of the one before."""
+        index = index or self.index
+        failing = self.writer.failing
+        self.writer = writer = FakeWriter(self.journal, self.writer.acknowledged)
+        writer.failing = failing
+        self.pictures = pictures = FakePictures(self.journal, self.pictures.kept, self.pictures.away)
+        reader = FakeReader(
+            self.log, ("images", "tags"), index.offsets,
+            on_revoked=lambda partitions: pipeline.drop_partitions(partitions), group_wide=group_wide,
+        )  # fmt: skip
+        roots = self.settings.ingest.dataref_roots
+        datarefs = DatarefReader(roots, [], 1_000, uploads=self.settings.data_path / "uploads")
+        decoder = FakeDecoder()
+        pipeline = IngestPipeline(
+            Ingest(reader, writer, index, FakeEncoder(), decoder, pictures, datarefs, self.settings)
+        )
+        return Worker(pipeline, reader, decoder)
+
+    def run(self) -> None:
+        """A new worker that ends once it has read and written everything."""
+        self.worker().drain()
+
+    def examples(self) -> list[tuple[tuple[str, int, int], Example | TagOperation]]:
+        """What the learner is told: (where it came from, what it is), in the order of the topic."""
+        found = [decode_example(sent.value) for sent in self.writer.to("examples")]
+        return [((one.topic, one.partition, one.position), one.example) for one in found]
+
+    def dead(self) -> list[tuple[str, bytes | None, str]]:
+        """Dead letters as (topic, key, reason)."""
+        letters = [sent for sent in self.writer.acknowledged if sent.topic.endswith(".dlq")]
+        return [(sent.topic, sent.key, dict(sent.headers)[REASON].decode()) for sent in letters]
+
+    def offsets(self) -> dict[tuple[str, int], int]:
+        """Where the state stands."""
+        with self.index.lock:
+            return {(at.topic, at.partition): at.offset for at in self.index.real.offsets()}
+
+    def is_done(self) -> bool:
+        """Whether everything in the log is covered by the offsets."""
+        return self.offsets() == self.log.ends()
+
+    def outcome(self) -> tuple[object, ...]:
+        """Everything that outlives the workers, each example and dead letter counted once."""
+        ids = {record.key.decode() for p in range(self.log.partitions) for record in self.log.read("images", p, 0)}
+        images = self.index.real.fetch(sorted(ids), with_vectors=True)
+        stored = {
+            i: (
+                r.deleted,
+                r.image_position,
+                r.tags_position,
+                r.payload,
+                r.seen,
+                None if r.vector is None else r.vector.tobytes(),
+            )
+            for i, r in images.items()
+        }
+        examples = {(sent.value, tuple(sent.headers)) for sent in self.writer.to("examples")}
+        return stored, dict(self.pictures.kept), self.offsets(), examples, set(self.dead())
+
+
+class Worker:
+    """A pipeline with its reader; `start` runs it in a thread of its own."""
+
+    def __init__(self, pipeline: IngestPipeline, reader: FakeReader, decoder: FakeDecoder) -> None:
+        self.pipeline, self.reader, self.decoder = pipeline, reader, decoder
+        self.failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def drain(self) -> None:
+        """Run in this thread until everything is read and written."""
+        self.pipeline.stopping.stop()
+        self.pipeline.run(drain=True)
+
+    def start(self) -> "Worker":
+        self._thread.start()
+        return self
+
+    def _run(self) -> None:
+        try:
+            self.pipeline.run()
+        except BaseException as error:  # noqa: BLE001 - looked at by the test
+            self.failure = error
+
+    def wait_stalled(self) -> None:
+        """Wait until a neighbour that is away has filled every queue, with batches of one picture each."""
+        wait_for(lambda: self.decoder.calls >= STALLED_BATCHES)
+        polls = self.reader.polls
+        wait_for(lambda: self.reader.polls >= polls + 2)
+
+    def join(self) -> None:
+        """Wait for the end of `run`."""
+        self._thread.join(WAIT_S)
+        assert not self._thread.is_alive(), "the worker did not end"

@@ -1,0 +1,92 @@
+"""Read faster than written: partitions are paused, what waits in memory is bounded, and reading goes on by itself."""
+
+import time
+
+import pytest
+
+from stream.ingest.stages import QUEUE_BATCHES
+from tests.unit.stream.ingest.rig import STALLED_BATCHES, Rig, post, tag, wait_for
+
+LIMIT = 1_000_000  # the least that the settings take
+PICTURE = 100_000
+IMAGES = 60
+MOST = 3  # records of one poll
+
+
+@pytest.fixture
+def rig(tmp_path):
+    rig = Rig(tmp_path, encoder={"batch_size": 1}, ingest={"queue_bytes": LIMIT})
+    rig.log.post(*(post(f"i{n}", b"pic" + bytes([n]) * PICTURE) for n in range(IMAGES)))
+    return rig
+
+
+def watched(worker):
+    """A worker of whom every poll notes how many records wait between the log and the decoder."""
+    waiting, poll = [], worker.reader.poll
+
+    def noting(timeout_s, max_records=None):
+        found = poll(timeout_s, max_records)
+        waiting.append(worker.reader.position("images", 0) - worker.decoder.calls)
+        return found
+
+    worker.reader.poll, worker.reader.most = noting, MOST
+    return waiting
+
+
+def test_what_waits_is_bounded_and_polling_goes_on_while_the_index_stands_still(rig):
+    worker = rig.worker()
+    waiting = watched(worker)
+    rig.index.gate.clear()
+    worker.start().wait_stalled()
+    wait_for(lambda: ("images", 0) in worker.reader.paused)
+    position, polls = worker.reader.position("images", 0), worker.reader.polls
+    wait_for(lambda: worker.reader.polls >= polls + 3)  # the membership lives
+    assert worker.reader.position("images", 0) == position
+    assert LIMIT / PICTURE < position <= LIMIT / PICTURE + MOST + STALLED_BATCHES + QUEUE_BATCHES
+    rig.index.gate.set()
+    wait_for(rig.is_done)
+    worker.pipeline.stopping.stop()
+    worker.join()
+    assert worker.failure is None
+    assert worker.reader.paused == set()
+    assert rig.index.real.count() == IMAGES
+    assert max(waiting) <= LIMIT / PICTURE + MOST + QUEUE_BATCHES
+
+
+def test_tags_that_wait_for_an_image_never_hold_back_images(tmp_path):
+    rig = Rig(tmp_path, ingest={"queue_bytes": LIMIT}, kafka={"join_grace_ms": 3_600_000})
+    worker = rig.worker()
+    now_ms = int(time.time() * 1000)
+    early = LIMIT // 200 + 10  # a tag that waits counts for 200 bytes
+    rig.log.post(*(tag("late", f"tag {n % 50}") for n in range(early)), time_ms=now_ms)
+    worker.start()
+    wait_for(lambda: ("tags", 0) in worker.reader.paused)
+    assert ("images", 0) not in worker.reader.paused
+    rig.log.post(post("late"), time_ms=now_ms)
+    wait_for(rig.is_done)
+    worker.pipeline.stopping.stop()
+    worker.join()
+    assert worker.failure is None
+    assert rig.dead() == []
+    assert set(rig.index.real.fetch(["late"])["late"].payload.tags) == {f"tag {n}" for n in range(50)}
+
+
+def test_a_rebalance_in_the_middle_of_a_pause_does_not_leave_partitions_paused(tmp_path):
+    rig = Rig(tmp_path, partitions=2, encoder={"batch_size": 1}, ingest={"queue_bytes": LIMIT})
+    worker = rig.worker(group_wide=True)
+    worker.reader.most = MOST
+    ids = [f"i{n}" for n in range(200)]
+    rig.log.post(*(post(i, b"pic" + bytes(PICTURE)) for i in ids if rig.log.partition_of(i) == 0))
+    rig.log.rebalance({worker.reader: {0}})
+    rig.index.gate.clear()
+    worker.start().wait_stalled()
+    wait_for(lambda: worker.reader.paused == {("images", 0), ("tags", 0)})
+    rig.log.rebalance({worker.reader: {0, 1}})
+    wait_for(worker.reader.revoking.is_set)
+    rig.index.gate.set()
+    rig.log.post(*(post(i) for i in ids if rig.log.partition_of(i) == 1))
+    wait_for(lambda: rig.is_done() and not worker.reader.paused)
+    worker.pipeline.stopping.stop()
+    worker.join()
+    assert worker.failure is None
+    assert rig.index.real.count() == len(ids)
