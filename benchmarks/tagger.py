@@ -179,7 +179,7 @@ def openmoji_features() -> tuple[np.ndarray, list[tuple[str, ...]]]:
     """Raw features [N, 2608] of the OpenMoji pictures and their English tags."""
     import cv2
 
-    from admin.demo.openmoji import load_pictures, rasterise
+    from admin.openmoji import load_pictures, rasterise
     from models.encoders.load import load_extractor
 
     pictures, extractor, features = load_pictures(), load_extractor(), []

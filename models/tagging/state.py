@@ -10,6 +10,7 @@ import numpy as np
 
 from models.errors import CheckpointError
 from models.tagging.calibration.classifiers import state_of
+from models.tagging.calibration.histograms import BINS
 from models.tagging.calibration.schedule import Schedule
 from models.tagging.evidence.co_occurrence import CoOccurrence
 from models.tagging.memory.chunks import Array
@@ -62,8 +63,10 @@ def load(tagger: Tagger, facts: dict[str, Any], arrays: dict[str, Array]) -> Non
     sums.images, sums.gram, sums.total = facts["images"], arrays["gram"], arrays["total"]
     evaluator.metric, evaluator.fitted_at = arrays["metric"], facts["fitted_at"]
     evaluator.co_occurrence = CoOccurrence(*(arrays[f"co_occurrence_{name}"] for name in CoOccurrence.__slots__))
-    tagger.metrics.restore(facts["evaluated"], arrays["lowest_bins"])
-    tagger.calibrators.load_shared(arrays["shared_calibrator"].tolist())
+    histograms = np.zeros((len(arrays["lowest_bins"]), 3, BINS))
+    histograms[:, :, 0] = arrays["lowest_bins"]
+    tagger.metrics.restore(tuple(facts["evaluated"]), histograms)
+    tagger.calibrators.restore_shared(arrays["shared_calibrator"].tolist())
 
 
 def digest(tagger: Tagger) -> str:

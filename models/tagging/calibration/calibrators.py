@@ -32,6 +32,7 @@ class Calibrators:
         self.own: dict[int, Classifier] = {}
         self.changed: set[int] = set()
         self._positives: dict[int, int] = {}
+        self.changed: set[int] = set()
         self._table: Float64 = np.empty((0, NUMBERS))  # of the tags' own ones; NaN where there is none
         self._stale: set[int] = set()  # rows of the table to be read anew
 
@@ -72,9 +73,20 @@ class Calibrators:
             self._stale.add(row)
         self._positives.pop(row, None)
 
+    def array(self, rows: int) -> Float64:
+        """Weights and intercepts [T, NUMBERS] of tags 0 .. rows - 1."""
+        if rows > len(self._table):
+            self._table = np.concatenate([self._table, np.full((rows - len(self._table), NUMBERS), np.nan)])
+        for row in self._stale:
+            self._table[row] = state_of(self.own[row])[:NUMBERS] if row in self.own else np.nan
+        self._stale.clear()
+        table = self._table[:rows]
+        return np.where(np.isnan(table[:, :1]), np.array(state_of(self.shared)[:NUMBERS]), table)
+
     def dump(self, row: int) -> tuple[int | None, bytes | None] | None:
         """(positives evaluated, state of its own classifier as float64) of a tag; None when there is neither."""
-        own, positives = self.own.get(row), self._positives.get(row)
+        own = self.own.get(row)
+        positives = self._positives.get(row)
         state = None if own is None else np.array(state_of(own)).tobytes()
         return None if positives is None and state is None else (positives, state)
 
@@ -85,16 +97,6 @@ class Calibrators:
         if own is not None:
             self._adopt(row, np.frombuffer(own).tolist())
 
-    def load_shared(self, state: Sequence[float]) -> None:
-        """Put back the shared classifier, of which `state_of` gave this."""
+    def restore_shared(self, state: Sequence[float]) -> None:
+        """Let the shared classifier go on from this state [STATE], see `state_of`."""
         self.shared = self._classifiers.make(state)
-
-    def array(self, rows: int) -> Float64:
-        """Weights and intercepts [T, NUMBERS] of tags 0 .. rows - 1."""
-        if rows > len(self._table):
-            self._table = np.concatenate([self._table, np.full((rows - len(self._table), NUMBERS), np.nan)])
-        for row in self._stale:
-            self._table[row] = state_of(self.own[row])[:NUMBERS] if row in self.own else np.nan
-        self._stale.clear()
-        table = self._table[:rows]
-        return np.where(np.isnan(table[:, :1]), np.array(state_of(self.shared)[:NUMBERS]), table)

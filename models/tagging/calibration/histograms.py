@@ -18,7 +18,8 @@ POSITIVE, ALL, MASS = 0, 1, 2  # planes of a histogram: true pairs, pairs, sum o
 def add_predictions(histograms: Float64, rows: Int64, truth: Bool, log_odds: Float32, probabilities: Float32) -> Int64:
     """Count predictions [B, K] of the tags `rows` [K], none of them twice, into histograms [T, 3, BINS].
 
-    Returns the rows that were counted beyond the lowest bin, some of them more than once.
+    Returns:
+        Rows [P] that changed beyond the lowest bin, each as often as it did.
     """
     lowest = np.stack([truth.sum(axis=0), np.full(len(rows), len(truth)), probabilities.sum(axis=0)], axis=1)
     images, columns = np.nonzero((log_odds > LOWEST) | truth)  # the rest, nearly all, is of the lowest bin

@@ -47,10 +47,8 @@ NOT_EVALUATED = Quality(0, *[float("nan")] * 5)
 class PrequentialMetrics:
     """What was counted of all evaluated images.
 
-    Attributes:
-        images: evaluated.
-        changed: rows whose histograms changed beyond the lowest bin since the store last took them. (In the lowest bin
-            every evaluated image changes the row of every known tag.)
+    `changed` are the rows whose histograms changed beyond the lowest bin since the store last took them. (In the
+    lowest bin every evaluated image changes the row of every known tag.)
     """
 
     def __init__(self) -> None:
@@ -104,8 +102,8 @@ class PrequentialMetrics:
         self.images += len(truth)
         self._lrap += len(truth) * label_ranking_average_precision(truth, log_odds)
         self._p_at_5 += len(truth) * precision_at(truth, log_odds, 5)
-        counted = add_predictions(self._histograms, rows, truth, log_odds, probabilities)
-        self.changed.update(counted.tolist())
+        changed = add_predictions(self._histograms, rows, truth, log_odds, probabilities)
+        self.changed.update(changed.tolist())
 
     def quality(self, rows: Int64, precisions: Float64 | None = None) -> Quality:
         """The running metrics over the tags `rows`.

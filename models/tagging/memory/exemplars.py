@@ -39,9 +39,9 @@ class Exemplars:
     """One version of the set.
 
     Attributes:
-        vectors: integer-valued float32 [N, D] (the int16 codes).
-        hashes: int64 [N].
-        tags: for each chunk of slots, where each slot's tag rows end [n + 1], and the tag rows.
+        vectors: quantised embeddings, as float32 [N, D].
+        hashes: of the image ids, int64 [N].
+        tags: for each chunk of slots (where the tag rows of each slot end, int32 [n + 1]; the tag rows, int32 [P]).
     """
 
     vectors: Chunks
@@ -53,7 +53,7 @@ class Exemplars:
 
     @cached_property
     def csr(self) -> tuple[Int64, Int32]:
-        """(start of each slot [N + 1], tag rows) over all chunks."""
+        """(where the tag rows of each slot begin, int64 [N + 1]; the tag rows, int32 [P]) over all chunks."""
         ends = [np.zeros(1, np.int64)]
         done = 0
         for indptr, _ in self.tags:
@@ -67,9 +67,10 @@ class Exemplars:
 
 
 class ExemplarSet:
-    """The learner's set, which changes with every labelled image that belongs to it."""
+    """The learner's set, which changes with every labelled image that belongs to it; for the learner's thread alone."""
 
     def __init__(self, dimension: int, capacity: int = MAX_EXEMPLARS) -> None:
+        """Begin empty; `capacity` images fit."""
         self.capacity = capacity
         self._slot: dict[int, int] = {}
         self._hash: list[int] = []
@@ -98,11 +99,11 @@ class ExemplarSet:
         return -self._largest[0]
 
     def slots(self, hashes: list[int]) -> Int64:
-        """Slots of those that are members."""
+        """Slots [S] of those that are members."""
         return np.array([self._slot[key] for key in hashes if key in self._slot], np.int64)
 
     def put(self, key: int, vector: Int16, tags: Tags) -> None:
-        """Let a labelled image in, or change it; one too many pushes the largest hash out."""
+        """Let a labelled image with this hash and vector [D] in, or change it; one too many pushes the largest out."""
         slot = self._slot.get(key)
         if slot is None:
             limit = self.limit if self.capacity else 0
@@ -191,6 +192,6 @@ def _rows_of(tags: list[Tags]) -> tuple[Int32, Int32]:
     return ends, np.array([row for of_slot in tags for row in of_slot], np.int32)
 
 
-def unit(codes: Float32) -> Float32:
-    """Integer-valued vectors [..., D] as numbers in [-1, 1]."""
-    return codes / np.float32(SCALE)
+def unit(quantised: Float32) -> Float32:
+    """Quantised embeddings [..., D] as numbers in [-1, 1]."""
+    return quantised / np.float32(SCALE)

@@ -22,7 +22,13 @@ MAX_BLOCK = 65_536  # images a float64 product may sum at once: 2^16 * 2^30 stay
 
 
 class Sums:
-    """G, Σx, C and the counts. Rows of C grow geometrically; a row is a tag."""
+    """G, Σx, C and the counts. A row of C is a tag; room for rows grows geometrically.
+
+    Attributes:
+        images: labelled ones behind G and Σx.
+        total: Σx, int64 [D].
+        rows: of C.
+    """
 
     def __init__(self, dimension: int) -> None:
         self.dimension = dimension
@@ -37,7 +43,7 @@ class Sums:
 
     @property
     def gram(self) -> Int64:
-        """G, [D, D]."""
+        """G, int64 [D, D]."""
         for sign, waiting in zip((1, -1), self._waiting, strict=True):
             if waiting:
                 self._multiply(np.concatenate(waiting), sign)
@@ -52,12 +58,12 @@ class Sums:
 
     @property
     def tags(self) -> Int64:
-        """C, [T, D]; a view."""
+        """C, int64 [T, D]; a view."""
         return self._tags[: self.rows]
 
     @property
     def counts(self) -> Int64:
-        """Images that carry each tag, [T]; a view."""
+        """Images that carry each tag, int64 [T]; a view."""
         return self._counts[: self.rows]
 
     def grow(self, rows: int) -> None:

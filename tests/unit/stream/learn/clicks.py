@@ -81,6 +81,7 @@ class Clicks:
         """What a search API that follows the announcements serves."""
         served = ServedModels()
         served.take(self.writer.events[-1])
+        assert served.ranker is not None
         return served.ranker.ranker
 
     def dead(self) -> list[str]:

@@ -131,7 +131,7 @@ def test_a_tag_that_is_used_otherwise_than_before_is_told_and_shown(examples, ca
     drifted = [event for event in examples.writer.events if isinstance(event, TagDrifted)]
     assert {event.tag for event in drifted} == {"mask", "dog"}
     assert all(event.learned > 1_800 and event.loss_after > event.loss_before for event in drifted)
-    shown = {row.name: row.drift for row in TagCatalogue(examples.served()).tags()}
+    shown = {row.name: row.drift for row in examples.served().tags()}
     assert shown["tree"] == 0
     assert shown["mask"] == sum(event.tag == "mask" for event in drifted)
     assert "tag 'mask' drifted" in caplog.text

@@ -1,4 +1,4 @@
-"""`mekiki search` and `mekiki predict`: questions to the search API, as tables, JSON or contact sheets."""
+"""`mekiki search`: by picture, id or tag, as a table, JSON or a contact sheet."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from rich.table import Table
 
 from admin.connect import Api, client_settings
 from admin.console import out, print_json
+from admin.options import AsJson, DataDir
 from models.errors import UsageError
 
-DataDir = Annotated[Path | None, typer.Option(help="Data directory of the running `mekiki up`.")]
+MARK = "*"
+MARK_MEANS = f"{MARK} at or above the tag's threshold, which has maximised its F1 so far"
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to the root."""
+    """Add the command to the root."""
     app.command()(search)
-    app.command()(predict)
 
 
 def search(
@@ -30,7 +31,7 @@ def search(
     limit: Annotated[int, typer.Option(min=1)] = 12,
     rank: Annotated[str, typer.Option(help="similarity or taste.")] = "similarity",
     collapse: Annotated[str, typer.Option(help="exact, near or none.")] = "exact",
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+    as_json: AsJson = False,
     sheet: Annotated[Path | None, typer.Option(help="Draw a contact sheet into this PNG.")] = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -40,7 +41,7 @@ def search(
     api = Api(client_settings(data_dir))
     options = {"limit": limit, "rank": rank, "collapse": collapse, "crop": crop}
     if image is not None:
-        page = api.post("/v1/search/image", content=_read(image), **options)
+        page = api.post("/v1/search/image", content=read_picture(image), **options)
     elif image_id is not None:
         page = api.get(f"/v1/search/id/{quote(image_id)}", **options)
     else:
@@ -59,7 +60,12 @@ def search(
             out.print(f"contact sheet: {sheet}", markup=False)
 
 
-def _read(path: Path) -> bytes:
+def read_picture(path: Path) -> bytes:
+    """The bytes of a picture.
+
+    Raises:
+        UsageError: there is no such file.
+    """
     try:
         return path.read_bytes()
     except IsADirectoryError:
@@ -86,24 +92,13 @@ def _show(page: dict[str, Any]) -> None:
         same = ", ".join(result["duplicates"])
         if result["near_duplicate_of"]:
             same += f" (near {result['near_duplicate_of']})"
-        table.add_row(f"{score:.3f}", result["image_id"], ", ".join(result["tags"][:8]), same)
+        tags = ", ".join(result["tags"][:8])
+        table.add_row(marked(score, result["above_threshold"]), result["image_id"], tags, same)
     out.print(table)
+    if page["tagger_version"] is not None:
+        out.print(MARK_MEANS)
 
 
-def predict(
-    file: Path,
-    limit: Annotated[int, typer.Option(min=1)] = 10,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
-    data_dir: DataDir = None,
-) -> None:
-    """Predict tags for a picture."""
-    prediction = Api(client_settings(data_dir)).post("/v1/predict", content=_read(file), limit=limit)
-    if as_json:
-        print_json(prediction)
-        return
-    table = Table(caption=f"{prediction['took_ms']} ms, tagger {prediction['tagger_version']}")
-    table.add_column("probability", justify="right")
-    table.add_column("tag")
-    for row in prediction["tags"]:
-        table.add_row(f"{row['probability']:.3f}", row["tag"])
-    out.print(table)
+def marked(score: float, above_threshold: bool | None) -> str:
+    """A score as a table shows it, with a mark where a tag's threshold is reached."""
+    return f"{score:.3f} {MARK if above_threshold else ' '}"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from admin.people.post import _expand
+from admin.people.post import expand
 from models.errors import UsageError
 
 
@@ -17,7 +17,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def ids(*paths):
-    return [image_id for _, image_id in _expand([str(path) for path in paths])]
+    return [image_id for _, image_id in expand([str(path) for path in paths])]
 
 
 def test_two_folders_do_not_overwrite_each_other(folder):
