@@ -30,7 +30,6 @@ class Calibrators:
         self._classifiers = classifiers
         self.shared = classifiers.make(WARM_START)
         self.own: dict[int, Classifier] = {}
-        self.changed: set[int] = set()
         self._positives: dict[int, int] = {}
         self.changed: set[int] = set()
         self._table: Float64 = np.empty((0, NUMBERS))  # of the tags' own ones; NaN where there is none

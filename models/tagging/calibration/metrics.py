@@ -9,9 +9,7 @@ Learning Algorithms (2013).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -91,11 +89,10 @@ class PrequentialMetrics:
         """Evaluated images that carry a tag."""
         return float(self._histograms[row, POSITIVE].sum()) if row < len(self._histograms) else 0.0
 
-    def restore(self, totals: Sequence[Any], lowest: Float64) -> None:
-        """Put back what `totals` gave, and the lowest bins [T, 3]; other bins are to be put back into `histograms`."""
+    def restore(self, totals: tuple[int, float, float], histograms: Float64) -> None:
+        """Put back what `totals` and `histograms` gave."""
         self.images, self._lrap, self._p_at_5 = totals
-        self.grow(len(lowest))
-        self._histograms[:, :, 0] = lowest
+        self._histograms = histograms
 
     def update(self, rows: Int64, truth: Bool, log_odds: Float32, probabilities: Float32) -> None:
         """Count predictions [B, K] and truth [B, K] of the known tags `rows` [K], for which `grow` made room."""

@@ -7,7 +7,6 @@ import pytest
 from prometheus_client import REGISTRY
 
 from models.tagging.examples import TagOperation
-from models.tagging.serving.catalogue import TagCatalogue
 from tests.unit.stream.learn.examples import EXAMPLES, MERGE, Examples, counts, example
 
 UNDO = TagOperation("u", "undo", target="s")

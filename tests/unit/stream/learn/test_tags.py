@@ -8,7 +8,6 @@ import pytest
 
 from models.quantise import quantise
 from models.tagging.examples import Example
-from models.tagging.serving.catalogue import TagCatalogue
 from stream.events.schema import TagDrifted
 from tests.fakes import D, unit
 from tests.unit.stream.learn.examples import EXAMPLES, Examples, counts, example
