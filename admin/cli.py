@@ -24,11 +24,11 @@ app = typer.Typer(
 
 
 def _register() -> None:
-    from admin.demo import demo
-    from admin.operators import dlq, doctor, encoder, status, topics, up, work
-    from admin.people import find, post, tags
+    from admin.demo import command as demo
+    from admin.operators import dlq, doctor, encoder, serve, status, topics, up, work
+    from admin.people import post, predict, search, tags
 
-    for module in (demo, up, work, post, find, status, doctor):
+    for module in (demo, up, work, serve, post, search, predict, status, doctor):
         module.register(app)
     app.add_typer(tags.app, name="tags")
     app.add_typer(topics.app, name="topics")

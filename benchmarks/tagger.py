@@ -134,8 +134,8 @@ def _serving(tagger: Tagger, stream: TagStream) -> dict[str, float]:
     sums = tagger.statistics.sums
 
     def solve() -> None:
-        factor = invert_gram(sums.gram.astype(np.float64), sums.total.astype(np.float64), sums.images)
-        solve_rows(factor, sums.tags, sums.counts)
+        inverse = invert_gram(sums.gram.astype(np.float64), sums.total.astype(np.float64), sums.images)
+        solve_rows(inverse, sums.tags, sums.counts)
 
     solve_ms = _best_ms(solve, 3)
     tagger.snapshot(wait=True)
@@ -147,10 +147,10 @@ def _serving(tagger: Tagger, stream: TagStream) -> dict[str, float]:
         start = time.perf_counter()
         tagger.snapshot()
         new_ms.append((time.perf_counter() - start) * 1000)
-    snapshot = tagger.snapshot(wait=True)
-    neighbours = snapshot.find_neighbours(vectors)
-    batch_ms = _best_ms(lambda: snapshot.probabilities(vectors, neighbours), 3)
-    one = [_best_ms(lambda i=i: snapshot.predict(vectors[i : i + 1]), 1) for i in range(50)]  # type: ignore[misc]
+    predictor = tagger.predictor()
+    neighbours = predictor.find_neighbours(vectors)
+    batch_ms = _best_ms(lambda: predictor.probabilities(vectors, neighbours), 3)
+    one = [_best_ms(lambda i=i: predictor.predict(vectors[i : i + 1]), 1) for i in range(50)]  # type: ignore[misc]
     return {
         "predict_images_per_second": len(vectors) / batch_ms * 1000,
         "predict_one_ms": float(np.median(one)),
@@ -179,7 +179,7 @@ def openmoji_features() -> tuple[np.ndarray, list[tuple[str, ...]]]:
     """Raw features [N, 2608] of the OpenMoji pictures and their English tags."""
     import cv2
 
-    from admin.demo.openmoji import load_pictures, rasterise
+    from admin.openmoji import load_pictures, rasterise
     from models.encoders.load import load_extractor
 
     pictures, extractor, features = load_pictures(), load_extractor(), []

@@ -111,8 +111,8 @@ def _mean(rows: Sequence[dict[str, Any]], name: str) -> float:
 
 def _measure(data: Split) -> dict[str, Any]:
     """The figures of one split."""
-    snapshot = _learn(data).snapshot(wait=True)
-    ours = snapshot.probabilities(data.test)[:, [snapshot.row(name) for name in data.names]]
+    predictor = _learn(data).predictor()
+    ours = predictor.probabilities(data.test)[:, [predictor.catalogue.row(name) for name in data.names]]
     online = {**_ranks(data.test_truth, ours), "ece": expected_calibration_error(data.test_truth, ours)}
     offline = _offline_logistic(data)
     return {
@@ -221,7 +221,7 @@ def run_few_shot(data: Split) -> dict[str, Any]:
         for count in (*FEW, 0):
             beyond = pictures[count:] if count else pictures[:0]
             _put(tagger, [Example(f"train-{i}", deleted=True) for i in beyond])
-            scores = tagger.snapshot(wait=True).score(data.names[tag], data.test)
+            scores = tagger.predictor().score(data.names[tag], data.test)
             figures[count].append(average_precision(data.test_truth[:, tag], scores))
             back = [tuple(data.names[t] for t in np.flatnonzero(data.train_truth[i])) for i in beyond]
             _put(tagger, [Example(f"train-{i}", codes[i], tags) for i, tags in zip(beyond, back, strict=True)])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def cuda_is_available() -> bool:
-    """Asks the driver's device files first: importing torch takes a second and 200 MB."""
+    """Whether torch finds a GPU. The driver's device files are looked for first: importing torch takes a second."""
     if not any(Path(path).exists() for path in ("/dev/nvidiactl", "/dev/dxg")):
         return False
     import torch

@@ -1,6 +1,7 @@
-"""Measures of what was learned, each with its definition. Equal to scikit-learn's where it has the same one.
+"""Metrics, each with its definition; equal to scikit-learn's where that has the same one.
 
-All take truth and scores as arrays [images, tags] (or [items]); none of them keeps state.
+In: truth bool and scores float as arrays [N, T] of images and tags, or [N] of items. Out: a number; NaN where there is
+nothing to measure. Nothing fails and nothing is kept between calls.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ Scores = npt.NDArray[np.floating[Any]]
 
 
 def average_precision(truth: Truth, scores: Scores) -> float:
-    """Area under the precision-recall steps of one tag over items [N]: `Σ (R_n - R_n-1) P_n`, ties taken together.
+    """AP of items [N]: `Σ (R_n - R_n-1) P_n` over the precision-recall curve, ties taken together, 0 to 1.
 
     NaN when no item is positive.
     """
@@ -29,7 +30,7 @@ def average_precision(truth: Truth, scores: Scores) -> float:
 
 
 def macro_average_precision(truth: Truth, scores: Scores) -> float:
-    """Mean of `average_precision` over the tags that have a positive (mAP)."""
+    """mAP: mean of `average_precision` over the tags of [N, T] that have a positive; NaN when none has."""
     tags = np.flatnonzero(truth.any(axis=0))
     if not tags.size:
         return float("nan")
@@ -37,14 +38,14 @@ def macro_average_precision(truth: Truth, scores: Scores) -> float:
 
 
 def micro_average_precision(truth: Truth, scores: Scores) -> float:
-    """`average_precision` of all pairs of image and tag in one list."""
+    """`average_precision` of all pairs of image and tag of [N, T] in one list; NaN when none is positive."""
     return average_precision(truth.reshape(-1), scores.reshape(-1))
 
 
 def label_ranking_average_precision(truth: Truth, scores: Scores) -> float:
-    """LRAP: for each true tag the share of true ones among those ranked no lower, averaged over tags, then images.
+    """LRAP of [N, T]: share of true tags among those ranked no lower than a true one; mean over tags, then images.
 
-    An image with no tag, or with all, counts 1.
+    An image with no tag, or with all, counts 1. Source: Tsoumakas, Katakis and Vlahavas, Mining Multi-label Data, 2010.
     """
     return float(np.mean([_lrap_of_one(of_image, row) for of_image, row in zip(truth, scores, strict=True)]))
 
@@ -59,7 +60,10 @@ def _lrap_of_one(truth: Truth, scores: Scores) -> float:
 
 
 def precision_at(truth: Truth, scores: Scores, k: int) -> float:
-    """P@k: share of true tags among the k best of an image, averaged over images, and orders of equal scores."""
+    """P@k of [N, T]: share of true tags among the k best of an image; mean over images, and over orders of ties.
+
+    With fewer than k tags it is P@T; NaN without any tag.
+    """
     k = min(k, scores.shape[1])
     if not k:
         return float("nan")
@@ -75,7 +79,12 @@ def precision_at(truth: Truth, scores: Scores, k: int) -> float:
 def expected_calibration_error(truth: Truth, probabilities: Scores, bins: int = 15) -> float:
     """ECE: |mean truth - mean probability| over equal bins of [0, 1], weighted by how many pairs fall in each.
 
-    Source: Guo et al., On Calibration of Modern Neural Networks (2017).
+    Args:
+        truth: bool, any shape.
+        probabilities: of the same shape, 0 to 1.
+        bins: of equal width.
+
+    NaN without any pair. Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017, equation 3.
     """
     flat = probabilities.reshape(-1).astype(np.float64)
     if not flat.size:
@@ -86,9 +95,10 @@ def expected_calibration_error(truth: Truth, probabilities: Scores, bins: int = 
 
 
 def ndcg_at(gains: Scores, scores: Scores, k: int) -> float:
-    """NDCG@k with linear gains and log2 discount, averaged over rows; a row without gain counts 0.
+    """NDCG@k of rows [N, M] with linear gains and log2 discount, mean over rows; a row without gain counts 0.
 
-    Ties share the mean gain of their group, as in scikit-learn.
+    Ties share the mean gain of their group. Source: Järvelin and Kekäläinen, Cumulated gain-based evaluation of IR
+    techniques, TOIS 20, 2002; ties as in McSherry and Najork, ECIR 2008.
     """
     return float(np.mean([_ndcg_of_one(row, of_row, k) for row, of_row in zip(gains, scores, strict=True)]))
 
@@ -108,7 +118,7 @@ def _ndcg_of_one(gains: Scores, scores: Scores, k: int) -> float:
 
 
 def pair_accuracy(preferred: Scores, over: Scores) -> float:
-    """Share of pairs [P] whose preferred side scores higher; a tie counts half."""
+    """Share of pairs [P] whose preferred side scores higher; a tie counts half; NaN without pairs."""
     if not len(preferred):
         return float("nan")
     return float(np.mean((preferred > over) + 0.5 * (preferred == over)))

@@ -1,12 +1,12 @@
 """Any decoded picture to the encoder's square, and a hash by which near copies are found.
 
-Comes in: uint8 [H, W, 3] RGB of any size. Goes out: uint8 [224, 224, 3] RGB, or a 64-bit number. Fails with UsageError
-on any other shape or dtype.
+In: uint8 [H, W, 3] RGB of any size. Out: uint8 [224, 224, 3] RGB, or a 64-bit number. Raises UsageError on any other
+shape or dtype.
 
-The whole picture is squashed into the square. A letterbox would keep the aspect ratio, but its bars change the mean
-and the deviation over space of every middle layer, half of the embedding, by how long the picture is and not by what
-it shows; a crop loses what stands at the edges, and a tag may be about just that. The ImageNet weights were trained
-with aspect ratios varied by a third either way and bear a squash well.
+The whole picture is resized to the square, whatever its aspect ratio. Bars at its sides would keep the ratio, but they
+change the mean and the deviation over space of every middle layer, which is half of the embedding, by the picture's
+shape and not by what it shows. A crop loses what is at the edges, and a tag may be about that. The ImageNet weights
+were trained with aspect ratios from 3:4 to 4:3, so a moderate change of it does little harm.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Pixels = NDArray[np.uint8]
 
 
 def fit_square(image: Pixels, size_px: int = 224) -> Pixels:
-    """The whole picture as uint8 [size_px, size_px, 3]: area interpolation down, linear up.
+    """The whole picture as uint8 [size_px, size_px, 3], contiguous: area interpolation down, linear up.
 
     Raises:
         UsageError: not uint8 [H, W, 3] with at least one pixel.
@@ -50,8 +50,8 @@ def _shrunk(image: Pixels, size_px: int) -> Pixels:
 def perceptual_hash(image: Pixels) -> int:
     """64-bit hash of the layout: copies that were resized or compressed again differ in a few bits only.
 
-    Bit i tells whether the i-th of the 8 x 8 lowest cosine frequencies of the 32 x 32 gray picture lies above their
-    median; the constant one is left out of the median and its bit says nothing but "brighter than black".
+    Bit i says whether the i-th of the 8 x 8 lowest cosine frequencies of the 32 x 32 gray picture is above their
+    median. The constant frequency is left out of the median; its bit is 1 for everything but black.
 
     Raises:
         UsageError: not uint8 [H, W, 3] with at least one pixel.
@@ -66,7 +66,7 @@ def perceptual_hash(image: Pixels) -> int:
 
 
 def hash_distance(one: int, other: int) -> int:
-    """Number of bits in which two hashes differ, 0 to 64; up to about 6 are near copies."""
+    """Number of bits in which two hashes differ, 0 to 64; near copies differ in up to about 6."""
     return (one ^ other).bit_count()
 
 

@@ -1,8 +1,11 @@
-"""Fixed-point embeddings: unit float32 vectors in, int16 out, and back.
+"""Fixed-point embeddings: float32 unit vectors to int16 ("quantised"), and back.
 
-Learning sums int16 numbers, so its state is the same whatever the order of arrival; the index stores the
-dequantised numbers, so both see one picture of an image. `quantise(dequantise(q)) == q` holds exactly for every int16
-above -32768. Refused: numbers that are not finite, vectors that are not of length 1.
+In: float32 [B, D]. Out: int16 [B, D]. Raises PolicyError for numbers that are not finite and vectors that are not of
+length 1.
+
+Learning sums int16 numbers, so its state is the same whatever the order of arrival. The index stores the dequantised
+numbers, so that search and learning have the same vector of an image. `quantise(dequantise(q)) == q` holds exactly for
+every int16 above -32768.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ UNIT_TOLERANCE = 0.01  # rounding 2,608 numbers to int16 moves a length by less 
 
 
 def quantise(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
-    """Round unit vectors [B, D] to the int16 grid.
+    """Unit vectors float32 [B, D] on the int16 grid, int16 [B, D].
 
     Raises:
         PolicyError: a vector holds NaN or infinity, or its length is not 1 within `UNIT_TOLERANCE`.
@@ -33,19 +36,19 @@ def quantise(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
             f"within {UNIT_TOLERANCE}; divide by the length before quantising",
             "bad_vector",
         )
-    codes = np.rint(vectors * np.float32(SCALE))
-    np.minimum(codes, SCALE, out=codes)
-    np.maximum(codes, -SCALE, out=codes)
-    rounded: npt.NDArray[np.int16] = codes.astype(np.int16)
+    quantised = np.rint(vectors * np.float32(SCALE))
+    np.minimum(quantised, SCALE, out=quantised)
+    np.maximum(quantised, -SCALE, out=quantised)
+    rounded: npt.NDArray[np.int16] = quantised.astype(np.int16)
     return rounded
 
 
 def requantise(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
-    """The codes int16 that `dequantise` made these vectors [..., D] of, which were checked when they were quantised."""
-    codes: npt.NDArray[np.int16] = np.rint(vectors * np.float32(SCALE)).astype(np.int16)
-    return codes
+    """The int16 vectors that `dequantise` made these float32 [..., D] of; checked when they were quantised."""
+    quantised: npt.NDArray[np.int16] = np.rint(vectors * np.float32(SCALE)).astype(np.int16)
+    return quantised
 
 
-def dequantise(codes: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
-    """Turn int16 codes [B, D] into float32 numbers in [-1, 1]."""
-    return codes.astype(np.float32) / np.float32(SCALE)
+def dequantise(quantised: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
+    """Quantised vectors int16 [B, D] as float32 [B, D], from -1 to 1."""
+    return quantised.astype(np.float32) / np.float32(SCALE)

@@ -17,7 +17,7 @@ from models.errors import InfrastructureError, NotFoundError, PoisonError
 from models.quantise import dequantise, quantise
 from models.ranking.published import PublishedRanker
 from models.tagging.memory.names import normalise_tag
-from models.tagging.serving.snapshot import Snapshot
+from models.tagging.serving.predictor import Predictor
 from search.schemas import Collapse, Rank
 from search.served import ServedModels
 from search.tag_names import TagNames
@@ -79,7 +79,6 @@ class Searcher:
         self._encoder = encoder
         self._decoder = decoder
         self._served = served
-        self._names = TagNames(None)
 
     def embed(self, content: bytes, crop: Crop | None = None) -> Vector:
         """The embedding [D] of picture bytes, on the same grid as the index.
@@ -119,19 +118,19 @@ class Searcher:
         Raises:
             NotFoundError: nobody used the tag yet.
         """
-        snapshot = self.tagger()
+        predictor = self.tagger()
         name = normalise_tag(tag)
         wanted = max(options.limit, RERANKED if options.rank == "taste" else RESCORED)
 
-        def judged(hits: list[Hit]) -> list[Hit]:
+        def rescore(hits: list[Hit]) -> list[Hit]:
             if not hits:
                 return []
-            scores = snapshot.score(name, np.stack([hit.vector for hit in hits if hit.vector is not None]))
+            scores = predictor.score(name, np.stack([hit.vector for hit in hits if hit.vector is not None]))
             rescored = [replace(hit, score=float(score)) for hit, score in zip(hits, scores, strict=True)]
             return sorted(rescored, key=lambda hit: -hit.score)
 
-        found = self._candidates(snapshot.weights(name), wanted, options, True, judged)
-        return self._ordered(found, options, tagger_version=snapshot.version)
+        found = self._candidates(predictor.catalogue.weights(name), wanted, options, True, rescore)
+        return self._ordered(found, options, tagger_version=predictor.snapshot.version)
 
     def _candidates(
         self,
@@ -154,15 +153,16 @@ class Searcher:
                 return found[:wanted]
             asked = min(asked * 4, MOST_CANDIDATES)
 
-    def tags_of(self, vector: Vector, limit: int, min_images: int) -> list[tuple[str, float]]:
-        """The most probable tags of a vector [D] with their probabilities, best first."""
-        snapshot = self.tagger()
+    def tags_of(self, vector: Vector, limit: int, min_images: int) -> tuple[int, list[tuple[str, float]]]:
+        """The tagger's version, and the most probable tags of a vector [D] with their probabilities, best first."""
+        predictor = self.tagger()
+        snapshot = predictor.snapshot
         if min_images <= 1:
-            return snapshot.predict(vector[None], limit)[0]
-        scores = snapshot.probabilities(vector[None])[0]
+            return snapshot.version, predictor.predict(vector[None], limit)[0]
+        scores = predictor.probabilities(vector[None])[0]
         served = np.flatnonzero(snapshot.columns.counts >= min_images)
         best = served[np.argsort(-scores[served], kind="stable")[:limit]]
-        return [(snapshot.names[row], float(scores[row])) for row in best]
+        return snapshot.version, [(snapshot.names[row], float(scores[row])) for row in best]
 
     def rank(self, image_ids: Sequence[str]) -> tuple[int, list[tuple[str, float]]]:
         """The ranker's version, and these images by its score, best first."""
@@ -181,26 +181,26 @@ class Searcher:
         Raises:
             InfrastructureError: none was published yet.
         """
-        if self._served.ranker is None:
+        served = self._served.ranker
+        if served is None:
             raise InfrastructureError("ranker: nothing published yet; is `mekiki work ranking` running?")
-        return self._served.ranker
+        return served.ranker
 
-    def tagger(self) -> Snapshot:
-        """The snapshot that serves now.
+    def tagger(self) -> Predictor:
+        """What predicts tags now.
 
         Raises:
             InfrastructureError: none was published yet.
         """
-        if self._served.tagger is None:
+        served = self._served.tagger
+        if served is None:
             raise InfrastructureError("tagger: nothing published yet; is `mekiki work tags` running?")
-        return self._served.tagger
+        return served.predictor
 
     def names(self) -> TagNames:
         """What the tags on images mean under the snapshot that serves now."""
-        names = self._names
-        if names.snapshot is not self._served.tagger:
-            names = self._names = TagNames(self._served.tagger)
-        return names
+        served = self._served.tagger
+        return served.names if served is not None else TagNames(None)
 
     def _ordered(self, found: list[Found], options: Options, *, tagger_version: int | None) -> Answer:
         if options.rank != "taste":

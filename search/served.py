@@ -1,37 +1,76 @@
-"""The models that answer now: the tagger's snapshot and the ranker, each swapped in one assignment.
+"""The models that answer now: what predicts tags and what ranks, each swapped in one assignment.
 
-In: announcements from models.v1. Out: an immutable view per request. A version that cannot be loaded leaves the old
-one serving.
+In: announcements from models.v1. Out: one immutable object for each model. A version that cannot be loaded leaves the
+old one serving.
 """
 
 from __future__ import annotations
 
 import hashlib
-import logging
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from models.errors import StorageUnavailableError
 from models.ranking.published import PublishedRanker
 from models.tagging.evidence.backend import NUMPY, Backend
+from models.tagging.serving import delta
+from models.tagging.serving.predictor import Predictor
 from models.tagging.serving.snapshot import Snapshot
+from search.tag_names import TagNames
 from stream import metrics
 from stream.events.schema import ModelPublished
 
-log = logging.getLogger(__name__)
+
+@dataclass(frozen=True, eq=False)
+class ServedTagger:
+    """One version of the tagger.
+
+    Attributes:
+        predictor: predicts with it.
+        offsets: up to where in the log it has learned, by topic and partition.
+    """
+
+    predictor: Predictor
+    offsets: Mapping[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def names(self) -> TagNames:
+        """What the tags on images mean."""
+        return TagNames(self.predictor.catalogue)
+
+
+@dataclass(frozen=True, eq=False)
+class ServedRanker:
+    """One version of the ranker, and up to where in the log it has learned, by topic and partition."""
+
+    ranker: PublishedRanker
+    offsets: Mapping[str, int] = field(default_factory=dict)
 
 
 class ServedModels:
-    """Readable from any thread; `take` is called by one."""
+    """The versions that serve. Any thread reads; one thread writes, the follower of models.v1, by `take`.
 
-    def __init__(self, backend: Backend = NUMPY) -> None:
+    Attributes:
+        tagger: None until one was published.
+        ranker: None until one was published.
+    """
+
+    def __init__(
+        self, backend: Backend = NUMPY, *, tagger: ServedTagger | None = None, ranker: ServedRanker | None = None
+    ) -> None:
+        self.tagger = tagger
+        self.ranker = ranker
         self._backend = backend
-        self.tagger: Snapshot | None = None
-        self.ranker: PublishedRanker | None = None
-        self.offsets: dict[str, dict[str, int]] = {}
         self._loaded: dict[str, Snapshot] = {}  # by the file that led to it: the last one, and what it was a delta of
+
+    @property
+    def offsets(self) -> dict[str, dict[str, int]]:
+        """Up to where in the log each served model has learned."""
+        served = {"tagger": self.tagger, "ranker": self.ranker}
+        return {name: dict(version.offsets) for name, version in served.items() if version is not None}
 
     def take(self, event: ModelPublished) -> None:
         """Load and swap in one announced version.
@@ -39,40 +78,38 @@ class ServedModels:
         Raises:
             OSError: the file is gone (a newer one is announced).
             StorageUnavailableError: its bytes are not the announced ones.
+            CheckpointError: they are no model, or one of a newer format.
         """
         if event.model == "ranker":
             _checked(event.uri, event.sha256)
-            self.ranker = PublishedRanker.load(_path(event.uri))
-            self._taken(event)
-            return
-        snapshot = self._tagger(event)
-        self.tagger = snapshot
-        metrics.show_quality(asdict(snapshot.quality))
-        self._taken(event)
-
-    def _taken(self, event: ModelPublished) -> None:
-        self.offsets[event.model] = event.offsets
+            self.ranker = ServedRanker(PublishedRanker.load(_path(event.uri)), event.offsets)
+        else:
+            snapshot = self._snapshot(event)
+            before = self.tagger.predictor if self.tagger is not None else None
+            self.tagger = ServedTagger(Predictor(snapshot, self._backend, before=before), event.offsets)
+            metrics.show_quality(asdict(snapshot.quality))
         metrics.MODEL_VERSION.labels(event.model).set(event.version)
 
-    def _tagger(self, event: ModelPublished) -> Snapshot:
+    def _snapshot(self, event: ModelPublished) -> Snapshot:
         content = _checked(event.uri, event.sha256)
         if not event.base_uris:
-            snapshot = replace(Snapshot.of(content), backend=self._backend)
+            snapshot = delta.decode(content)
             self._loaded = {event.uri: snapshot}
             return snapshot
         base = self._loaded.get(event.base_uris[-1])
         if base is None:  # not followed from the beginning
-            base = self._chained(event.base_uris)
-        snapshot = base.apply(content)
+            base = _chained(event.base_uris)
+        snapshot = delta.decode(content, base)
         self._loaded = {event.base_uris[-1]: base, event.uri: snapshot}
         return snapshot
 
-    def _chained(self, uris: Sequence[str]) -> Snapshot:
-        """What a full version and the links after it lead to."""
-        snapshot = replace(Snapshot.load(_path(uris[0])), backend=self._backend)
-        for uri in uris[1:]:
-            snapshot = snapshot.apply(_path(uri).read_bytes())
-        return snapshot
+
+def _chained(uris: Sequence[str]) -> Snapshot:
+    """What a full version and the deltas after it lead to."""
+    snapshot = delta.load(_path(uris[0]))
+    for uri in uris[1:]:
+        snapshot = delta.decode(_path(uri).read_bytes(), snapshot)
+    return snapshot
 
 
 def _path(uri: str) -> Path:

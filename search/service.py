@@ -10,6 +10,7 @@ from typing import Any
 from models.errors import IndexUnavailableError, InfrastructureError, NotFoundError
 from models.tagging.calibration.metrics import Quality
 from models.tagging.examples import OperationRow
+from models.tagging.serving.catalogue import TagCatalogue
 from models.tagging.serving.columns import TagRow
 from models.tagging.serving.snapshot import Snapshot
 from search.query import Searcher
@@ -71,21 +72,21 @@ class Service:
         self.writer.send_now(event, event_id=event_id)
         return event_id
 
-    def tag_rows(self, snapshot: Snapshot, limit: int, prefix: str) -> list[dict[str, Any]]:
+    def tag_rows(self, catalogue: TagCatalogue, limit: int, prefix: str) -> list[dict[str, Any]]:
         """The learner's tags, most images first."""
-        return [_row(row) for row in snapshot.tags(limit, prefix)]
+        return [_row(row) for row in catalogue.tags(limit, prefix)]
 
     def quality(self, snapshot: Snapshot) -> dict[str, Any]:
-        """The running figures over all tags; None where nothing was judged yet."""
+        """The running metrics over all tags; None where nothing was evaluated yet."""
         return _row(snapshot.quality)
 
-    def tag_row(self, snapshot: Snapshot, tag: str) -> dict[str, Any]:
+    def tag_row(self, catalogue: TagCatalogue, tag: str) -> dict[str, Any]:
         """One tag.
 
         Raises:
             NotFoundError: nobody used it.
         """
-        return _row(snapshot.tag_row(snapshot.row(tag)))
+        return _row(catalogue.tag(tag))
 
     def operations(self, snapshot: Snapshot, limit: int) -> list[dict[str, Any]]:
         """What came of operations on tags, newest first."""
@@ -105,7 +106,9 @@ class Service:
 
     def status(self) -> dict[str, Any]:
         """Counts and versions of everything this process sees."""
-        tagger, ranker = self.served.tagger, self.served.ranker
+        served, ranking = self.served.tagger, self.served.ranker  # read once: another thread swaps them
+        tagger = None if served is None else served.predictor.snapshot
+        ranker = None if ranking is None else ranking.ranker
         return {
             "images": self.index.count(),
             "tags": 0 if tagger is None else tagger.known,

@@ -1,7 +1,7 @@
 """What the tags on images mean after operations on tags: the index keeps them as people wrote them.
 
-In: the snapshot that serves, and names as the index holds them. Out: names to show, and filters that find every image
-that counts for a tag. Pure. A name nobody told the learner of yet stands for itself.
+In: the tags of the version that serves, and names as the index holds them. Out: names to show, and filters that find
+every image that counts for a tag. Pure. A name that the learner has not met yet stands for itself.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 
 from models.tagging.memory.names import normalise_tag
 from models.tagging.operations import split_row
+from models.tagging.serving.catalogue import TagCatalogue
 from models.tagging.serving.snapshot import Snapshot
 from stream.index.contract import TagFilter
 
@@ -35,14 +36,14 @@ Moves: TypeAlias = tuple[_Move, ...]  # of one image, oldest first
 class TagNames:
     """Names and their meanings under one snapshot; None while none serves, when every name means itself."""
 
-    def __init__(self, snapshot: Snapshot | None) -> None:
-        self.snapshot = snapshot
+    def __init__(self, catalogue: TagCatalogue | None) -> None:
+        self._catalogue = catalogue
         self._forgotten: set[str] = set()
         self._others: dict[str, list[str]] = {}  # by tag, the other names that mean it
         self._moves: dict[str, Moves] = {}  # by image
         self._moved: dict[Moves, list[str]] = {}  # and the other way round
-        if snapshot is not None and snapshot.operations:
-            self._read(snapshot)
+        if catalogue is not None and catalogue.snapshot.operations:
+            self._read(catalogue.snapshot)
 
     def _read(self, snapshot: Snapshot) -> None:
         names, aliases = snapshot.names, dict(snapshot.aliases)
@@ -66,12 +67,12 @@ class TagNames:
         """
         for move in moves:
             name = move.to if name in move.names else name
-        if self.snapshot is None:
+        if self._catalogue is None:
             return name
         if name in self._forgotten:
             return FORGOTTEN + name
-        row = self.snapshot.find(name)
-        return name if row is None else self.snapshot.names[row]
+        row = self._catalogue.find(name)
+        return name if row is None else self._catalogue.snapshot.names[row]
 
     def shown(self, image_id: str, names: Iterable[str]) -> list[str]:
         """The tags of an image as they are called now, forgotten ones left out."""

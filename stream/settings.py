@@ -88,7 +88,8 @@ class TaggingSettings(Section):
         "auto", description="also of the search API; torch where there is a GPU"
     )
     classifier: str = Field(
-        "river.linear_model.LogisticRegression", description="import path of any river classifier, one per tag"
+        "river.linear_model.LogisticRegression",
+        description="of each tag: the import path of a linear river classifier; Perceptron and PAClassifier work too",
     )
     max_tags: int = Field(100_000, ge=100, description="tags in memory, 7 KB each; beyond, rare ones wait on disk")
     publish_interval_ms: int = Field(200, ge=10)

@@ -17,7 +17,6 @@ from stream.index.contract import VectorIndex
 from stream.index.qdrant import QdrantIndex
 from stream.index.remote import RemoteIndex
 from stream.ingest.pipeline import Ingest, IngestPipeline
-from stream.learn.checkpoint import Checkpoint
 from stream.log.consume import LogReader
 from stream.log.model_versions import ModelPublisher
 from stream.log.produce import LogWriter
@@ -153,21 +152,19 @@ def run_tags(settings: Settings) -> None:
 
 def run_ranking(settings: Settings) -> None:
     """`mekiki work ranking`."""
-    from stream.learn.ranking import RankingParts, RankingWorker  # imports torch: seconds, and 200 MB
+    from stream.learn.ranking import RankingParts, RankingWorker, offsets_of, open_ranker  # torch: seconds, 200 MB
 
     work_in_long_slices()
-    checkpoint = Checkpoint(settings.data_path / "ranker.sqlite")
-    state = checkpoint.load()
+    state_file = open_ranker(settings)
+    saved = state_file.load()
     index = open_index(settings)
     encoder = build_encoder(settings)
     index.open(encoder.version, encoder.dimension)
-    reader = LogReader(
-        settings, ("clicks",), "ranking", lambda: state.offsets if state is not None else (), fetch_wait_ms=500
-    )
+    reader = LogReader(settings, ("clicks",), "ranking", lambda: offsets_of(saved), fetch_wait_ms=500)
     writer = LogWriter(settings, "mekiki/ranking")
     publisher = ModelPublisher(settings, "ranker", writer)
-    parts = RankingParts(reader, writer, index, checkpoint, publisher, settings)
-    worker = RankingWorker(parts, state, encoder.dimension)
+    parts = RankingParts(reader, writer, index, state_file, publisher, settings)
+    worker = RankingWorker(parts, saved, encoder.dimension)
     on_stop(worker.stopping.stop, worker.stopping.stop_now)
     _show_metrics(settings)
     tune_process()
@@ -176,7 +173,7 @@ def run_ranking(settings: Settings) -> None:
     finally:
         reader.close()
         writer.close()
-        checkpoint.close()
+        state_file.close()
         index.close()
 
 

@@ -6,16 +6,21 @@ for a GPU shows where it forgot to move something on machines without one; speed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
+from models.cuda import cuda_is_available
 from models.tagging.evidence.torch_backend import TorchBackend
 
+NO_GPU = pytest.mark.skipif(not cuda_is_available(), reason="no GPU that torch can use")
+DEVICES = ["cpu", "pretended", pytest.param("cuda", marks=NO_GPU)]
 DEVICE = "xla:0"  # a type that torch knows and that no build here has, and that needs no driver to be named
 _COPIES = ("aten::_to_copy", "aten::copy_")
 
@@ -110,5 +115,15 @@ class PretendedBackend(TorchBackend):
     centred_times = _pretending(TorchBackend.centred_times)
     scatter = _pretending(TorchBackend.scatter)
     scores = _pretending(TorchBackend.scores)
-    likeness = _pretending(TorchBackend.likeness)
+    similarity = _pretending(TorchBackend.similarity)
     kriging_weights = _pretending(TorchBackend.kriging_weights)
+
+
+@contextlib.contextmanager
+def torch_backend(device: str) -> Iterator[TorchBackend]:
+    """The backend of one of DEVICES, for this thread."""
+    if device == "pretended":
+        with Pretending():
+            yield PretendedBackend()
+    else:
+        yield TorchBackend(device)

@@ -16,12 +16,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from admin.demo.openmoji import Picture, load_pictures, rasterise
+from admin.openmoji import Picture, load_pictures, rasterise
 from stream.events.schema import Event, ImagePosted, TagsApplied
 
 HELD_OUT_SHARE = 0.2
 LATE_TAGS = 10
-LATE_TAG_PICTURES = (8, 40)  # a late tag is on this many training pictures: rare enough to be news, enough to judge
+LATE_TAG_PICTURES = (8, 40)  # a late tag is on this many training pictures: rare enough to be news, enough to measure
 TAG_DELAY = (1, 40)  # events between a picture and its tags
 TAG_EVENTS = (1, 1, 1, 2)  # most people tag a picture in one go
 SIZE_PX = 224

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+
+from models.ranking.pairs import Pair
 
 LIKED = frozenset({"animal", "nature", "food", "fruit", "plant", "flower", "bird", "sea", "sweet", "weather"})
 DISLIKED = frozenset({"flag", "country", "nation", "symbol", "arrow", "clock", "time", "office", "number", "alphabet"})
@@ -22,14 +23,6 @@ COLOUR_WEIGHT = 0.5  # of mean saturation, 0 to 1
 RANDOM_SHARE = 0.1
 
 Pixels = npt.NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Pair:
-    """One click: the first was preferred."""
-
-    preferred: str
-    over: str
 
 
 def taste_of(tags: Sequence[str], pixels: Pixels) -> float:

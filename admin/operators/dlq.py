@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +10,7 @@ from rich.table import Table
 
 from admin.connect import client_settings
 from admin.console import out, print_json
+from admin.options import AsJson, DataDir
 from models.errors import UsageError
 from stream.log.consume import LogReader
 from stream.log.dead_letter import REPLAYED, DeadLetter, read_dead_letter
@@ -18,8 +18,6 @@ from stream.log.produce import LogWriter
 from stream.settings import Settings
 
 app = typer.Typer(help="Dead letters: records that no step could take.", no_args_is_help=True)
-DataDir = Annotated[Path | None, typer.Option(help="Data directory of the running `mekiki up`.")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 TOPICS = ("images", "tags", "clicks")
 SHOWN_BYTES = 2_000  # of a value in `show`
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from admin.connect import Api, client_settings
 from admin.console import out, print_json
+from admin.options import AsJson, DataDir
 from models.errors import EXIT_TEMPORARY, MekikiError
 from stream.environment import masked
 from stream.settings import Settings
@@ -25,8 +24,8 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
-    data_dir: Annotated[Path | None, typer.Option(help="Data directory of the running `mekiki up`.")] = None,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
 ) -> None:
     """Show settings and check broker, index, API, encoder and extras; exit code 75 if one does not answer."""
     settings = client_settings(data_dir)

@@ -83,7 +83,7 @@ def extract_features(folder: Path | None, extractor: Extractor) -> Vectors:
 
 
 def _openmoji() -> tuple[int, Iterator[Images | None]]:
-    from admin.demo.openmoji import load_pictures, rasterise
+    from admin.openmoji import load_pictures, rasterise
 
     pictures = load_pictures()
     return len(pictures), (_square(rasterise(picture)) for picture in pictures)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from kafka import KafkaConsumer, TopicPartition
@@ -12,6 +11,7 @@ from rich.table import Table
 
 from admin.connect import Api, client_settings
 from admin.console import out, print_json
+from admin.options import AsJson, DataDir
 from stream.log.client import broker_errors, client_options
 from stream.log.topics import describe_topics
 from stream.settings import Settings
@@ -26,8 +26,8 @@ def register(app: typer.Typer) -> None:
 
 
 def status(
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
-    data_dir: Annotated[Path | None, typer.Option(help="Data directory of the running `mekiki up`.")] = None,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
 ) -> None:
     """Lag in records and seconds, counts, versions."""
     settings = client_settings(data_dir)

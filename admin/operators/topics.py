@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 from rich.table import Table
 
 from admin.connect import client_settings
 from admin.console import out, print_json
+from admin.options import AsJson, DataDir
 
 app = typer.Typer(help="The topics of the log.", no_args_is_help=True)
-DataDir = Annotated[Path | None, typer.Option(help="Data directory of the running `mekiki up`.")]
 
 
 @app.command()
@@ -25,9 +22,7 @@ def create(data_dir: DataDir = None) -> None:
 
 
 @app.command()
-def describe(
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False, data_dir: DataDir = None
-) -> None:
+def describe(as_json: AsJson = False, data_dir: DataDir = None) -> None:
     """Names, ids, partitions."""
     from stream.log.topics import SHAPES, describe_topics
 

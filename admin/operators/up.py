@@ -75,7 +75,7 @@ def _tell_of_room(folder: Path, before: bool) -> bool:
 
 
 def _check_port(host: str, port: int) -> None:
-    from admin.operators.work import listen
+    from admin.operators.serve import listen
 
     if port:
         listen(host, port).close()

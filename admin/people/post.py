@@ -14,6 +14,7 @@ import typer
 
 from admin.connect import client_settings
 from admin.console import out, progress
+from admin.options import DataDir
 from admin.people.labels import labels_of, read_labels
 from models.errors import UsageError
 from stream.events.schema import Event, ImagePosted, PairClicked, TagsApplied, TagsRemoved
@@ -24,8 +25,6 @@ INLINE_BYTES = 900_000  # larger pictures go by dataref: brokers take records up
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 FLUSH_EVERY = 200  # pictures between two acknowledgements; bounds memory
 SOURCE = "mekiki/cli"
-
-DataDir = Annotated[Path | None, typer.Option(help="Data directory of the running `mekiki up`.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +45,7 @@ def post(
 ) -> None:
     """Post pictures, with tags or without: small ones inline, large ones by dataref and sha256."""
     settings = client_settings(data_dir)
-    files = list(_expand(paths))
+    files = list(expand(paths))
     if not files:
         raise UsageError(
             f"{' '.join(paths)}: no pictures found; expected files ending in {', '.join(sorted(SUFFIXES))}"
@@ -73,8 +72,14 @@ def post(
     out.print(f"posted {len(files)} pictures, {rate:.0f}/s" + (f"; id {wanted}" if len(files) == 1 else ""))
 
 
-def _expand(paths: list[str]) -> Iterator[tuple[Path, str]]:
-    """Pictures and their ids: folder and path inside it, so that two folders do not overwrite each other."""
+def expand(paths: list[str]) -> Iterator[tuple[Path, str]]:
+    """Pictures that files, folders and globs name, each with the id it gets when none is given.
+
+    The id of a picture in a folder is the folder's name and the path inside, so that two folders do not collide.
+
+    Raises:
+        UsageError: a path names nothing.
+    """
     for text in paths:
         path = Path(text)
         if path.is_dir():

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from admin.connect import Api, client_settings
 from admin.console import out, print_json
+from admin.options import AsJson, DataDir
 from admin.people.post import SOURCE, send
 from models.errors import InfrastructureError, NotFoundError, UsageError
 from models.tagging.examples import OperationKind
@@ -28,8 +29,6 @@ from stream.events.schema import TagOperationPosted
 POLL_S = 0.1  # between two looks at what came of an operation
 
 app = typer.Typer(help="What the tag learner knows, and operations on tags.", no_args_is_help=True)
-DataDir = Annotated[Path | None, typer.Option(help="Data directory of the running `mekiki up`.")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 TagList = Annotated[list[str], typer.Argument(metavar="TAG...")]
 Into = Annotated[str, typer.Option(help="The tag that results.")]
 Wait = Annotated[bool, typer.Option(help="Wait until the search API serves what came of it.")]

@@ -1,4 +1,8 @@
-"""Encoders: pictures to vectors. base.py is the promise, load.py the door; the rest is one network, run in two ways."""
+"""Encoders: pictures to vectors.
+
+In: pictures uint8 [B, 224, 224, 3] RGB. Out: unit vectors float32 [B, D]. `base` is the contract and `load` makes an
+encoder; a network (efficientnet) says what is computed, `sessions` how it runs, `projection` makes vectors of features.
+"""
 
 from models.encoders.base import INPUT_SIZE_PX, Encoder
 from models.encoders.load import load_encoder

@@ -1,7 +1,6 @@
-"""What every encoder promises, whatever it runs on.
+"""What every encoder promises, whichever network it has and whatever that runs on.
 
-Comes in: uint8 pictures [B, 224, 224, 3] RGB. Goes out: float32 unit vectors [B, D]. Fails with UsageError on other
-arrays.
+In: pictures uint8 [B, 224, 224, 3] RGB. Out: unit vectors float32 [B, D]. Raises UsageError on other arrays.
 """
 
 from __future__ import annotations
@@ -14,9 +13,6 @@ from numpy.typing import NDArray
 from models.errors import UsageError
 
 INPUT_SIZE_PX = 224  # what the ImageNet weights were trained on
-FEATURES = 2608  # raw numbers of one picture: head 1,280, means and deviations of four middle layers 1,328
-MAP_SHAPE = (7, 7, 1280)  # of the last feature map: one column of numbers for each 32 x 32 pixels
-NAME = "efficientnet-lite0"
 
 Images = NDArray[np.uint8]
 Vectors = NDArray[np.float32]
@@ -26,8 +22,14 @@ Vectors = NDArray[np.float32]
 class Encoder(Protocol):
     """Pictures to vectors. Frozen: the same `version` means the same vectors, within the stated tolerance of a device.
 
-    On one CPU and build a picture's vector is the same to the bit whatever batch it came in, so a replay that cuts its
-    batches elsewhere stores the same numbers. Methods may be called from several threads.
+    On one CPU and build a picture's vector is the same to the bit whatever batch it came in, so a log that is read
+    again in other batches gives the same numbers. Methods may be called from several threads.
+
+    Attributes:
+        name: of the network.
+        version: fingerprint of everything that the vectors depend on but the device.
+        dimension: numbers in a vector, D.
+        device: "cpu" or "cuda".
     """
 
     name: str
@@ -36,29 +38,29 @@ class Encoder(Protocol):
     device: str
 
     def embed(self, images: Images) -> Vectors:
-        """uint8 [B, 224, 224, 3] RGB -> float32 [B, D], each row of length 1."""
+        """Unit vectors float32 [B, D] of pictures uint8 [B, 224, 224, 3] RGB; raises UsageError on other arrays."""
         ...
 
     def features(self, images: Images) -> Vectors:
-        """uint8 [B, 224, 224, 3] RGB -> raw features float32 [B, 2608], before the projection."""
+        """Raw features float32 [B, F] of such pictures, before the projection."""
         ...
 
     def embed_with_regions(self, images: Images) -> tuple[Vectors, Vectors]:
-        """Vectors float32 [B, D] and the last feature map float32 [B, 7, 7, 1280] of each picture."""
+        """Unit vectors float32 [B, D] and the last feature map float32 [B, 7, 7, C] of such pictures."""
         ...
 
 
 class Extractor(Protocol):
-    """The network on some device, up to the raw features."""
+    """A network on some device, up to the raw features. Methods may be called from several threads."""
 
     device: str
 
     def extract(self, images: Images) -> Vectors:
-        """Checked uint8 [B, 224, 224, 3] -> raw features float32 [B, 2608]."""
+        """Raw features float32 [B, F] of checked pictures uint8 [B, 224, 224, 3], B of 1 or more."""
         ...
 
     def extract_with_maps(self, images: Images) -> tuple[Vectors, Vectors]:
-        """The same, and the last feature map float32 [B, 7, 7, 1280]."""
+        """The same, and the last feature map float32 [B, 7, 7, C]."""
         ...
 
 

@@ -1,4 +1,7 @@
-"""The encoder that fits this machine: ONNX Runtime on a CPU, torch where there is a GPU; imported when asked for."""
+"""The encoder that fits this machine: ONNX Runtime on a CPU, torch where there is a GPU; imported when asked for.
+
+The one place that joins a network (efficientnet) with a way to run it (sessions).
+"""
 
 from __future__ import annotations
 
@@ -41,9 +44,11 @@ def load_extractor(
 ) -> Extractor:
     """The network alone, for fitting a projection; arguments and errors as for `load_encoder`."""
     if backend == "torch" or (backend == "auto" and cuda_is_available()):
+        from models.encoders.efficientnet.network import fold_batch_norms, load_network
         from models.encoders.sessions.torch_extractor import TorchExtractor
 
-        return TorchExtractor("cuda" if cuda_is_available() else "cpu")
-    from models.encoders.sessions.onnx_extractor import OnnxExtractor, cached_graph
+        return TorchExtractor(fold_batch_norms(load_network()), "cuda" if cuda_is_available() else "cpu")
+    from models.encoders.efficientnet.graph_cache import cached_graph
+    from models.encoders.sessions.onnx_extractor import OnnxExtractor
 
     return OnnxExtractor(cached_graph(cache_dir), threads=threads)

@@ -1,4 +1,7 @@
-"""An encoder is a network on some device and a projection: this joins the two and gives them one version."""
+"""An encoder is a network on some device and a projection: this joins the two and gives them one version.
+
+In: pictures uint8 [B, 224, 224, 3] RGB. Out: unit vectors float32 [B, D]. Raises UsageError on other arrays.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,12 @@ import hashlib
 
 import numpy as np
 
-from models.encoders.base import FEATURES, MAP_SHAPE, NAME, Extractor, Images, Vectors, check_images
+from models.encoders.base import Extractor, Images, Vectors, check_images
+from models.encoders.efficientnet.outputs import FEATURES, MAP_SHAPE, NAME, READ_OFF
 from models.encoders.efficientnet.weights import weights_sha256
 from models.encoders.projection import Projection, Projector
 from models.preprocess import PREPROCESSING
 
-FIVE_PARTS = "head-4-10-14-15-mean-std-1"  # what is read off the network; change it whenever that changes
 VERSION_LENGTH = 16  # hex digits, 64 bits: short enough to read, long enough never to collide by chance
 
 
@@ -23,12 +26,12 @@ def encoder_version(projection: Projection) -> str:
     Raises:
         ConfigurationError: the weights are missing.
     """
-    parts = (NAME, weights_sha256(), PREPROCESSING, FIVE_PARTS, projection.sha256)
+    parts = (NAME, weights_sha256(), PREPROCESSING, READ_OFF, projection.sha256)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:VERSION_LENGTH]
 
 
 class ProjectedEncoder:
-    """The `Encoder` of every backend."""
+    """The `Encoder` of every backend; any thread."""
 
     def __init__(self, extractor: Extractor, projection: Projection) -> None:
         self.name = NAME
@@ -39,16 +42,16 @@ class ProjectedEncoder:
         self._projector = Projector(projection)
 
     def embed(self, images: Images) -> Vectors:
-        """uint8 [B, 224, 224, 3] RGB -> float32 [B, D], each row of length 1."""
+        """See Encoder."""
         return self._projector.apply(self.features(images))
 
     def features(self, images: Images) -> Vectors:
-        """uint8 [B, 224, 224, 3] RGB -> raw features float32 [B, 2608]."""
+        """See Encoder."""
         images = check_images(images)
         return self._extractor.extract(images) if len(images) else np.empty((0, FEATURES), np.float32)
 
     def embed_with_regions(self, images: Images) -> tuple[Vectors, Vectors]:
-        """Vectors float32 [B, D] and the last feature map float32 [B, 7, 7, 1280]."""
+        """See Encoder."""
         images = check_images(images)
         if not len(images):
             return self.embed(images), np.empty((0, *MAP_SHAPE), np.float32)

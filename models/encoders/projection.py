@@ -1,7 +1,7 @@
 """The raw features to a unit vector: fitted once on pictures without labels, then frozen.
 
-Comes in: raw features float32 [N, 2608], five parts of different lengths and scales. Goes out: unit vectors
-float32 [N, D]. Fails with ConfigurationError on a file that is not a projection.
+In: raw features float32 [N, 2608], five parts of different lengths and scales. Out: unit vectors float32 [N, D].
+Raises ConfigurationError on a file that is not a projection, UsageError when there are too few pictures to fit one.
 
 Each part is centred and scaled to unit mean energy, so that all weigh the same; then right singular vectors divided by
 the square root of their singular values (half-way to whitening), length 1, and an orthogonal rotation that makes signs
@@ -21,10 +21,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from models.encoders.base import FEATURES, Vectors
+from models.encoders.base import Vectors
+from models.encoders.efficientnet.outputs import FEATURES, PARTS
 from models.errors import ConfigurationError, UsageError
 
-PARTS = (1280, 2 * 40, 2 * 112, 2 * 192, 2 * 320)  # lengths of the five parts, in the order of the raw features
 SHIPPED = Path(__file__).with_name("projection_openmoji.safetensors")
 DIMENSION = 512
 ITQ_ROUNDS = 30
@@ -36,14 +36,19 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """centre float32 [2608] and matrix float16 [2608, D]: v = (features - centre) @ matrix, then length 1."""
+    """v = (features - centre) @ matrix, then scaled to length 1.
+
+    Attributes:
+        centre: float32 [2608].
+        matrix: float16 [2608, D].
+    """
 
     centre: NDArray[np.float32]
     matrix: NDArray[np.float16]
 
     @property
     def dimension(self) -> int:
-        """D."""
+        """Numbers in a vector, D."""
         return int(self.matrix.shape[1])
 
     @property
@@ -86,7 +91,7 @@ class Projector:
         self._matrix = projection.matrix.astype(np.float32)
 
     def apply(self, features: Vectors) -> Vectors:
-        """float32 [N, 2608] -> unit float32 [N, D]; 0.15 ms a row on one core.
+        """Unit vectors float32 [N, D] of raw features float32 [N, 2608]; 0.15 ms a row on one core. Any thread.
 
         Row by row and without BLAS: its kernels add up in an order that depends on the number of rows and threads, and
         a vector must be the same to the bit in every batch. Features that equal the centre give the first axis.
@@ -108,7 +113,13 @@ def _first_axis(dimension: int) -> Vectors:
 def fit_projection(
     features: Vectors, dimension: int = DIMENSION, itq_rounds: int = ITQ_ROUNDS, seed: int = ITQ_SEED
 ) -> Projection:
-    """A projection for pictures like these, float32 [N, 2608] with N > dimension; about 6 s for 2,000 pictures.
+    """A projection for pictures like these; about 6 s for 2,000 pictures.
+
+    Args:
+        features: raw, float32 [N, 2608], N > dimension.
+        dimension: numbers in a vector, D.
+        itq_rounds: of the rotation; 0 leaves it random.
+        seed: of the rotation's start.
 
     On one thread: on a busy machine more are slower, and the result would depend on their number. Cosines between
     vectors hardly depend on the last bits of the features; the rotation does (it starts from signs), so vectors of two

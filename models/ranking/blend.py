@@ -1,7 +1,9 @@
-"""How much the network may say: what progressive validation proves, and nothing before.
+"""How much weight the network gets beside the linear part: what progressive validation has shown, and nothing before.
 
-Comes in: margins of both parts on pairs neither has learned from. Goes out: the share of the network, 0 to 1, and the
-accuracy of what was served. Source of the method: Blum, Kalai and Langford, Beating the Hold-Out, COLT 1999.
+In: margins of both parts on pairs that neither has learned. Out: the network's share of the score, 0 to 1, and the
+accuracy of what was served. Nothing fails.
+
+Source: Blum, Kalai and Langford, Beating the Hold-Out, COLT 1999 (progressive validation).
 """
 
 from __future__ import annotations
@@ -13,19 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
-MEMORY = 2_000  # pairs after which an old one counts 1/e: long enough to tell half a point, short enough to follow
-PROOF_PAIRS = 500  # evidence before the network may say anything
-PROOF_MARGIN = 0.005  # the part by which its loss must be lower: below that the linear part alone is as good
+MEMORY = 2_000  # pairs after which an old one counts 1/e: long enough to see half a point, short enough to follow
+PROOF_PAIRS = 500  # pairs that must have been seen before the network gets any weight
+PROOF_MARGIN = 0.005  # relative: its loss must be so much lower; below that the linear part alone is as good
 
 Margins = NDArray[np.float64]
 
 
 class Blend:
-    """Faded sums of each share's loss, and of what the served share got right."""
+    """Fading sums of the loss at each share, and of what the served share got right. One thread at a time."""
 
     def __init__(self) -> None:
         self._losses = [0.0] * len(SHARES)
-        self._weight = 0.0
         self._correct = 0.0
         self._count = 0.0
         self._seen = 0
@@ -33,17 +34,22 @@ class Blend:
 
     @property
     def accuracy(self) -> float:
-        """Share of pairs put in the right order before they were learned, recent ones first; 0.5 before any."""
+        """Share of pairs in the right order before they were learned, recent pairs weigh most; 0.5 before any."""
         return self._correct / self._count if self._count else 0.5
 
     def observe(self, linear: Margins, network: Margins, weights: Margins) -> None:
-        """Count a block of pairs: margins float64 [N], preferred minus over, of either part alone."""
+        """Count a block of pairs and choose the share again.
+
+        Args:
+            linear: score of the preferred minus score of the other, by the linear part, float64 [N].
+            network: the same by the network, float64 [N].
+            weights: of the pairs, float64 [N].
+        """
         keep = math.exp(-len(linear) / MEMORY)
         self._losses = [
             keep * loss + float(np.sum(weights * np.logaddexp(0, -_mix(share, linear, network))))
             for share, loss in zip(SHARES, self._losses, strict=True)
         ]
-        self._weight = keep * self._weight + float(weights.sum())
         served = _mix(self.share, linear, network)
         right = float(np.sum(served > 0) + 0.5 * np.sum(served == 0))
         self._correct, self._count = keep * self._correct + right, keep * self._count + len(linear)
@@ -56,7 +62,6 @@ class Blend:
         """Plain numbers that `restore` takes."""
         return {
             "losses": self._losses,
-            "weight": self._weight,
             "correct": self._correct,
             "count": self._count,
             "seen": self._seen,
@@ -66,7 +71,7 @@ class Blend:
     def restore(self, document: dict[str, Any]) -> None:
         """Take over what `state` gave."""
         self._losses = [float(loss) for loss in document["losses"]]
-        self._weight, self._correct = float(document["weight"]), float(document["correct"])
+        self._correct = float(document["correct"])
         self._count, self._seen = float(document["count"]), int(document["seen"])
         self.share = float(document["share"])
 

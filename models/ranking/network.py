@@ -1,7 +1,7 @@
-"""The small network: finds what is not linear, given enough pairs.
+"""The small network of the ranker: finds what is not linear, given enough pairs.
 
-Comes in: minibatches of pairs from the reservoir. Goes out: parameters and scores. Every random number is a function of
-the seed and the number of the step, so training that was saved and loaded goes on with the same bits.
+In: minibatches of pairs from the reservoir. Out: parameters and scores. Every random number is a function of the seed
+and the number of the step, so training that was saved and loaded goes on with the same bits.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.optim.adamw import adamw  # not the class AdamW: that one imports the compiler, 1.2 s and 140 MB
 
 from models.ranking.linear import ranknet_loss
 
 HIDDEN = 128
 DROPOUT = 0.5  # of the hidden numbers; without it the network learns the noise of the first thousand pairs by heart
 LEARNING_RATE = 1e-3
-WEIGHT_DECAY = 0.1  # decoupled, as in AdamW
+WEIGHT_DECAY = 0.1
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
 MINIBATCH = 128  # pairs
@@ -27,7 +28,10 @@ NAMES = ("hidden", "bias", "output")
 
 
 class RankNetwork:
-    """v . relu(A x + b), trained by AdamW with dropout; A is [D, 128]."""
+    """`relu(x @ hidden + bias) @ output` with hidden [D, 128], trained by AdamW with dropout.
+
+    One thread at a time. Source: Loshchilov and Hutter, Decoupled Weight Decay Regularization, ICLR 2019 (AdamW).
+    """
 
     def __init__(self, dimension: int, seed: int) -> None:
         self._seed = seed
@@ -47,9 +51,14 @@ class RankNetwork:
         return torch.relu(vectors @ hidden + bias) @ output
 
     def step(self, vectors: Tensor, pairs: Tensor, weights: Tensor) -> None:
-        """One step of AdamW on a random minibatch of the pairs [N, 2], indices into `vectors` [V, D]."""
+        """One step of AdamW on a random minibatch.
+
+        Args:
+            vectors: float32 [V, D], of unit length.
+            pairs: int64 [N, 2], (preferred, over) as rows of `vectors`; N of 1 or more.
+            weights: float32 [N].
+        """
         generator = torch.Generator().manual_seed(self._seed * 1_000_003 + self.steps)
-        self.steps += 1
         chosen = torch.randint(len(pairs), (min(MINIBATCH, len(pairs)),), generator=generator)
         rows, flat = torch.unique(pairs[chosen].ravel(), return_inverse=True)  # each picture is scored once
         keep = (torch.rand(HIDDEN, generator=generator) >= DROPOUT).float() / (1 - DROPOUT)
@@ -58,16 +67,16 @@ class RankNetwork:
             hidden, bias, output = parameters
             scores = (torch.relu(vectors[rows] @ hidden + bias) * keep) @ output
             loss = ranknet_loss(scores, flat.view(-1, 2), weights[chosen]) / len(chosen)
-        self._descend(torch.autograd.grad(loss, parameters))
+        self._descend(list(torch.autograd.grad(loss, parameters)))
 
-    def _descend(self, gradients: tuple[Tensor, ...]) -> None:
-        first, second = (1 - beta**self.steps for beta in BETAS)
-        for number, gradient in enumerate(gradients):
-            mean = self._means[number].mul_(BETAS[0]).add_(gradient, alpha=1 - BETAS[0])
-            square = self._squares[number].mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
-            step = (mean / first) / ((square / second).sqrt() + EPSILON)
-            decayed = self.parameters[number] * (1 - LEARNING_RATE * WEIGHT_DECAY)
-            self.parameters[number] = decayed - LEARNING_RATE * step
+    def _descend(self, gradients: list[Tensor]) -> None:
+        done = [torch.tensor(float(self.steps)) for _ in NAMES]
+        adamw(
+            self.parameters, gradients, self._means, self._squares, [], done,
+            foreach=False, amsgrad=False, maximize=False, beta1=BETAS[0], beta2=BETAS[1],
+            lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, eps=EPSILON,
+        )  # fmt: skip
+        self.steps += 1
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Arrays that `restore` takes."""

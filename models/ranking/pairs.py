@@ -1,7 +1,7 @@
 """Clicks to pairs: which picture was preferred over which, and how much that counts.
 
-Comes in: image ids, from a choice between two or from a results page and a click on it. Goes out: `Pair` records.
-Fails with UsageError when a page and its propensities do not belong together.
+In: image ids of a results page and a click on it. Out: `Pair` records. Raises UsageError when a page, its click and its
+propensities do not belong together.
 """
 
 from __future__ import annotations
@@ -23,11 +23,6 @@ class Pair:
     weight: float = 1.0
 
 
-def pairs_from_choice(preferred: str, over: str) -> list[Pair]:
-    """The pair of somebody who was asked which of two is better; none when both are the same picture."""
-    return [Pair(preferred, over)] if preferred != over else []
-
-
 def pairs_from_click(
     shown: Sequence[str],
     clicked: str,
@@ -35,18 +30,18 @@ def pairs_from_click(
     *,
     also_clicked: Collection[str] = (),
 ) -> list[Pair]:
-    """The clicked picture over those that were seen on the page and left.
+    """Pairs of the clicked picture over those that were seen on the page and not clicked.
 
-    Without propensities: over everything above it, and over the next one below, which eye tracking finds to be seen as
-    well ("click > skip above" and "click > no-click next"), each with weight 1. With propensities p, the probability
-    that a position is looked at: over everything else on the page, with weight p(other) / p(clicked): the other may
-    not have been seen, and a click far down stands for the many who did not get there. Weights end at 10.
+    Without propensities: over everything above it ("click > skip above") and over the next one below ("click >
+    no-click next"), which eye tracking finds to be seen as well; each with weight 1. With propensities p, the
+    probability that a position is looked at: over everything else on the page, with weight p(other) / p(clicked), at
+    most 10. The other may not have been seen, and a click far down stands for the many who did not look so far.
 
     Args:
         shown: image ids in the order shown.
         clicked: one of them.
         propensities: 0 < p <= 1 for each position of `shown`.
-        also_clicked: other clicks on the same page; they are not "left".
+        also_clicked: other clicks on the same page; no pair says that these were skipped.
 
     Raises:
         UsageError: the click is not on the page, or the lengths differ, or a propensity is not in (0, 1].
@@ -58,11 +53,11 @@ def pairs_from_click(
         raise UsageError(f"click on {clicked!r}: expected one of the {len(shown)} pictures shown; post what was shown")
     rank = shown.index(clicked)
     weights = [1.0] * min(len(shown), rank + 2) if propensities is None else _weights(propensities, len(shown), rank)
-    left_alone = {clicked, *also_clicked}
+    done = {clicked, *also_clicked}
     pairs = []
     for other, weight in zip(shown, weights, strict=False):
-        if other not in left_alone:
-            left_alone.add(other)  # a picture shown twice on a page is left once
+        if other not in done:
+            done.add(other)  # a picture shown twice on a page is skipped once
             pairs.append(Pair(clicked, other, weight))
     return pairs
 

@@ -1,7 +1,7 @@
-"""The ranker as it is served: small, immutable, numpy only.
+"""The ranker as it is served: small, immutable, without torch.
 
-Comes in: vectors float32 [B, D]. Goes out: scores float32 [B], higher is preferred. Fails with ConfigurationError on a
-file that is not a ranker, with EncoderMismatchError on vectors of another length.
+In: vectors float32 [B, D]. Out: scores float32 [B], higher is preferred. Raises ConfigurationError on a file that is
+not a ranker, EncoderMismatchError on vectors of another length.
 """
 
 from __future__ import annotations
@@ -22,7 +22,18 @@ Vectors = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class PublishedRanker:
-    """s(x) = (1 - blend) w.x + blend v.relu(A x + b): linear [D], hidden [D, H], bias [H], output [H]."""
+    """One version: score(x) = (1 - blend) linear.x + blend relu(x @ hidden + bias).output; any thread.
+
+    Attributes:
+        linear: float32 [D].
+        hidden: float32 [D, H].
+        bias: float32 [H].
+        output: float32 [H].
+        blend: the network's share, 0 to 1.
+        version: grows with every block of pairs that was learned.
+        pairs_seen: pairs of the log behind it.
+        progressive_accuracy: share of recent pairs that were in the right order before they were learned.
+    """
 
     linear: Vectors
     hidden: Vectors
@@ -35,11 +46,11 @@ class PublishedRanker:
 
     @property
     def dimension(self) -> int:
-        """D."""
+        """Numbers in a vector, D."""
         return len(self.linear)
 
     def score(self, vectors: Vectors) -> Vectors:
-        """float32 [B, D] -> float32 [B]; any thread.
+        """Scores float32 [B] of unit vectors float32 [B, D].
 
         Raises:
             EncoderMismatchError: vectors of another length.

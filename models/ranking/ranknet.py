@@ -1,10 +1,10 @@
-"""RankNet on embeddings: clicks to an order, right from the first hundreds of pairs.
+"""RankNet on embeddings: learns an order from clicks, of use from the first hundreds of pairs.
 
-Comes in: pairs of vectors at their place in the log. Goes out: scores, and versions of `PublishedRanker`. Fails with
-CheckpointError when pairs are missing or a state is not one of ours, with UsageError on arrays of wrong shape.
+In: pairs of vectors with their position in the log. Out: scores, and versions of `PublishedRanker`. Raises
+CheckpointError when pairs are missing or a state is not one of ours, UsageError on arrays of wrong shape.
 
-s(x) = (1 - share) w.x + share net(x): a linear part near the optimum of its convex loss, and a small network that has a
-share only once it has proved on unseen pairs that it lowers the loss. Both learn from a bounded reservoir of pairs.
+score(x) = (1 - share) w.x + share net(x): a linear part at the optimum of its convex loss, and a small network whose
+share stays 0 until it lowers the loss on pairs that neither has learned. Both learn from a bounded reservoir of pairs.
 
 All float work happens in blocks that end at fixed positions of the log, on one thread. So the state after a log is the
 same to the bit on one build, whatever batches its pairs came in and wherever it was saved and loaded in between.
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from models.errors import CheckpointError, UsageError
 from models.ranking.blend import Blend
@@ -29,18 +30,16 @@ from models.ranking.network import RankNetwork
 from models.ranking.published import PublishedRanker, Vectors
 from models.ranking.reservoir import PairReservoir
 
-__all__ = ["PublishedRanker", "Ranker", "block_end"]
-
-FORMAT = 1  # of the state: raise it whenever an older state cannot be read or would go on with other bits
+FORMAT = 2  # of the state: raise it whenever an older state cannot be read or would go on with other bits
 PAIRS_PER_STEP = 8  # one step of the network for so many new pairs, so each is used about 16 times
 _BLOCKS = ((8, 1), (64, 4), (512, 16))  # up to that many pairs, blocks of that length; then of LAST_BLOCK
-LAST_BLOCK = 64  # a click among 500 is felt only with others; a block takes 30 ms
+LAST_BLOCK = 64  # pairs; one click among 500 changes little by itself, and a block takes 20 to 50 ms
 
 Arrays = dict[str, NDArray[Any]]
 
 
 def block_end(position: int) -> int:
-    """The end of the block that the pair at this position belongs to: the first clicks count at once."""
+    """Position after the block that the pair at `position` belongs to; the first blocks are one pair long."""
     length = next((length for until, length in _BLOCKS if position < until), LAST_BLOCK)
     return position // length * length + length
 
@@ -59,6 +58,7 @@ class Ranker:
         self._blend = Blend()
         self._pending: list[tuple[Vectors, Vectors, float]] = []
         self._published: PublishedRanker | None = None
+        self._libraries = ThreadpoolController()  # looks for BLAS libraries, which takes milliseconds: once
 
     @property
     def progressive_accuracy(self) -> float:
@@ -68,14 +68,14 @@ class Ranker:
     def learn_many(
         self, preferred: Vectors, over: Vectors, weight: Vectors | None = None, position: int | None = None
     ) -> None:
-        """Take pairs float32 [N, D], [N, D], each with a weight > 0 (None: 1), in the order of the log.
+        """Take pairs in the order of the log.
 
         Args:
-            preferred: vectors that were chosen.
-            over: vectors that were not.
-            weight: float32 [N].
+            preferred: vectors that were chosen, float32 [N, D].
+            over: vectors that were not, float32 [N, D].
+            weight: above 0, float32 [N]; None: 1 each.
             position: how many pairs of the log come before these; None means they follow what was seen. Pairs that
-                were seen already are skipped, so a replay changes nothing.
+                were seen already are skipped, so reading a part of the log again changes nothing.
 
         Raises:
             UsageError: wrong shapes, or numbers that are not finite.
@@ -86,7 +86,7 @@ class Ranker:
         skip = 0 if position is None else self.pairs_seen - position
         if skip < 0:
             raise CheckpointError(
-                f"pairs from position {position}: expected to follow the {self.pairs_seen} seen; replay the clicks"
+                f"pairs from position {position}: expected to follow {self.pairs_seen}; read the clicks from there"
             )
         for row in range(skip, len(preferred)):
             self._pending.append((preferred[row].astype(np.float32), over[row].astype(np.float32), float(weight[row])))
@@ -95,7 +95,11 @@ class Ranker:
                 self._learn_block()
 
     def score(self, vectors: Vectors) -> Vectors:
-        """float32 [B, D] -> float32 [B], higher is preferred."""
+        """Scores float32 [B] of unit vectors float32 [B, D], higher is preferred.
+
+        Raises:
+            EncoderMismatchError: vectors of another length.
+        """
         return self.published().score(vectors)
 
     def published(self) -> PublishedRanker:
@@ -115,7 +119,7 @@ class Ranker:
         return self._published
 
     def state(self) -> tuple[Arrays, dict[str, Any]]:
-        """Arrays and plain JSON that `from_state` takes; exact to the bit."""
+        """Arrays and plain JSON that `from_state` takes; learning goes on from them with the same bits."""
         pending = [(np.stack([preferred, over]), weight) for preferred, over, weight in self._pending]
         arrays: Arrays = {
             "linear": self._linear.numpy().copy(),
@@ -140,10 +144,12 @@ class Ranker:
         """The ranker that `state` was called on.
 
         Raises:
-            CheckpointError: a newer format, or parts are missing.
+            CheckpointError: another format, or parts are missing.
         """
         if document.get("format") != FORMAT:
-            raise CheckpointError(f"ranker state {document.get('format')}: expected {FORMAT}; run the newer mekiki")
+            raise CheckpointError(
+                f"ranker state of format {document.get('format')}: expected {FORMAT}; run the mekiki that wrote it"
+            )
         try:
             ranker = cls(int(document["dimension"]), int(document["seed"]))
             ranker.version = int(document["version"])
@@ -159,8 +165,8 @@ class Ranker:
         return ranker
 
     def _learn_block(self) -> None:
-        """PrequentialEvaluator both parts on the pending pairs, then learn them."""
-        with _one_thread(), torch.no_grad():
+        """Evaluate both parts on the pending pairs, then learn these: test, then train."""
+        with self._one_thread(), torch.no_grad():
             self._validate()
             first = self.pairs_seen - len(self._pending)
             for number, (preferred, over, weight) in enumerate(self._pending):
@@ -174,6 +180,17 @@ class Ranker:
         self._pending.clear()
         self.version += 1
         self._published = None
+
+    @contextmanager
+    def _one_thread(self) -> Iterator[None]:
+        """Sums split over threads depend on how many there are; one thread adds up the same way everywhere."""
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with self._libraries.limit(limits=1, user_api="blas"):  # L-BFGS calls it
+                yield
+        finally:
+            torch.set_num_threads(threads)
 
     def _validate(self) -> None:
         """Margins of both parts on pairs neither has learned."""
@@ -193,14 +210,3 @@ class Ranker:
             )
         if not (np.isfinite(preferred).all() and np.isfinite(over).all() and (weight > 0).all()):
             raise UsageError("pairs: expected finite vectors and weights above 0; drop such pairs before")
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums split over threads depend on how many there are; one thread adds up the same way everywhere."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -1,14 +1,15 @@
 """A bounded memory of pairs, chosen by a function of the log position alone.
 
-Comes in: pairs of vectors in the order of the log. Goes out: distinct vectors and the pairs as indices into them, so
-that a picture is scored once however many pairs name it. Two runs over the same log hold the same pairs in the same
-places, whatever batches they came in and however often they were saved in between.
+In: pairs of vectors in the order of the log. Out: distinct vectors and the pairs as indices into them, so that a
+picture is scored once however many pairs name it. Two runs over the same log hold the same pairs in the same places,
+whatever batches they came in and however often they were saved in between. Nothing fails.
 
-Which pairs stay: each position has a fixed random key that grows with the position; the largest keys stay. This is
-weighted sampling without replacement with weights exp(position / decay): all pairs at first, later a sample that
-forgets slowly.
+Each position has a fixed random key that grows with the position; the pairs with the largest keys stay. This is
+weighted sampling without replacement with weights exp(position / decay): all pairs at first, later a sample in which
+old pairs grow slowly rarer.
 
-Source: Efraimidis and Spirakis, Weighted random sampling with a reservoir, 2006 (here in logarithms).
+Source: Efraimidis and Spirakis, Weighted random sampling with a reservoir, Information Processing Letters 97, 2006,
+algorithm A-Res (here with the logarithm of its keys).
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ _MASK = (1 << 64) - 1
 
 
 def position_key(seed: int, position: int, decay: int = DECAY) -> float:
-    """The key of a position: a Gumbel number of its hash, plus position / decay."""
+    """The key of a position: a Gumbel random number made of its hash, plus position / decay.
+
+    Source of the hash: Steele, Lea and Flood, Fast Splittable Pseudorandom Number Generators, OOPSLA 2014 (splitmix64).
+    """
     z = (seed * _GOLDEN + (position + 1) * 0xD1342543DE82EF95) & _MASK
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
@@ -40,7 +44,10 @@ def position_key(seed: int, position: int, decay: int = DECAY) -> float:
 
 
 class PairReservoir:
-    """At most `capacity` pairs; vectors of torch, since its memory is aligned and a product then always adds alike."""
+    """At most `capacity` pairs; one thread at a time.
+
+    Vectors and pairs are torch's, whose memory is aligned: a product over them then always adds in the same order.
+    """
 
     def __init__(self, dimension: int, *, seed: int, capacity: int = CAPACITY) -> None:
         self._seed = seed
@@ -60,11 +67,11 @@ class PairReservoir:
 
     @property
     def vectors(self) -> torch.Tensor:
-        """Rows float32 [V, D] that `pairs` points into; a free row holds numbers nobody names."""
+        """Rows float32 [V, D] that `pairs` points into; a free row holds numbers that no pair uses."""
         return self._vectors[: self._high]
 
     def add(self, preferred: Vectors, over: Vectors, weight: float, position: int) -> None:
-        """Take one pair float32 [D], [D] in, or leave it, by its position."""
+        """Take one pair of vectors float32 [D], or leave it out, by its position in the log."""
         key = position_key(self._seed, position)
         if len(self._keys) < self._capacity:
             slot = len(self._keys)
@@ -109,7 +116,7 @@ class PairReservoir:
         }
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Fill this new reservoir with what `state` gave: every vector and every pair in its old place."""
+        """Fill this new reservoir with what `state` gave; every vector and every pair is in its old place."""
         vectors, pairs = arrays["reservoir_vectors"], arrays["reservoir_pairs"]
         count, self._high = len(pairs), len(vectors)
         self._vectors[: self._high] = torch.tensor(vectors)

@@ -1,4 +1,4 @@
-"""What the tag learner is told: examples of tagged images, and operations on the tags themselves.
+"""What the tag learner learns from: examples of tagged images, and operations on the tags themselves.
 
 Both travel on one totally ordered log; the learner's state is a function of that log.
 """

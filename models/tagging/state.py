@@ -1,61 +1,45 @@
-"""The learner's state as JSON facts and arrays, and back; what the store writes beside C and the images."""
+"""The learner's state as JSON facts and arrays, and back: what the store writes beside images and tables of tags."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from models.errors import CheckpointError
-from models.tagging.arrays import Float64
-from models.tagging.calibration.calibrators import NUMBERS, default_classifier, own_classifier, set_weights, weights_of
+from models.tagging.calibration.classifiers import state_of
+from models.tagging.calibration.histograms import BINS
 from models.tagging.calibration.schedule import Schedule
 from models.tagging.evidence.co_occurrence import CoOccurrence
 from models.tagging.memory.chunks import Array
-
-if TYPE_CHECKING:
-    from models.tagging.tagger import Tagger
+from models.tagging.tag_tables import BATCH, TABLES
+from models.tagging.tagger import Tagger
 
 SETTINGS = ("dimension", "ridge_lambda", "neighbours", "max_exemplars", "classifier")
 
 
 def dump(tagger: Tagger) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Everything but C and the images."""
-    sums, words, of_all = tagger.statistics.sums, tagger.statistics.vocabulary, tagger.calibrators
-    facts: dict[str, Any] = {
+    """What belongs to no single tag, image or operation."""
+    sums, evaluator = tagger.statistics.sums, tagger.evaluator
+    facts = {
         "settings": {name: getattr(tagger, name) for name in SETTINGS},
         "learned": tagger.learned,
         "next_position": tagger.next_position,
         "pending": tagger.pending,
         "block": [tagger.schedule.begin, tagger.schedule.began_ms],
         "images": sums.images,
-        "fitted_at": tagger.evaluator.fitted_at,
-        "names": words.names,
-        "first_seen": words.first_seen,
-        "free": sorted(words.free),
-        "detached": words.detached(),
-        "mapping": [tagger.statistics.effective(row) for row in range(len(words))],
-        "operations": tagger.operations.dump(),
-        "judged": [tagger.progress.images, tagger.progress.lrap, tagger.progress.p_at_5],
+        "fitted_at": evaluator.fitted_at,
+        "evaluated": tagger.metrics.totals,
     }
-    own = sorted(of_all.own)
-    watched, losses = tagger.evaluator.drift.dump()
-    arrays: dict[str, Array] = {
+    arrays = {
         "gram": sums.gram,
-        "metric": tagger.evaluator.metric,
-        "association_starts": tagger.evaluator.co_occurrence.starts,
-        "association_tags": tagger.evaluator.co_occurrence.tags,
-        "association_strengths": tagger.evaluator.co_occurrence.strengths,
         "total": sums.total,
-        "histograms": tagger.progress.tags,
-        "shared": np.array(_model(of_all.shared)),
-        "own_rows": np.array(own, np.int64),
-        "own": np.array([_model(of_all.own[row]) for row in own]).reshape(-1, NUMBERS + 1),
-        "drift": watched,
-        "drift_losses": losses,
-        "positives": np.array(sorted(of_all.positives.items()), np.int64).reshape(-1, 2),
+        "metric": evaluator.metric,
+        "lowest_bins": tagger.metrics.histograms[:, :, 0],
+        "shared_calibrator": np.array(state_of(tagger.calibrators.shared)),
+        **{f"co_occurrence_{name}": getattr(evaluator.co_occurrence, name) for name in CoOccurrence.__slots__},
     }
     return facts, arrays
 
@@ -72,51 +56,33 @@ def load(tagger: Tagger, facts: dict[str, Any], arrays: dict[str, Array]) -> Non
                 f"setting {name} {getattr(tagger, name)!r}: expected {facts['settings'][name]!r}, with which this "
                 "state was learned; change it back, or learn anew from the log"
             )
-    sums, words, of_all = tagger.statistics.sums, tagger.statistics.vocabulary, tagger.calibrators
+    sums, evaluator = tagger.statistics.sums, tagger.evaluator
     tagger.learned, tagger.next_position = facts["learned"], facts["next_position"]
-    tagger.evaluator.metric, tagger.evaluator.fitted_at = arrays["metric"], facts["fitted_at"]
-    tagger.evaluator.co_occurrence = CoOccurrence(*(arrays[f"association_{field}"] for field in CoOccurrence.__slots__))
-    tagger.schedule = Schedule(*facts["block"])
     tagger.pending = list(facts["pending"])
-    words.restore(facts["names"], facts["first_seen"], facts.get("free", ()))
-    for row in facts["detached"]:
-        words.detach(row)
-    tagger.operations.load(facts["operations"])
-    sums.grow(len(words))
-    tagger.statistics.restore_mapping(facts["mapping"])
+    tagger.schedule = Schedule(*facts["block"])
     sums.images, sums.gram, sums.total = facts["images"], arrays["gram"], arrays["total"]
-    tagger.progress.images, tagger.progress.lrap, tagger.progress.p_at_5 = facts["judged"]
-    tagger.progress.restore(arrays["histograms"])
-    of_all.shared = _restored(arrays["shared"])
-    of_all.own = {
-        int(row): own_classifier(_restored(values))
-        for row, values in zip(arrays["own_rows"], arrays["own"], strict=True)
-    }
-    if "drift" in arrays:
-        tagger.evaluator.drift.load(arrays["drift"], arrays["drift_losses"])
-    of_all.positives = {int(row): int(count) for row, count in arrays["positives"]}
-
-
-def _model(model: Any) -> list[float]:
-    return [*weights_of(model), float(model.optimizer.n_iterations)]
-
-
-def _restored(values: Float64) -> Any:
-    model = default_classifier()
-    set_weights(model, values[:-1])
-    model.optimizer.n_iterations = int(values[-1])
-    return model
+    evaluator.metric, evaluator.fitted_at = arrays["metric"], facts["fitted_at"]
+    evaluator.co_occurrence = CoOccurrence(*(arrays[f"co_occurrence_{name}"] for name in CoOccurrence.__slots__))
+    histograms = np.zeros((len(arrays["lowest_bins"]), 3, BINS))
+    histograms[:, :, 0] = arrays["lowest_bins"]
+    tagger.metrics.restore(tuple(facts["evaluated"]), histograms)
+    tagger.calibrators.restore_shared(arrays["shared_calibrator"].tolist())
 
 
 def digest(tagger: Tagger) -> str:
     """SHA-256 over the whole state, images included: equal when, and only when, every bit of it is."""
     facts, arrays = dump(tagger)
-    result = hashlib.sha256(json.dumps(facts, ensure_ascii=False, sort_keys=True).encode())
-    sums = tagger.statistics.sums
-    for array in (*arrays.values(), sums.counts, sums.tags):
+    facts["operations"] = tagger.operations.dump()
+    result = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for array in arrays.values():
         result.update(np.ascontiguousarray(array).tobytes())
+    rows = range(len(tagger.statistics.vocabulary))
+    for table in TABLES:
+        for start in range(0, len(rows), BATCH):
+            for values in table.dump(tagger, rows[start : start + BATCH]):
+                result.update(repr(values).encode())
     for image in sorted(tagger.statistics.memory.scan(), key=lambda image: (image.hash, image.image_id)):
-        known = (image.image_id, image.vector, image.tags, image.complete, image.labelled, image.parked)
+        known = (image.image_id, image.vector, image.tags, image.complete, image.labelled, image.cold)
         result.update(repr(known).encode())
     for name, (count, of_tag) in sorted(tagger.cold_tags.sums().items()):
         result.update(f"{name} {count} ".encode() + of_tag.tobytes())
@@ -128,7 +94,7 @@ def exact_digest(tagger: Tagger) -> str:
     sums, words = tagger.statistics.sums, tagger.statistics.vocabulary
     result = hashlib.sha256(sums.gram.tobytes() + sums.total.tobytes() + str(sums.images).encode())
     of_tags = {words.names[row]: (int(sums.counts[row]), sums.tags[row]) for row in np.flatnonzero(sums.counts)}
-    of_tags |= {name: parked for name, parked in tagger.cold_tags.sums().items() if parked[0]}
+    of_tags |= {name: cold for name, cold in tagger.cold_tags.sums().items() if cold[0]}
     for name in sorted(of_tags):
         result.update(f"{name} {of_tags[name][0]} ".encode() + of_tags[name][1].tobytes())
     exemplars = tagger.statistics.exemplars.freeze()

@@ -20,27 +20,32 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 from models.errors import PolicyError, StateLostError, UsageError
 from models.quantise import quantise
 from models.tagging.arrays import Float32
-from models.tagging.calibration.calibrators import Calibrators, default_classifier
+from models.tagging.calibration.calibrators import Calibrators
+from models.tagging.calibration.classifiers import DEFAULT, Classifiers
 from models.tagging.calibration.drift import Drifted
-from models.tagging.calibration.metrics import Progress, Quality
+from models.tagging.calibration.metrics import PrequentialMetrics, Quality
 from models.tagging.calibration.prequential import PrequentialEvaluator
 from models.tagging.calibration.schedule import Schedule
 from models.tagging.evidence.backend import BackendName, load_backend
 from models.tagging.evidence.neighbours import NEIGHBOURS
-from models.tagging.evidence.ridge import RIDGE_LAMBDA
+from models.tagging.evidence.ridge import RIDGE_LAMBDA, RidgeSettings
 from models.tagging.examples import Example, TagOperation
 from models.tagging.memory.cold_tags import EVERY, ColdTags
+from models.tagging.memory.cold_tags import SCHEMA as COLD_TAGS
 from models.tagging.memory.exemplars import MAX_EXEMPLARS
-from models.tagging.memory.images import SCHEMA, ImageMemory
+from models.tagging.memory.images import SCHEMA as IMAGES
+from models.tagging.memory.images import ImageMemory
 from models.tagging.memory.sufficient_statistics import SufficientStatistics
 from models.tagging.operations import TagOperations
+from models.tagging.serving.predictor import Predictor
 from models.tagging.serving.publisher import Publisher
 from models.tagging.serving.snapshot import Snapshot
+from models.tagging.serving.solver import RidgeSolver
 
 GENERATION = 1_000_000  # versions of snapshots that a process may use up before it is started again
 NEW_NAMES = ("merge", "rename", "alias")  # operations that let one tag go on under another name
 MAX_TAGS = 100_000
-MAX_RUN = 8192  # examples booked at once: 8 MB of vectors
+MAX_RUN = 8192  # examples learned at once: 8 MB of vectors
 
 
 @cache
@@ -61,8 +66,8 @@ class Tagger(MultiLabelClassifier):
         ridge_lambda: λ of the ridge regression, for unit vectors.
         neighbours: labelled images that give evidence.
         max_exemplars: labelled images kept to look neighbours up among.
-        classifier: import path of the river classifier of each tag; but for the default it learns the embedding itself.
-        max_tags: tags kept in memory, 7 KB each; beyond, rare ones wait on disk (parking.py).
+        classifier: import path of the river classifier of each tag, see calibration/classifiers.py.
+        max_tags: tags kept in memory, 7 KB each; beyond, rare ones wait on disk (cold_tags.py).
         backend: `numpy`, `torch`, or `auto`: torch where there is a GPU. The bits of what is learned are its own.
     """
 
@@ -72,7 +77,7 @@ class Tagger(MultiLabelClassifier):
         ridge_lambda: float = RIDGE_LAMBDA,
         neighbours: int = NEIGHBOURS,
         max_exemplars: int = MAX_EXEMPLARS,
-        classifier: str = "river.linear_model.LogisticRegression",
+        classifier: str = DEFAULT,
         max_tags: int = MAX_TAGS,
         backend: BackendName = "auto",
     ) -> None:
@@ -84,7 +89,7 @@ class Tagger(MultiLabelClassifier):
         self.max_tags = max_tags
         self.backend = backend
         database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        database.executescript(SCHEMA)
+        database.executescript(IMAGES + COLD_TAGS)
         self.learned = 0
         self.next_position = 0
         self.pending: list[str] = []
@@ -99,18 +104,23 @@ class Tagger(MultiLabelClassifier):
         self.statistics = SufficientStatistics(self.dimension, memory, self.max_exemplars)
         self.operations = TagOperations(self.statistics)
         self.cold_tags = ColdTags(self.statistics, self.max_tags)
-        self.calibrators = Calibrators(default_classifier())
-        self.progress = Progress()
+        self.calibrators = Calibrators(Classifiers(self.classifier))
+        self.metrics = PrequentialMetrics()
         self.schedule = Schedule()
-        learning: dict[str, Any] = {"ridge_lambda": self.ridge_lambda, "backend": load_backend(self.backend)}
-        self.evaluator = PrequentialEvaluator(
-            self.statistics, self.calibrators, self.progress, k=self.neighbours, **learning
-        )
+        ridge = RidgeSettings(self.ridge_lambda, load_backend(self.backend))
+        self.evaluator = PrequentialEvaluator(self.statistics, self.calibrators, self.metrics, ridge, self.neighbours)
         start = Snapshot.empty(self.dimension, self.neighbours, version=generation * GENERATION)
-        parts = (self.statistics, self.operations, self.calibrators, self.progress)
-        self._publisher = Publisher(*parts, start=start, **learning)
+        solver = RidgeSolver(self.statistics, ridge)
+        self._publisher = Publisher(self.statistics, self.operations, self.evaluator, solver, start)
+        self._predictor = Predictor(start, ridge.backend)
         self._features: dict[Any, int] = {}
         self._drifts: list[tuple[str, Drifted]] = []
+
+    def close(self) -> None:
+        """End the learner's threads; one that is used again afterwards starts them again."""
+        self.statistics.close()
+        self.evaluator.close()
+        self._publisher.close()
 
     def learn_many(self, examples: Sequence[Example | TagOperation], position: int | Sequence[int]) -> int:
         """Learn records of the log; those below `next_position` were learned before and are left out.
@@ -150,7 +160,7 @@ class Tagger(MultiLabelClassifier):
             self.next_position = offsets[done - 1] + 1
 
     def _run(self, examples: Sequence[Example | TagOperation], start: int) -> int:
-        """How many records from `start` on can be booked together; the first may begin a block."""
+        """How many records from `start` on can be learned together; the first may begin a block."""
         times_ms: list[int] = []
         for record in examples[start : start + min(MAX_RUN, EVERY - self.learned % EVERY)]:
             if isinstance(record, TagOperation):
@@ -173,30 +183,27 @@ class Tagger(MultiLabelClassifier):
         if left:
             self.pending.extend(example.image_id for example in examples)
             if left == len(records):
-                self.evaluator.judge(self.pending, self.learned)
+                self.evaluator.evaluate(self.pending, self.learned)
                 self.evaluator.refit(self.learned)
                 names = self.statistics.vocabulary.names  # now: a row may be given to another tag later
                 self._drifts += [(names[drifted.row], drifted) for drifted in self.evaluator.drift.take_noticed()]
                 self.pending = []
         if self.learned % EVERY == 0:
-            self._park()
+            self._evict()
 
     def _apply(self, examples: Sequence[Example], position: int) -> None:
         done = 0
         while done < len(examples):
-            self.cold_tags.bring_back(examples[done])
+            self.cold_tags.restore_for(examples[done])
             rest = self.cold_tags.until_wanted(examples[done + 1 :])
             self.statistics.apply(examples[done : done + 1 + rest], position + done)
             done += 1 + rest
 
-    def _park(self) -> None:
-        operations = self.operations.by_id.values()
-        named = {row for operation in operations for row in (*operation.rows, operation.target)}
-        moved = {row for operation in operations for rows in operation.moved.values() for row in rows}
-        rows = self.cold_tags.park(named | moved)
+    def _evict(self) -> None:
+        rows = self.cold_tags.evict(self.operations.named())
         for row in rows:
             self.calibrators.drop(row)
-            self.progress.drop(row)
+            self.metrics.drop(row)
         self.evaluator.drop(rows)
         self._publisher.forget(rows)
 
@@ -204,17 +211,17 @@ class Tagger(MultiLabelClassifier):
         if asked.operation_id in self.operations.by_id:
             return  # repeated: what was copied then must not be copied over what was learned since
         with contextlib.suppress(PolicyError):  # a name that cannot be one is refused below
-            self.cold_tags.bring_back_named(text for text in (*asked.tags, asked.into) if text)
+            self.cold_tags.restore_named(text for text in (*asked.tags, asked.into) if text)
         undone = self.operations.by_id.get(asked.target)
         operation = self.operations.apply(asked, position)
         if operation.kind in NEW_NAMES and operation.created and operation.outcome == "done":
             # a new name starts with what is known of the most used tag it came from
-            source = max(operation.rows, key=lambda row: (self.progress.booked(row), -row))
+            source = max(operation.rows, key=lambda row: (self.metrics.positives(row), -row))
             self.calibrators.copy(source, operation.target)
-            self.progress.copy(source, operation.target)
+            self.metrics.copy(source, operation.target)
         if operation.kind == "undo" and operation.outcome == "done" and undone is not None and undone.created:
             self.calibrators.drop(undone.target)
-            self.progress.drop(undone.target)
+            self.metrics.drop(undone.target)
             self.evaluator.drift.drop(undone.target)
 
     def absorb(self, shard: Tagger) -> None:
@@ -229,28 +236,39 @@ class Tagger(MultiLabelClassifier):
         """
         if shard.operations.by_id:
             raise UsageError("shard with tag operation: expected one without; absorb first, then operate on the whole")
-        shard.cold_tags.bring_back_named(list(shard.cold_tags.sums()))
+        shard.cold_tags.restore_named(list(shard.cold_tags.sums()))
         names = shard.statistics.vocabulary.names
         for states in shard.statistics.memory.batches():
             examples = [
-                Example(state.image_id, state.codes if state.vector else None, tuple(names[row] for row in state.tags),
-                        complete=state.complete or None)
+                Example(
+                    state.image_id,
+                    state.quantised if state.vector else None,
+                    tuple(names[row] for row in state.tags),
+                    complete=state.complete or None,
+                )
                 for state in states
-            ]  # fmt: skip
+            ]
             self._apply(examples, self.next_position)
         self._publisher.expire()
 
-    def snapshot(self, wait: bool = False, *, quick: bool = False) -> Snapshot:
+    def snapshot(self, wait: bool = False, *, partial: bool = False) -> Snapshot:
         """The present version for serving: the last one again when nothing has changed.
 
-        `wait` solves everything first, where otherwise a thread does it later. `quick` brings only those tags up to
+        `wait` solves everything first, where otherwise a thread does it later. `partial` brings only those tags up to
         date that changed much: new ones, and rare ones.
         """
-        return self._publisher.snapshot(self.learned, self.evaluator, wait=wait, quick=quick)
+        return self._publisher.snapshot(self.learned, wait=wait, partial=partial)
+
+    def predictor(self) -> Predictor:
+        """What predicts with all that is known now; everything is solved first."""
+        snapshot = self.snapshot(wait=True)
+        if self._predictor.snapshot is not snapshot:
+            self._predictor = Predictor(snapshot, before=self._predictor)
+        return self._predictor
 
     def quality(self) -> Quality:
         """Running prequential figures."""
-        return self.progress.quality(self.statistics.counting(len(self.progress.tags)))
+        return self.metrics.quality(self.statistics.counting(len(self.metrics.histograms)))
 
     def take_drifts(self) -> list[tuple[str, Drifted]]:
         """Tags whose progressive loss rose since the last call, with their names."""
@@ -262,15 +280,16 @@ class Tagger(MultiLabelClassifier):
         tags = tuple(str(tag) for tag, present in y.items() if present)
         vector = self._vector(x, grow=True)
         example = Example(f"anonymous {self.learned}", quantise(vector[None])[0], tags, complete=True)
-        self.cold_tags.bring_back_named(map(str, y))
+        self.cold_tags.restore_named(map(str, y))
         for tag in y:
             self.statistics.vocabulary.row(str(tag), self.next_position)
         self.learn_many([example], self.next_position)
 
     def predict_proba_one(self, x: Mapping[Any, float], **_: Any) -> dict[Any, dict[bool, float]]:
-        """Probability of every tag: calibrated, or what its own classifier says."""
-        snapshot = self.snapshot(wait=True)
-        probabilities = snapshot.probabilities(self._vector(x, grow=False)[None])[0]
+        """Calibrated probability of every tag."""
+        predictor = self.predictor()
+        snapshot = predictor.snapshot
+        probabilities = predictor.probabilities(self._vector(x, grow=False)[None])[0]
         named = zip(snapshot.names, probabilities, snapshot.columns.hidden, strict=True)
         return {name: {False: 1.0 - float(p), True: float(p)} for name, p, hidden in named if not hidden}
 

@@ -259,11 +259,10 @@ def page(running: Service, answer: Answer, started_s: float, query: str, session
 
 def prediction(running: Service, vector: Any, wanted: tuple[int, int], started_s: float) -> schemas.Prediction:
     """The first `wanted[0]` tags for one vector, of those on at least `wanted[1]` images."""
-    snapshot = running.searcher.tagger()
-    ranked = running.searcher.tags_of(vector, *wanted)
+    version, ranked = running.searcher.tags_of(vector, *wanted)
     tags = [schemas.TagProbability(tag=tag, probability=round(float(p), 6)) for tag, p in ranked]
     took_ms = round((time.perf_counter() - started_s) * 1000, 2)
-    return schemas.Prediction(tags=tags, tagger_version=snapshot.version, took_ms=took_ms)
+    return schemas.Prediction(tags=tags, tagger_version=version, took_ms=took_ms)
 
 
 def _result(item: Found, names: TagNames) -> schemas.Result:

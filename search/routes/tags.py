@@ -17,8 +17,9 @@ def list_tags(
     running: Running, limit: Annotated[int, Query(ge=1, le=100_000)] = 100, prefix: str = ""
 ) -> schemas.TagPage:
     """Tags the learner knows, most images first."""
-    snapshot = running.searcher.tagger()
-    rows = [schemas.TagView(**row) for row in running.tag_rows(snapshot, limit, prefix)]
+    catalogue = running.searcher.tagger().catalogue
+    snapshot = catalogue.snapshot
+    rows = [schemas.TagView(**row) for row in running.tag_rows(catalogue, limit, prefix)]
     quality = schemas.TagQuality(**running.quality(snapshot))
     return schemas.TagPage(tags=rows, known=snapshot.known, quality=quality, tagger_version=snapshot.version)
 
@@ -26,13 +27,13 @@ def list_tags(
 @router.get("/v1/tags/{tag:path}")
 def show_tag(running: Running, tag: str) -> schemas.TagView:
     """One tag: counts, quality, first seen."""
-    return schemas.TagView(**running.tag_row(running.searcher.tagger(), tag))
+    return schemas.TagView(**running.tag_row(running.searcher.tagger().catalogue, tag))
 
 
 @router.get("/v1/operations")
 def list_operations(running: Running, limit: Annotated[int, Query(ge=1, le=10_000)] = 100) -> schemas.OperationPage:
     """Operations on tags and what came of them, newest first."""
-    snapshot = running.searcher.tagger()
+    snapshot = running.searcher.tagger().snapshot
     rows = [schemas.OperationView(**row) for row in running.operations(snapshot, limit)]
     return schemas.OperationPage(operations=rows, known=len(snapshot.operations), tagger_version=snapshot.version)
 
@@ -40,4 +41,4 @@ def list_operations(running: Running, limit: Annotated[int, Query(ge=1, le=10_00
 @router.get("/v1/operations/{operation_id:path}")
 def show_operation(running: Running, operation_id: str) -> schemas.OperationView:
     """What came of one operation on tags."""
-    return schemas.OperationView(**running.operation(running.searcher.tagger(), operation_id))
+    return schemas.OperationView(**running.operation(running.searcher.tagger().snapshot, operation_id))

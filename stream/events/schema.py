@@ -13,13 +13,12 @@ from pydantic_core import PydanticCustomError
 
 from models.tagging.examples import OperationKind
 
-OPERATION_KEY = (
-    "tag-operation"  # Kafka key of every operation on tags: one partition, one order; no image may be called so
-)
+OPERATION_KEY = "tag-operation"  # Kafka key of every operation on tags: one partition, one order
+RESERVED_IDS = {OPERATION_KEY, "tag-surgery"}  # no image may be called so; the second was that key until November 2026
 
 
 def _not_reserved(image_id: str) -> str:
-    if image_id == OPERATION_KEY:
+    if image_id in RESERVED_IDS:
         raise PydanticCustomError("reserved", "expected another id: this one is kept for operations on tags")
     return image_id
 

@@ -11,18 +11,18 @@ import functools
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from models.errors import PoisonError, UnknownImageError
 from models.ranking.pairs import Pair
 from models.ranking.ranknet import Ranker
+from models.state_file import Saved, StateFile
 from stream import metrics
 from stream.events.codec import decode
 from stream.index.contract import VectorIndex
 from stream.index.payload import IndexRecord, Vector
-from stream.learn.checkpoint import Checkpoint, State
 from stream.learn.pairs import PairReader
 from stream.learn.worker import LearningWorker
 from stream.log.consume import LogReader
@@ -36,6 +36,8 @@ from stream.settings import Settings
 
 log = logging.getLogger(__name__)
 
+STATE_FORMAT = 2  # of the state file
+
 
 @dataclass(frozen=True)
 class RankingParts:
@@ -44,25 +46,36 @@ class RankingParts:
     reader: LogReader
     writer: LogWriter
     index: VectorIndex
-    checkpoint: Checkpoint
+    state_file: StateFile
     publisher: ModelPublisher
     settings: Settings
+
+
+def open_ranker(settings: Settings) -> StateFile:
+    """The ranker's state under the data directory; raises as StateFile."""
+    return StateFile(settings.data_path / "ranker.sqlite", format_number=STATE_FORMAT)
+
+
+def offsets_of(saved: Saved | None) -> list[StoredOffset]:
+    """Where reading goes on after this saved state."""
+    return [] if saved is None else [StoredOffset(**offset) for offset in saved[0]["offsets"]]
 
 
 class RankingWorker(LearningWorker):
     """See the module."""
 
-    def __init__(self, parts: RankingParts, state: State | None, dimension: int) -> None:
+    def __init__(self, parts: RankingParts, saved: Saved | None, dimension: int) -> None:
         super().__init__(parts.reader, "clicks")
         self._parts = parts
         self._pairs = PairReader()
         self._offset: StoredOffset | None = None
-        if state is None:
+        if saved is None:
             self._ranker = Ranker(dimension, seed=parts.settings.ranking.seed)
         else:
-            self._ranker = Ranker.from_state(state.arrays, state.document["ranker"])
-            self._pairs.restore(state.document["clicks"])
-            self._offset = state.offsets[0] if state.offsets else None
+            facts, arrays = saved
+            self._ranker = Ranker.from_state(arrays, facts["ranker"])
+            self._pairs.restore(facts["clicks"])
+            (self._offset,) = offsets_of(saved)
         self._published_version = -1
         self._published_s = self._saved_s = time.monotonic()
         self._unsaved = False
@@ -146,8 +159,8 @@ class RankingWorker(LearningWorker):
         if self._offset is None:
             return
         arrays, ranker = self._ranker.state()
-        state = State(dict(arrays), {"ranker": ranker, "clicks": self._pairs.state()}, [self._offset])
-        save = functools.partial(self._parts.checkpoint.save, state)
+        facts = {"ranker": ranker, "clicks": self._pairs.state(), "offsets": [asdict(self._offset)]}
+        save = functools.partial(self._parts.state_file.save, facts, arrays)
         until_available(save, self.stopping.asked, what="ranker state")
         self.reader.commit_offsets([self._offset], wait=last)
         self._unsaved, self._saved_s = False, time.monotonic()

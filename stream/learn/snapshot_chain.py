@@ -9,6 +9,7 @@ nearly all is new anyway.
 
 from __future__ import annotations
 
+from models.tagging.serving.delta import encode
 from models.tagging.serving.snapshot import Snapshot
 from stream.log.model_versions import Kind
 
@@ -31,14 +32,14 @@ class SnapshotChain:
         small = DELTA_SHARE * self._full_bytes
         room = LINKS_SHARE * self._full_bytes - sum(self._links_bytes) if len(self._links_bytes) < LINKS else 0.0
         if self._base is not None and self._is_worth_a_delta(snapshot, max(small, room)):
-            content = snapshot.delta(self._base)
+            content = encode(snapshot, self._base)
             if len(content) < small:
                 return content, "delta"
             if len(content) <= room:
                 self._base = snapshot
                 self._links_bytes.append(len(content))
                 return content, "link"
-        content = snapshot.encoded()
+        content = encode(snapshot)
         self._base, self._full_bytes, self._links_bytes = snapshot, len(content), []
         return content, "full"
 

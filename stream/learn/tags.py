@@ -144,7 +144,7 @@ class TagsWorker(LearningWorker):
 
     def _publish(self, *, partial: bool) -> None:
         started_s = time.thread_time()  # not the wall's: waiting for a busy core is no work
-        snapshot = self._state.tagger.snapshot(quick=partial)
+        snapshot = self._state.tagger.snapshot(partial=partial)
         unpublished, self._unpublished = self._unpublished > 0, 0
         content, kind = self._chain.encode(snapshot)
         publish = functools.partial(self._parts.publisher.publish, snapshot.version, content, self._state.offsets, kind)

@@ -1,7 +1,7 @@
 """What no step can take: original bytes and headers, with the reason, on `<topic>.dlq`.
 
-In: the record and its PoisonError. Out: one record that can be listed, read and replayed. The circuit breaker stops the worker
-(CircuitBreakerError) when too large a share of the last records is dead: then the producer or we are broken, and
+In: the record and its PoisonError. Out: one record that can be listed, read and replayed. The circuit breaker stops a
+worker (CircuitBreakerError) when too large a share of the last records is dead: then the producer or we are broken, and
 filling a topic helps nobody.
 """
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from admin.demo.openmoji import load_pictures, rasterise
+from admin.openmoji import load_pictures, rasterise
 from benchmarks import tagger_stream
 from tests.e2e.conftest import drawing, run_cli
 

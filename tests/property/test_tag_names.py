@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.tagging.examples import Example, TagOperation
+from models.tagging.serving.catalogue import TagCatalogue
 from models.tagging.tagger import Tagger
 from search.tag_names import TagNames
 from stream.index.contract import TagFilter
@@ -69,16 +70,16 @@ def test_images_show_and_are_found_by_what_the_learner_says_they_carry(
     tags_of: list[tuple[str, ...]], operations: list[TagOperation]
 ) -> None:
     tagger = play(tags_of, operations)
-    snapshot = tagger.snapshot(wait=True)
-    names, truth = TagNames(snapshot), learned(tagger)
+    catalogue = TagCatalogue(tagger.snapshot(wait=True))
+    names, truth = TagNames(catalogue), learned(tagger)
     for image_id, tags in zip(IMAGES, tags_of, strict=True):
         assert set(names.shown(image_id, tags)) == truth[image_id]
     for tag in (*TAGS, *NEW, FORGETTABLE):
-        row = snapshot.find(tag)
-        wanted = {i for i, carries in truth.items() if row is not None and snapshot.names[row] in carries}
+        row = catalogue.find(tag)
+        wanted = {i for i, carries in truth.items() if row is not None and catalogue.snapshot.names[row] in carries}
         group = names.carrying(tag)
         assert {i for i, tags in zip(IMAGES, tags_of, strict=True) if meets(i, tags, group)} == wanted
-        assert snapshot.columns.counts[row] == len(wanted) if row is not None else not wanted
+        assert catalogue.snapshot.columns.counts[row] == len(wanted) if row is not None else not wanted
 
 
 def test_names_stand_for_themselves_before_a_model_is_served() -> None:
@@ -88,6 +89,7 @@ def test_names_stand_for_themselves_before_a_model_is_served() -> None:
 
 
 def test_a_forgotten_name_is_not_shown_and_finds_nothing() -> None:
-    names = TagNames(play([("junk", "cat")] * 6, [TagOperation("", "forget", ("junk",))]).snapshot(wait=True))
+    tagger = play([("junk", "cat")] * 6, [TagOperation("", "forget", ("junk",))])
+    names = TagNames(TagCatalogue(tagger.snapshot(wait=True)))
     assert names.shown("image 0", ["junk", "cat", "never learned"]) == ["cat", "never learned"]
     assert names.carrying("junk") == ()

@@ -103,7 +103,7 @@ def test_restarts_and_batches_change_no_bit_of_calibrators_either(cuts: list[int
         assert digest(tagger) == digest(whole)
         assert tagger.quality() == whole.quality()
         store.close()
-    assert whole.progress.images > 0
+    assert whole.metrics.images > 0
 
 
 @settings(max_examples=6, deadline=None)
@@ -120,7 +120,7 @@ def test_a_slow_log_is_cut_the_same_in_any_batches(data: st.DataObject, seed: in
         for position, batch in batches(log, data):
             parts.learn_many(batch, position)
     assert digest(whole) == digest(parts)
-    assert whole.progress.images > 4 * 4 + 3 * 6  # more samples than positions alone give
+    assert whole.metrics.images > 4 * 4 + 3 * 6  # more samples than positions alone give
 
 
 @settings(max_examples=40, deadline=None)
@@ -153,7 +153,7 @@ def test_state_is_that_of_the_images_as_they_are_now(log: list[Example]) -> None
     now = [
         Example(
             state.image_id,
-            state.codes,
+            state.quantised,
             tuple(learner.statistics.vocabulary.names[t] for t in state.tags),
             (),
             state.complete,

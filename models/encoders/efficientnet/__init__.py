@@ -1,4 +1,5 @@
-"""EfficientNet-Lite0: what the network means, its weights, and its ONNX graph.
+"""EfficientNet-Lite0: what the network means.
 
-In: pictures. Out: raw features.
+In: pictures uint8 [B, 224, 224, 3]. Out: raw features float32 [B, 2608]. `outputs` says what is read off it, `weights`
+where its weights lie, `network` is the network in torch, `onnx_graph` writes it as a graph, `graph_cache` keeps that.
 """

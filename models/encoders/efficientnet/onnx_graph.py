@@ -1,7 +1,7 @@
 """Writes the network as an ONNX graph for one picture: what runs on a CPU.
 
-Comes in: `EfficientNetLite0` with its weights. Goes out: a model of 13.5 MB with the input `images` uint8
-[1, 224, 224, 3] and the outputs `features` float32 [1, 2608] and `feature_map` float32 [1, 1280, 7, 7].
+In: `EfficientNetLite0` with its weights. Out: a model of 13.5 MB with the input `images` uint8 [1, 224, 224, 3] and the
+outputs `features` float32 [1, 2608] and `feature_map` float32 [1, 1280, 7, 7]. Nothing fails.
 
 The graph is put together node by node instead of being traced: batch norms are folded into the convolutions (in
 float64), and TensorFlow's uneven padding becomes an attribute of the convolution. A traced graph keeps it as Pad nodes,
@@ -18,15 +18,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from models.encoders.base import FEATURES, INPUT_SIZE_PX
-from models.encoders.efficientnet.network import (
-    HEAD_CHANNELS,
-    TAPPED_BLOCKS,
-    EfficientNetLite0,
-    MBConv,
-    SameConv,
-    same_padding,
-)
+from models.encoders.base import INPUT_SIZE_PX
+from models.encoders.efficientnet.network import EfficientNetLite0, MBConv, SameConv, same_padding
+from models.encoders.efficientnet.outputs import FEATURES, HEAD_CHANNELS, TAPPED_BLOCKS
 
 OPSET = 17  # the newest whose reductions take their axes as attributes; every ONNX Runtime since 1.15 reads it
 IR_VERSION = 8  # the one that came with opset 17
@@ -95,15 +89,15 @@ def build_graph(network: EfficientNetLite0) -> onnx.ModelProto:
     g = _Nodes()
     x = g.add("Cast", g.add("Transpose", "images", perm=[0, 3, 1, 2]), to=TensorProto.FLOAT)
     x = g.add("Sub", x, g.constant("middle_gray", np.float32(127)))
-    x, size_px = g.convolve(x, INPUT_SIZE_PX, network._conv_stem, network._bn0, gain=1 / 128)  # exact: a power of two
+    x, size_px = g.convolve(x, INPUT_SIZE_PX, network.conv_stem, network.bn0, gain=1 / 128)  # exact: a power of two
     x = g.relu6(x)
     middle: list[str] = []
-    for number, block in enumerate(network._blocks):
+    for number, block in enumerate(network.blocks):
         assert isinstance(block, MBConv)
         x, size_px = _add_block(g, x, size_px, block)
         if number in TAPPED_BLOCKS:
             middle += [g.mean(x), g.deviation(x)]
-    x, _ = g.convolve(x, size_px, network._conv_head, network._bn1)
+    x, _ = g.convolve(x, size_px, network.conv_head, network.bn1)
     feature_map = g.add("Clip", x, "zero", "six", name="feature_map")
     g.add("Concat", g.mean(feature_map), *middle, name="features", axis=1)
     return _model(g, size_px)
@@ -112,9 +106,9 @@ def build_graph(network: EfficientNetLite0) -> onnx.ModelProto:
 def _add_block(g: _Nodes, x: str, size_px: int, block: MBConv) -> tuple[str, int]:
     y = x
     if block.widens:
-        y = g.relu6(g.convolve(y, size_px, block._expand_conv, block._bn0)[0])
-    y, out_px = g.convolve(y, size_px, block._depthwise_conv, block._bn1)
-    y, _ = g.convolve(g.relu6(y), out_px, block._project_conv, block._bn2)
+        y = g.relu6(g.convolve(y, size_px, block.expand_conv, block.bn0)[0])
+    y, out_px = g.convolve(y, size_px, block.depthwise_conv, block.bn1)
+    y, _ = g.convolve(g.relu6(y), out_px, block.project_conv, block.bn2)
     return (g.add("Add", x, y) if block.is_residual else y), out_px
 
 

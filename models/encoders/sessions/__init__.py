@@ -1,4 +1,4 @@
-"""How a network runs: ONNX Runtime on a CPU, torch on a GPU.
+"""How a network runs, whichever it is: ONNX Runtime on a CPU, torch on a GPU.
 
-In: pictures uint8 [B, 224, 224, 3]. Out: raw features float32 [B, 2608].
+In: a network or its graph, and pictures uint8 [B, 224, 224, 3]. Out: raw features float32 [B, F].
 """

@@ -1,8 +1,8 @@
 """Does a tag still mean what it meant? River's ADWIN watches the progressive loss of each tag.
 
-The loss of a judged pair of image and tag is `|truth - probability|` before it was learned, in [0, 1]. ADWIN tells when
-its mean changed; a fall is learning, a rise is drift. A window is made anew from its latest losses when it has become
-long: memory stays bounded, and the state is those losses, which fed again give the same window to the bit.
+The loss of an evaluated pair of image and tag is `|truth - probability|` before it was learned, in [0, 1]. ADWIN says
+when its mean changed; a fall is learning, a rise is drift. A window is made anew from its latest losses when it has
+become long: memory stays bounded, and the state is those losses, which fed again give the same window to the bit.
 
 Source: Bifet and Gavalda, Learning from Time-Changing Data with Adaptive Windowing, SIAM SDM 2007.
 """
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from river.drift import ADWIN
 
-from models.tagging.arrays import Float32, Int64
+from models.tagging.arrays import Int64
 
 _ADWIN: Any = ADWIN
 LONGEST = 512  # losses a window may hold ...
@@ -43,16 +43,21 @@ class Drifted:
 
 
 class Drift:
-    """The windows of all tags that were judged, and how often each drifted."""
+    """The windows of all tags that were evaluated, and how often each drifted.
+
+    `changed` are the rows whose state changed since the store last took them.
+    """
 
     def __init__(self) -> None:
         self.counts: dict[int, int] = {}
+        self.changed: set[int] = set()
         self._losses: dict[int, array[float]] = {}
         self._windows: dict[int, Any] = {}
         self._noticed: list[Drifted] = []
 
     def update(self, row: int, loss: float, learned: int) -> None:
         """Add one progressive loss, in [0, 1]."""
+        self.changed.add(row)
         losses = self._losses.get(row)
         if losses is None:
             losses = self._losses[row] = array("f")
@@ -75,6 +80,7 @@ class Drift:
 
     def drop(self, row: int) -> None:
         """Forget a tag."""
+        self.changed.add(row)
         for of_row in (self.counts, self._losses, self._windows):
             of_row.pop(row, None)
 
@@ -85,22 +91,17 @@ class Drift:
             found[row] = count
         return found
 
-    def dump(self) -> tuple[Int64, Float32]:
-        """(row, drifts, losses in the window) of each watched tag [N, 3], and all losses one after another."""
-        rows = sorted(self._losses)
-        facts = [(row, self.counts.get(row, 0), len(self._losses[row])) for row in rows]
-        losses = np.concatenate([np.empty(0, np.float32), *(np.array(self._losses[row], np.float32) for row in rows)])
-        return np.array(facts, np.int64).reshape(-1, 3), losses
+    def dump(self, row: int) -> tuple[int, bytes] | None:
+        """(drifts, losses in the window as float32) of a tag; None when it is not watched."""
+        losses = self._losses.get(row)
+        return None if losses is None else (self.counts.get(row, 0), losses.tobytes())
 
-    def load(self, facts: Int64, losses: Float32) -> None:
+    def load(self, row: int, drifts: int, losses: bytes) -> None:
         """Put back what `dump` gave."""
-        start = 0
-        for row, count, length in facts.tolist():
-            mine = self._losses[row] = array("f", losses[start : start + length].tolist())
-            self._windows[row] = _window(mine)
-            if count:
-                self.counts[row] = count
-            start += length
+        self._losses[row] = array("f", losses)
+        self._windows[row] = _window(self._losses[row])
+        if drifts:
+            self.counts[row] = drifts
 
 
 def _window(losses: array[float]) -> Any:  # river's detectors are not typed

@@ -1,7 +1,10 @@
-"""Prequential evaluation: every judged example is predicted first and learned after (Dawid 1984; Gama et al. 2013).
+"""Running metrics of prequential evaluation: every evaluated image is predicted first and learned after.
 
-LRAP and P@5 are means over judged images; average precision, thresholds and calibration error come from histograms of
-predicted log-odds, overall and per tag, so that memory is bounded by tags. Only tags known before the example count.
+LRAP and P@5 are means over evaluated images; average precision and calibration error come from histograms of predicted
+log-odds (histograms.py). Only tags known before the image count. Definitions: models/evaluate.py.
+
+Source: Dawid, Statistical Theory: The Prequential Approach (1984); Gama, Sebastião and Rodrigues, On Evaluating Stream
+Learning Algorithms (2013).
 """
 
 from __future__ import annotations
@@ -12,12 +15,21 @@ import numpy as np
 
 from models.evaluate import label_ranking_average_precision, precision_at
 from models.tagging.arrays import Bool, Float32, Float64, Int64
-from models.tagging.calibration.thresholds import ALL, BINS, LOWEST, MASS, PER_UNIT, POSITIVE, average_precisions
+from models.tagging.calibration.histograms import ALL, BINS, MASS, POSITIVE, add_predictions, average_precisions
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Running figures over all judged images."""
+    """Running metrics over all evaluated images; NaN where there is nothing to tell yet.
+
+    Attributes:
+        images: evaluated.
+        lrap: label ranking average precision.
+        p_at_5: precision at 5.
+        micro_ap: average precision of all pairs of image and tag together.
+        macro_ap: mean of the average precision of each tag.
+        ece: expected calibration error of all pairs together.
+    """
 
     images: int
     lrap: float
@@ -27,73 +39,79 @@ class Quality:
     ece: float
 
 
-NOT_JUDGED = Quality(0, *[float("nan")] * 5)
+NOT_EVALUATED = Quality(0, *[float("nan")] * 5)
 
 
-class Progress:
-    """Counts of the running evaluation."""
+class PrequentialMetrics:
+    """What was counted of all evaluated images.
+
+    `changed` are the rows whose histograms changed beyond the lowest bin since the store last took them. (In the
+    lowest bin every evaluated image changes the row of every known tag.)
+    """
 
     def __init__(self) -> None:
+        self.changed: set[int] = set()
         self.images = 0
-        self.lrap = 0.0
-        self.p_at_5 = 0.0
-        self._tags: Float64 = np.zeros((0, 3, BINS))
+        self._lrap = 0.0  # sums over images
+        self._p_at_5 = 0.0
+        self._histograms: Float64 = np.zeros((0, 3, BINS))
 
     @property
-    def tags(self) -> Float64:
-        """Histograms [T, 3, BINS] per tag."""
-        return self._tags
+    def histograms(self) -> Float64:
+        """Of predicted log-odds, [T, 3, BINS]."""
+        return self._histograms
+
+    @property
+    def totals(self) -> tuple[int, float, float]:
+        """Evaluated images, and the sums over them of LRAP and P@5."""
+        return self.images, self._lrap, self._p_at_5
 
     def grow(self, rows: int) -> None:
         """Make room for `rows` tags."""
-        if rows > len(self._tags):
+        if rows > len(self._histograms):
             grown = np.zeros((rows, 3, BINS))
-            grown[: len(self._tags)] = self._tags
-            self._tags = grown
+            grown[: len(self._histograms)] = self._histograms
+            self._histograms = grown
 
     def copy(self, source: int, target: int) -> None:
-        """Let a tag start with what was booked for another."""
+        """Let a tag start with what was counted for another."""
+        self.changed.add(target)
         self.grow(max(source, target) + 1)
-        self._tags[target] = self._tags[source]
+        self._histograms[target] = self._histograms[source]
 
     def drop(self, row: int) -> None:
-        """Forget what was booked for a tag."""
-        if row < len(self._tags):
-            self._tags[row] = 0
+        """Forget what was counted for a tag."""
+        self.changed.add(row)
+        if row < len(self._histograms):
+            self._histograms[row] = 0
 
-    def booked(self, row: int) -> float:
-        """True pairs booked for a tag."""
-        return float(self._tags[row, POSITIVE].sum()) if row < len(self._tags) else 0.0
+    def positives(self, row: int) -> float:
+        """Evaluated images that carry a tag."""
+        return float(self._histograms[row, POSITIVE].sum()) if row < len(self._histograms) else 0.0
 
-    def restore(self, histograms: Float64) -> None:
-        """Put back what `tags` gave."""
-        self._tags = histograms
+    def restore(self, totals: tuple[int, float, float], histograms: Float64) -> None:
+        """Put back what `totals` and `histograms` gave."""
+        self.images, self._lrap, self._p_at_5 = totals
+        self._histograms = histograms
 
-    def judge(self, rows: Int64, truth: Bool, log_odds: Float32, probabilities: Float32) -> None:
-        """Book predictions [B, K] of the known tags `rows` [K]."""
+    def update(self, rows: Int64, truth: Bool, log_odds: Float32, probabilities: Float32) -> None:
+        """Count predictions [B, K] and truth [B, K] of the known tags `rows` [K], for which `grow` made room."""
         self.images += len(truth)
-        self.lrap += len(truth) * label_ranking_average_precision(truth, log_odds)
-        self.p_at_5 += len(truth) * precision_at(truth, log_odds, 5)
-        lowest = np.stack([truth.sum(axis=0), np.full(len(rows), len(truth)), probabilities.sum(axis=0)], axis=1)
-        images, columns = np.nonzero((log_odds > LOWEST) | truth)  # the rest, nearly all, is of the lowest bin
-        bins = np.clip((log_odds[images, columns] - LOWEST) * PER_UNIT + 1, 0, BINS - 1).astype(np.int64)
-        booked, tags = self._tags.reshape(-1), rows[columns]
-        chances = probabilities[images, columns].astype(np.float64)
-        for plane, weights in ((POSITIVE, truth[images, columns] * 1.0), (ALL, np.ones(len(bins))), (MASS, chances)):
-            np.add.at(booked, (tags * 3 + plane) * BINS + bins, weights)
-            lowest[:, plane] -= np.bincount(columns, weights, len(rows))
-        self._tags[rows, :, 0] += lowest
+        self._lrap += len(truth) * label_ranking_average_precision(truth, log_odds)
+        self._p_at_5 += len(truth) * precision_at(truth, log_odds, 5)
+        changed = add_predictions(self._histograms, rows, truth, log_odds, probabilities)
+        self.changed.update(changed.tolist())
 
     def quality(self, rows: Int64, precisions: Float64 | None = None) -> Quality:
-        """The running figures over the tags `rows`; NaN before the first judged image.
+        """The running metrics over the tags `rows`.
 
-        Who has the `average_precisions` of all tags already gives them.
+        Who has the `average_precisions` [T] of all tags already gives them.
         """
         images = self.images or float("nan")
-        whole = self._tags[rows].sum(axis=0, keepdims=True)
-        per_tag = average_precisions(self._tags[rows]) if precisions is None else precisions[rows]
+        whole = self._histograms[rows].sum(axis=0, keepdims=True)
+        per_tag = average_precisions(self._histograms[rows]) if precisions is None else precisions[rows]
         macro = float(np.nanmean(per_tag)) if np.isfinite(per_tag).any() else float("nan")
         pairs = max(whole[0, ALL].sum(), 1.0)
         ece = float(np.abs(whole[0, POSITIVE] - whole[0, MASS]).sum() / pairs) if self.images else float("nan")
         micro = float(average_precisions(whole)[0])
-        return Quality(self.images, self.lrap / images, self.p_at_5 / images, micro, macro, ece)
+        return Quality(self.images, self._lrap / images, self._p_at_5 / images, micro, macro, ece)

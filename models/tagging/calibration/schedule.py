@@ -3,7 +3,7 @@
 The log is cut into blocks by position; of each block the first examples are the sample. At first the sample is
 everything, at last one in 512: evidence for one example costs as much as the sums of a hundred. Where images come
 slowly a block ends sooner, by the time the log gives its records: a site with a thousand images a day would otherwise
-look for drift once a month. The sample of a block is judged as soon as its last example is there, with evidence from
+look for drift once a month. The sample of a block is evaluated as soon as its last example is there, with evidence from
 which all of the sample was taken out.
 """
 

@@ -1,6 +1,7 @@
-"""From histograms of predicted log-odds to average precision and thresholds of each tag.
+"""From which probability on a tag is predicted: the one that has maximised its F1 so far.
 
-In: histograms [T, 3, BINS]. Out: one number a tag.
+In: histograms of predicted log-odds [T, 3, BINS]. Out: one probability a tag, float32. Whatever decides a threshold is
+in this file; serving/columns.py carries the result.
 """
 
 from __future__ import annotations
@@ -8,35 +9,17 @@ from __future__ import annotations
 import numpy as np
 
 from models.tagging.arrays import Float32, Float64
-
-BINS = 24  # of log-odds; half a unit wide, from a probability of 0.0006 up to 0.99
-
-
-LOWEST = np.float32(-7.0)  # log-odds below which all is one bin
-
-
-PER_UNIT = np.float32(2.0)  # bins in one unit of log-odds
-
+from models.tagging.calibration.histograms import ALL, BINS, LOWEST, PER_UNIT, POSITIVE
 
 PSEUDO_POSITIVES = 5.0  # how many positives of the average tag a tag's threshold starts with
 
 
-POSITIVE, ALL, MASS = 0, 1, 2  # planes of a histogram: true pairs, pairs, sum of probabilities
+def f1_thresholds(histograms: Float64) -> Float32:
+    """The lower edge, as a probability [T], of the bin from which on predicting a tag has the largest F1.
 
-
-def average_precisions(histograms: Float64) -> Float64:
-    """Average precision [T] of tags with histograms [T, 3, BINS]; pairs in one bin are ties. NaN without positives."""
-    hits = np.cumsum(histograms[:, POSITIVE, ::-1], axis=1)
-    seen = np.cumsum(histograms[:, ALL, ::-1], axis=1)
-    precision = hits / np.maximum(seen, 1.0)
-    steps = np.diff(hits, axis=1, prepend=0.0)
-    total = hits[:, -1]
-    result: Float64 = np.where(total > 0, (steps * precision).sum(axis=1) / np.maximum(total, 1.0), np.nan)
-    return result
-
-
-def thresholds(histograms: Float64) -> Float32:
-    """For each tag the probability [T] from which on predicting it maximises F1 so far, smoothed by the average tag."""
+    Each histogram is smoothed by that of the average tag, so that a tag on few images has about its threshold. With
+    scores of F1 that are equal the lowest bin counts.
+    """
     whole = histograms.sum(axis=0)
     positives = max(whole[POSITIVE].sum(), 1.0)
     smooth = histograms[:, :2] + whole[None, :2] * (PSEUDO_POSITIVES / positives)
@@ -46,3 +29,9 @@ def thresholds(histograms: Float64) -> Float32:
     lower = np.concatenate([[-np.inf], float(LOWEST) + np.arange(BINS - 1) / float(PER_UNIT)])
     best: Float32 = (1 / (1 + np.exp(-lower[np.argmax(f1, axis=1)]))).astype(np.float32)
     return best
+
+
+def average_threshold(histograms: Float64) -> Float32:
+    """The threshold [1] of a tag that was not evaluated yet: that of the average tag."""
+    whole = histograms.sum(axis=0, keepdims=True)
+    return f1_thresholds(np.concatenate([whole, np.zeros_like(whole)]))[1:]

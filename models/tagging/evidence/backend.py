@@ -1,12 +1,12 @@
-"""Where the large products are made: NumPy on a CPU, torch on a GPU.
+"""Where the large products are made: NumPy on a CPU, torch on a GPU (torch_backend.py).
 
-What is learned with one differs from what is learned with the other in its last bits; a state may go from one to the
-other. The exact sums are integers on either.
+In: arrays of NumPy. Out: arrays of NumPy. What is learned with one backend differs from what is learned with the other
+in its last bits; a state may go from one to the other. The exact sums are integers on either.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve  # type: ignore[import-untyped]
@@ -18,30 +18,12 @@ from models.tagging.arrays import Float32, Float64, Int64
 from models.tagging.evidence.kriging import kriging_weights
 from models.tagging.memory.chunks import Chunks
 
-if TYPE_CHECKING:
-    from models.tagging.serving.snapshot import Snapshot
-
 BackendName = Literal["auto", "numpy", "torch"]
 CHUNK_ROWS = 2048  # rows of C in floating point at a time: 4 MB of float32, so the copy of C stays small
 
 
-class Serving(Protocol):
-    """What predicts for a snapshot; vectors of one call all fit into memory with the scores of every tag."""
-
-    batch: int  # vectors that are best predicted at once
-
-    def find_neighbours(self, vectors: Float32) -> Int64:
-        """As `Snapshot.find_neighbours`; which of equally near ones is found is up to the device."""
-
-    def log_odds(self, vectors: Float32, neighbours: Int64 | None) -> Float32:
-        """As `Snapshot.log_odds`."""
-
-    def log_odds_of(self, rows: list[int], vectors: Float32) -> Float32:
-        """Those of these tags alone [B, rows]."""
-
-
 class Backend(Protocol):
-    """The products that learning and serving spend their time on."""
+    """The products that learning and serving spend their time on. D numbers in an embedding, T tags, N images."""
 
     device: str
 
@@ -52,22 +34,19 @@ class Backend(Protocol):
         """x [D, B] with `matrix x = right`, for a symmetric positive definite matrix. Raises LinAlgError."""
 
     def centred_times(self, sums: Int64, share: Float64, total: Float64, right: Float64) -> Float32:
-        """`r right` [T, D] with `r = sums / SCALE - share totalᵀ`."""
+        """`r right` [T, D] with `r = sums / SCALE - share totalᵀ`: sums [T, D], share [T], total [D], right [D, D]."""
 
     def scatter(self, sums: Int64, share: Float64, total: Float64, weights: Float64) -> Float64:
-        """`Σ w_t r_t r_tᵀ` [D, D] with the same r."""
+        """`Σ w_t r_t r_tᵀ` [D, D] with the same r and weights [T], none below 0."""
 
     def scores(self, queries: Float32, sums: Int64) -> Float32:
         """Inner products [B, T] of queries [B, D] with sums [T, D]."""
 
-    def likeness(self, queries: Float32, vectors: Chunks) -> Float32:
+    def similarity(self, queries: Float32, vectors: Chunks) -> Float32:
         """Inner products [B, N] of queries [B, D] with vectors [N, D]."""
 
     def kriging_weights(self, neighbours: Float32, queries: Float32) -> Float32:
         """As `models.tagging.evidence.kriging.kriging_weights`."""
-
-    def serving(self, snapshot: Snapshot) -> Serving:
-        """What predicts for this snapshot."""
 
 
 class NumpyBackend:
@@ -119,22 +98,17 @@ class NumpyBackend:
             np.matmul(queries, sums[part].astype(np.float32).T, out=found[:, part])
         return found
 
-    def likeness(self, queries: Float32, vectors: Chunks) -> Float32:
+    def similarity(self, queries: Float32, vectors: Chunks) -> Float32:
         """See Backend."""
         return vectors.times(queries)
 
     def kriging_weights(self, neighbours: Float32, queries: Float32) -> Float32:
         """See Backend."""
-        return kriging_weights(neighbours, queries)
-
-    def serving(self, snapshot: Snapshot) -> Serving:
-        """See Backend."""
-        from models.tagging.serving.predictor import NumpyServing
-
-        return NumpyServing(snapshot)
+        weights: Float32 = kriging_weights(neighbours, queries)
+        return weights
 
 
-NUMPY = NumpyBackend()
+NUMPY: Backend = NumpyBackend()
 
 
 def load_backend(name: BackendName = "auto") -> Backend:

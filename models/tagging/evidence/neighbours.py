@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.tagging.arrays import Float32, Int64
+from models.tagging.arrays import Float32, Int64, UInt64
 from models.tagging.evidence.backend import NUMPY, Backend
 from models.tagging.memory.exemplars import Exemplars, signs
 
@@ -29,16 +29,16 @@ def nearest(
         without: slots that may not be given.
         backend: makes the inner products that choose the candidates.
     """
-    likeness = backend.likeness(queries, exemplars.vectors)
+    similarity = backend.similarity(queries, exemplars.vectors)
     left = len(exemplars)
     if without is not None and without.size:
-        likeness[:, without] = -np.inf
+        similarity[:, without] = -np.inf
         left -= len(without)
     k = min(k, left)
     if k == 0 or not len(queries):
         return np.empty((len(queries), k), np.int64)
-    floors = _floor_of_top(likeness, min(k + _SPARE, left))
-    every = [np.flatnonzero(values >= floor) for values, floor in zip(likeness, floors, strict=True)]
+    floors = _floor_of_top(similarity, min(k + _SPARE, left))
+    every = [np.flatnonzero(values >= floor) for values, floor in zip(similarity, floors, strict=True)]
     ends = np.cumsum([0, *map(len, every)])
     found = np.empty((len(queries), k), np.int64)
     for start in range(0, len(queries), _TOGETHER):
@@ -52,8 +52,10 @@ def nearest(
     return found
 
 
-def nearest_by_bits(exemplars: Exemplars, queries: Float32, k: int) -> Int64:
+def nearest_by_bits(exemplars: Exemplars, bits: UInt64, queries: Float32, k: int) -> Int64:
     """Like `nearest`, for one query or a few: signs choose the candidates, exact inner products order them.
+
+    `bits` are the exemplars' signs, as `ExemplarCache.bits` gives them.
 
     A matrix of 50,000 x 512 floats takes 8 ms to read; its signs are 3 MB. Embeddings end with a rotation that makes
     signs a good code: on OpenMoji the forty nearest by 512 signs hold 0.97 of the ten nearest; here it is 8 for 1.
@@ -63,7 +65,7 @@ def nearest_by_bits(exemplars: Exemplars, queries: Float32, k: int) -> Int64:
     found = np.empty((len(queries), k), np.int64)
     codes = signs(queries)
     for row, code in enumerate(codes):
-        apart = np.bitwise_count(exemplars.bits ^ code[:, None]).sum(axis=0, dtype=np.int16)
+        apart = np.bitwise_count(bits ^ code[:, None]).sum(axis=0, dtype=np.int16)
         candidates = np.argpartition(apart, wanted - 1)[:wanted] if wanted < len(apart) else np.arange(len(apart))
         exact = exemplars.vectors.take(candidates).astype(np.float64) @ queries[row].astype(np.float64)
         found[row] = candidates[np.lexsort((exemplars.hashes.take(candidates), -exact))[:k]]

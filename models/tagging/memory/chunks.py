@@ -39,7 +39,7 @@ class Chunks:
         return np.concatenate([self.empty, *self.parts])
 
     def take(self, rows: npt.NDArray[np.integer[Any]]) -> Array:
-        """Rows [..., ] by index."""
+        """Rows [..., D] by index [...]."""
         flat = np.asarray(rows, np.int64).reshape(-1)
         result = np.empty((len(flat), *self.empty.shape[1:]), self.empty.dtype)
         order = np.argsort(flat, kind="stable")
@@ -78,12 +78,10 @@ class Chunks:
 
 
 class Derived(Generic[Made]):
-    """Something made of each chunk, kept from one version to the next for the chunks that stay.
-
-    `make` gets a chunk, and the one that stood in its place before with what was made of it, if there was one.
-    """
+    """Something made of each chunk, kept from one version to the next for the chunks that stay."""
 
     def __init__(self, make: Callable[[Array, tuple[Array, Made] | None], Made]) -> None:
+        """`make` gets a chunk, and (the chunk that stood there before, what was made of it) if there was one."""
         self._make = make
         self._last: list[tuple[Array, Made]] = []
 

@@ -1,12 +1,13 @@
-"""Tags that wait on disk: what a flood of one-off tags costs in memory is bounded, and nothing learned is lost.
+"""Cold tags wait on disk: what a flood of one-off tags costs in memory is bounded, and nothing learned is lost.
 
-A parked tag gives its row to others. Its sums and the few images that carry it stay in the learner's SQLite file, in
+An evicted tag gives its row to others. Its sums and the few images that carry it stay in the learner's SQLite file, in
 the transaction of everything else; the images keep counting as labelled. Its next use, and any change of an image that
-carries it, brings it back as it was, to the bit. Both happen at log positions, so that a replay does the same.
+carries it, restores it as it was, to the bit. Both happen at log positions, so that learning a log again does the same.
 """
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -17,33 +18,44 @@ from models.tagging.memory.exemplars import image_hash
 from models.tagging.memory.images import ImageState
 from models.tagging.memory.sufficient_statistics import SufficientStatistics
 
-FLOOR = 2  # images: a tag on more of them is never parked
+RARE = 2  # images: a tag on more of them is never evicted
 EVERY = 8192  # records between two looks at the budget
 ROOM = 0.1  # share of the budget that is made free at once: finding the images reads the whole memory
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS cold_tags (
+    name TEXT PRIMARY KEY, first_seen INTEGER NOT NULL, count INTEGER NOT NULL, sums BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS cold_tag_images (name TEXT, key INTEGER, PRIMARY KEY (name, key)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS cold_tag_images_key ON cold_tag_images (key);
+"""
 _BATCH = 512
 
 
 class ColdTags:
-    """Parks tags of a statistics and brings them back."""
+    """Evicts tags from sufficient statistics and restores them."""
 
     def __init__(self, statistics: SufficientStatistics, budget: int) -> None:
+        """`budget` is how many tags may keep their rows."""
         self._statistics = statistics
         self._budget = budget
 
+    @property
+    def _database(self) -> sqlite3.Connection:
+        return self._statistics.memory.database
+
     def __len__(self) -> int:
-        return int(self._statistics.memory.database.execute("SELECT COUNT(*) FROM parked").fetchone()[0])
+        return int(self._database.execute("SELECT COUNT(*) FROM cold_tags").fetchone()[0])
 
     @property
     def _any(self) -> bool:
-        return self._statistics.memory.database.execute("SELECT 1 FROM parked LIMIT 1").fetchone() is not None
+        return self._database.execute("SELECT 1 FROM cold_tags LIMIT 1").fetchone() is not None
 
     def sums(self) -> dict[str, tuple[int, Int64]]:
-        """(count, C row [D]) of every parked tag."""
-        rows = self._statistics.memory.database.execute("SELECT name, count, sums FROM parked")
+        """(count, C row [D]) of every cold tag."""
+        rows = self._database.execute("SELECT name, count, sums FROM cold_tags")
         return {name: (count, np.frombuffer(data, np.int64)) for name, count, data in rows}
 
-    def park(self, protected: set[int]) -> list[int]:
-        """Park rare tags, those first seen longest ago, when there are more than the budget; returns their rows.
+    def evict(self, protected: set[int]) -> list[int]:
+        """Evict rare tags, those first seen longest ago, when there are more than the budget; returns their rows.
 
         `protected` rows stay: operations name them.
         """
@@ -51,39 +63,33 @@ class ColdTags:
         too_many = len(words) - len(words.free) - self._budget
         if too_many <= 0:
             return []
-        merged = self._statistics.merged()
-        stay = (
-            protected
-            | set(merged)
-            | {self._statistics.effective(row) for row in merged}
-            | set(words.detached())
-            | set(words.free)
-        )
-        rare = [row for row in np.flatnonzero(counts <= FLOOR).tolist() if row not in stay]
+        mapped = {row for pair in self._statistics.mapping for row in pair}
+        stay = protected | mapped | words.detached | set(words.free)
+        rare = [row for row in np.flatnonzero(counts <= RARE).tolist() if row not in stay]
         rare.sort(key=lambda row: (words.first_seen[row], row))
-        victims = sorted(rare[: too_many + int(ROOM * self._budget)])
-        if victims:
-            self._write(victims)
-            self._statistics.sums.clear(np.array(victims, np.int64))
-            for row in victims:
+        rows = sorted(rare[: too_many + int(ROOM * self._budget)])
+        if rows:
+            self._write(rows)
+            self._statistics.sums.clear(np.array(rows, np.int64))
+            for row in rows:
                 words.release(row)
-        return victims
+        return rows
 
-    def _write(self, victims: list[int]) -> None:
+    def _write(self, rows: list[int]) -> None:
         words, sums, memory = self._statistics.vocabulary, self._statistics.sums, self._statistics.memory
-        memory.database.executemany(
-            "INSERT INTO parked VALUES (?, ?, ?, ?)",
-            [(words.names[r], words.first_seen[r], int(sums.counts[r]), sums.tags[r].tobytes()) for r in victims],
+        self._database.executemany(
+            "INSERT INTO cold_tags VALUES (?, ?, ?, ?)",
+            [(words.names[r], words.first_seen[r], int(sums.counts[r]), sums.tags[r].tobytes()) for r in rows],
         )
-        leaving = set(victims)
+        leaving = set(rows)
         for states in memory.batches():
             touched = [state for state in states if not leaving.isdisjoint(state.tags)]
-            memory.database.executemany(
-                "INSERT INTO parked_images VALUES (?, ?)",
+            self._database.executemany(
+                "INSERT INTO cold_tag_images VALUES (?, ?)",
                 [(words.names[row], state.key) for state in touched for row in state.tags if row in leaving],
             )
             for state in touched:
-                state.tags, state.parked = tuple(row for row in state.tags if row not in leaving), True
+                state.tags, state.cold = tuple(row for row in state.tags if row not in leaving), True
             self._changed(touched)
 
     def _changed(self, states: Sequence[ImageState]) -> None:
@@ -93,7 +99,7 @@ class ColdTags:
                 self._statistics.exemplars.retag(state.hash, self._statistics.tags_of(state))
 
     def until_wanted(self, examples: Sequence[Example]) -> int:
-        """How many of the examples come before the first one that needs a parked tag."""
+        """How many of the examples come before the first one that needs a cold tag."""
         if not examples or not self._any:
             return len(examples)
         for start in range(0, len(examples), _BATCH):
@@ -103,62 +109,58 @@ class ColdTags:
         return len(examples)
 
     def _first_wanted(self, examples: Sequence[Example]) -> int | None:
-        names = self._parked_among(name for example in examples for name in (*example.added, *example.removed))
+        cold = self._cold_among(name for example in examples for name in (*example.added, *example.removed))
         keyed = [(image_hash(example.image_id), example.image_id) for example in examples]
-        carrying = {image_id for image_id, state in self._statistics.memory.fetch(keyed).items() if state.parked}
+        carrying = {image_id for image_id, state in self._statistics.memory.fetch(keyed).items() if state.cold}
         for index, example in enumerate(examples):
-            if example.image_id in carrying or not names.isdisjoint((*example.added, *example.removed)):
+            if example.image_id in carrying or not cold.isdisjoint((*example.added, *example.removed)):
                 return index
         return None
 
-    def bring_back(self, example: Example) -> None:
+    def restore_for(self, example: Example) -> None:
         """Give the tags that an example names, and those on its image, their rows."""
         if not self._any:
             return
         texts = (*example.added, *example.removed)
-        names = {self._statistics.vocabulary.spelling(text) for text in self._parked_among(texts)}
+        names = {self._statistics.vocabulary.spelling(text) for text in self._cold_among(texts)}
         state = self._statistics.memory.fetch([(image_hash(example.image_id), example.image_id)]).get(example.image_id)
-        if state is not None and state.parked:
-            found = self._statistics.memory.database.execute(
-                "SELECT name FROM parked_images WHERE key = ?", (state.key,)
-            )
+        if state is not None and state.cold:
+            found = self._database.execute("SELECT name FROM cold_tag_images WHERE key = ?", (state.key,))
             names |= {name for (name,) in found}
-        self._unpark(sorted(names))
+        self._restore(sorted(names))
 
-    def bring_back_named(self, texts: Iterable[str]) -> None:
-        """Give these tags, as written, their rows if they are parked."""
+    def restore_named(self, texts: Iterable[str]) -> None:
+        """Give these tags, as written, their rows if they are cold."""
         if not self._any:
             return
-        parked = self._parked_among(texts)
-        self._unpark(sorted({self._statistics.vocabulary.spelling(text) for text in parked}))
+        self._restore(sorted({self._statistics.vocabulary.spelling(text) for text in self._cold_among(texts)}))
 
-    def _parked_among(self, texts: Iterable[str]) -> set[str]:
-        """Those of the texts, as written, whose tag is parked."""
+    def _cold_among(self, texts: Iterable[str]) -> set[str]:
+        """Those of the texts, as written, whose tag is cold."""
         words = self._statistics.vocabulary
         unknown = [text for text in dict.fromkeys(texts) if words.find(text) is None]
         spelt = {text: words.spelling(text) for text in unknown}
         names = sorted(set(spelt.values()))
-        parked: set[str] = set()
+        cold: set[str] = set()
         for start in range(0, len(names), _BATCH):
             part = names[start : start + _BATCH]
-            marks = ",".join("?" * len(part))
-            found = self._statistics.memory.database.execute(f"SELECT name FROM parked WHERE name IN ({marks})", part)
-            parked |= {name for (name,) in found}
-        return {text for text, name in spelt.items() if name in parked}
+            query = f"SELECT name FROM cold_tags WHERE name IN ({','.join('?' * len(part))})"
+            cold |= {name for (name,) in self._database.execute(query, part)}
+        return {text for text, name in spelt.items() if name in cold}
 
-    def _unpark(self, names: Sequence[str]) -> None:
+    def _restore(self, names: Sequence[str]) -> None:
         memory, words = self._statistics.memory, self._statistics.vocabulary
         for name in names:
-            first_seen, count, data = memory.database.execute(
-                "SELECT first_seen, count, sums FROM parked WHERE name = ?", (name,)
+            first_seen, count, data = self._database.execute(
+                "SELECT first_seen, count, sums FROM cold_tags WHERE name = ?", (name,)
             ).fetchone()
             row = words.add(name, first_seen)
             self._statistics.sums.put(row, count, np.frombuffer(data, np.int64))
-            keys = [key for (key,) in memory.database.execute("SELECT key FROM parked_images WHERE name = ?", (name,))]
-            memory.database.execute("DELETE FROM parked WHERE name = ?", (name,))
-            memory.database.execute("DELETE FROM parked_images WHERE name = ?", (name,))
-            states = memory.fetch_keys(keys)
+            found = self._database.execute("SELECT key FROM cold_tag_images WHERE name = ?", (name,))
+            states = memory.fetch_keys([key for (key,) in found])
+            self._database.execute("DELETE FROM cold_tags WHERE name = ?", (name,))
+            self._database.execute("DELETE FROM cold_tag_images WHERE name = ?", (name,))
             for state in states:
-                left = memory.database.execute("SELECT 1 FROM parked_images WHERE key = ? LIMIT 1", (state.key,))
-                state.tags, state.parked = tuple(sorted((*state.tags, row))), left.fetchone() is not None
+                left = self._database.execute("SELECT 1 FROM cold_tag_images WHERE key = ? LIMIT 1", (state.key,))
+                state.tags, state.cold = tuple(sorted((*state.tags, row))), left.fetchone() is not None
             self._changed(states)

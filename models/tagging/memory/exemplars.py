@@ -15,7 +15,7 @@ import numpy as np
 
 from models.quantise import SCALE
 from models.tagging.arrays import Float32, Int16, Int32, Int64, UInt64
-from models.tagging.memory.chunks import CHUNK, Chunks, CopyOnWrite, Derived
+from models.tagging.memory.chunks import CHUNK, Chunks, CopyOnWrite
 
 MAX_EXEMPLARS = 50_000  # 51 MB as int16; see docs: evidence grows slowly beyond
 Tags = tuple[int, ...]
@@ -39,9 +39,9 @@ class Exemplars:
     """One version of the set.
 
     Attributes:
-        vectors: integer-valued float32 [N, D] (the int16 codes).
-        hashes: int64 [N].
-        tags: for each chunk of slots, where each slot's tag rows end [n + 1], and the tag rows.
+        vectors: quantised embeddings, as float32 [N, D].
+        hashes: of the image ids, int64 [N].
+        tags: for each chunk of slots (where the tag rows of each slot end, int32 [n + 1]; the tag rows, int32 [P]).
     """
 
     vectors: Chunks
@@ -53,7 +53,7 @@ class Exemplars:
 
     @cached_property
     def csr(self) -> tuple[Int64, Int32]:
-        """(start of each slot [N + 1], tag rows) over all chunks."""
+        """(where the tag rows of each slot begin, int64 [N + 1]; the tag rows, int32 [P]) over all chunks."""
         ends = [np.zeros(1, np.int64)]
         done = 0
         for indptr, _ in self.tags:
@@ -61,53 +61,16 @@ class Exemplars:
             done += int(indptr[-1])
         return np.concatenate(ends), np.concatenate([np.empty(0, np.int32), *(rows for _, rows in self.tags)])
 
-    @cached_property
-    def bits(self) -> UInt64:
-        """Signs of the vectors, [D / 64 rounded up, N]; chunks seen in an earlier version are not packed again.
-
-        Word by word and not vector by vector: counting differing bits then adds long rows, in a quarter of the time.
-        """
-        packed = _packed.of(self.vectors)
-        found: UInt64 = np.ascontiguousarray(np.concatenate([signs(self.vectors.empty).T, *packed], axis=1))
-        return found
-
-    def compared(self, metric: Float32) -> Chunks:
-        """`vectors @ metric`, 0.5 s for 50,000; after an earlier version only rows that are new are multiplied."""
-        global _compared
-        of_metric, derived = _compared
-        if of_metric is not metric:
-            derived = Derived(lambda part, known: _multiplied(part, metric, known))
-            _compared = metric, derived
-        return Chunks(tuple(derived.of(self.vectors)), self.vectors.empty @ metric)
-
     def tags_of(self, slots: Int64) -> tuple[Int64, Int32]:
         """Tag rows of slots [S]: (position in `slots` [P], tag row [P])."""
         return _carried(*self.csr, slots)
 
 
-def _multiplied(part: Float32, metric: Float32, known: tuple[Float32, Float32] | None) -> Float32:
-    """`part @ metric`, given another chunk and its product."""
-    if known is None:
-        return part @ metric
-    old, before = known
-    both = min(len(part), len(old))
-    same = np.flatnonzero((part[:both] == old[:both]).all(axis=1))
-    result = np.empty((len(part), metric.shape[1]), np.float32)
-    result[same] = before[same]
-    new = np.setdiff1d(np.arange(len(part)), same)
-    result[new] = part[new] @ metric
-    return result
-
-
-# of the version served last
-_packed: Derived[UInt64] = Derived(lambda part, _: signs(part).T)
-_compared: tuple[Float32 | None, Derived[Float32]] = (None, Derived(lambda part, _: part))
-
-
 class ExemplarSet:
-    """The learner's set, which changes with every labelled image that belongs to it."""
+    """The learner's set, which changes with every labelled image that belongs to it; for the learner's thread alone."""
 
     def __init__(self, dimension: int, capacity: int = MAX_EXEMPLARS) -> None:
+        """Begin empty; `capacity` images fit."""
         self.capacity = capacity
         self._slot: dict[int, int] = {}
         self._hash: list[int] = []
@@ -136,11 +99,11 @@ class ExemplarSet:
         return -self._largest[0]
 
     def slots(self, hashes: list[int]) -> Int64:
-        """Slots of those that are members."""
+        """Slots [S] of those that are members."""
         return np.array([self._slot[key] for key in hashes if key in self._slot], np.int64)
 
     def put(self, key: int, vector: Int16, tags: Tags) -> None:
-        """Let a labelled image in, or change it; one too many pushes the largest hash out."""
+        """Let a labelled image with this hash and vector [D] in, or change it; one too many pushes the largest out."""
         slot = self._slot.get(key)
         if slot is None:
             limit = self.limit if self.capacity else 0
@@ -229,6 +192,6 @@ def _rows_of(tags: list[Tags]) -> tuple[Int32, Int32]:
     return ends, np.array([row for of_slot in tags for row in of_slot], np.int32)
 
 
-def unit(codes: Float32) -> Float32:
-    """Integer-valued vectors [..., D] as numbers in [-1, 1]."""
-    return codes / np.float32(SCALE)
+def unit(quantised: Float32) -> Float32:
+    """Quantised embeddings [..., D] as numbers in [-1, 1]."""
+    return quantised / np.float32(SCALE)

@@ -17,23 +17,28 @@ from models.tagging.arrays import Int16
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS images (
-    key INTEGER PRIMARY KEY, hash INTEGER NOT NULL, id TEXT NOT NULL, complete INTEGER NOT NULL,
+    key INTEGER PRIMARY KEY, hash INTEGER NOT NULL, id TEXT NOT NULL, flags INTEGER NOT NULL,
     labelled INTEGER NOT NULL, tags BLOB NOT NULL, vector BLOB);
 CREATE INDEX IF NOT EXISTS images_hash ON images (hash);
-CREATE TABLE IF NOT EXISTS parked (name TEXT PRIMARY KEY, first_seen INTEGER, count INTEGER, sums BLOB) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS parked_images (name TEXT, key INTEGER, PRIMARY KEY (name, key)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS parked_images_key ON parked_images (key);
 """
 _BATCH = 512  # parameters of one statement; a fixed number keeps it prepared
-_PARKED = 2  # in the column `complete`
-_COLUMNS = "key, hash, id, complete, labelled, tags, vector"
+_COMPLETE, _COLD = 1, 2  # bits of the column `flags`
+_COLUMNS = "key, hash, id, flags, labelled, tags, vector"
 
 
 @dataclass(slots=True, eq=False)
 class ImageState:
-    """One image. `tags` are rows as written (before operation), ascending; `key` is None until it is stored.
+    """One image.
 
-    `parked` says that it carries tags that have no row at present (parking.py).
+    Attributes:
+        image_id: as people name it.
+        hash: of the id, see `image_hash`.
+        vector: its quantised embedding as int16 bytes.
+        tags: rows as written, before any operation on tags, ascending.
+        complete: its tag list is exhaustive.
+        labelled: it counts in the sums.
+        key: of its row in the table; None until it is stored.
+        cold: it carries tags that have no row at present (cold_tags.py).
     """
 
     image_id: str
@@ -43,17 +48,17 @@ class ImageState:
     complete: bool = False
     labelled: bool = False
     key: int | None = None
-    parked: bool = False
+    cold: bool = False
 
     @property
-    def codes(self) -> Int16:
-        """The quantised vector [D]."""
+    def quantised(self) -> Int16:
+        """The quantised embedding [D]."""
         return np.frombuffer(self.vector or b"", np.int16)
 
     @property
     def flags(self) -> int:
-        """What the column `complete` holds."""
-        return self.complete + _PARKED * self.parked
+        """What the column `flags` holds."""
+        return _COMPLETE * self.complete + _COLD * self.cold
 
 
 class ImageMemory:
@@ -61,8 +66,7 @@ class ImageMemory:
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self.database = database
-        marks = ",".join("?" * _BATCH)
-        self._select = f"SELECT {_COLUMNS} FROM images WHERE hash IN ({marks})"
+        self._select = f"SELECT {_COLUMNS} FROM images WHERE hash IN ({','.join('?' * _BATCH)})"
 
     def __getstate__(self) -> dict[str, bytes]:
         """A copy in memory, for river's `copy.deepcopy`; a file is not copied."""
@@ -105,11 +109,11 @@ class ImageMemory:
                 old.append((state.flags, state.labelled, tags, state.vector, state.key))
         if new:
             self.database.executemany(
-                "INSERT INTO images (hash, id, complete, labelled, tags, vector) VALUES (?, ?, ?, ?, ?, ?)", new
+                "INSERT INTO images (hash, id, flags, labelled, tags, vector) VALUES (?, ?, ?, ?, ?, ?)", new
             )
         if old:
             self.database.executemany(
-                "UPDATE images SET complete = ?, labelled = ?, tags = ?, vector = ? WHERE key = ?", old
+                "UPDATE images SET flags = ?, labelled = ?, tags = ?, vector = ? WHERE key = ?", old
             )
 
     def delete(self, keys: Iterable[int]) -> None:
@@ -147,5 +151,5 @@ class ImageMemory:
 
 def _state(row: tuple[int, int, str, int, int, bytes, bytes | None]) -> ImageState:
     key, hashed, image_id, flags, labelled, tags, vector = row
-    known, parked = tuple(array("i", tags)), flags >= _PARKED
-    return ImageState(image_id, hashed, vector, known, bool(flags % _PARKED), bool(labelled), key, parked)
+    known, complete, cold = tuple(array("i", tags)), bool(flags & _COMPLETE), bool(flags & _COLD)
+    return ImageState(image_id, hashed, vector, known, complete, bool(labelled), key, cold)

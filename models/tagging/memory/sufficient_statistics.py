@@ -1,89 +1,57 @@
 """Examples in, exact state out: what each image contributes to the sums is added once and can be taken back to the bit.
 
-A run of examples is read against the image memory, each touched image's net change goes to the sums in bulk, and the
+Of a run of examples the image memory is read, the net change of each touched image goes to the sums in bulk, and the
 memory and the exemplars follow. How examples are cut into runs changes nothing.
 """
 
 from __future__ import annotations
 
-from array import array
 from collections import deque
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from models.errors import EncoderMismatchError
-from models.tagging.arrays import Bool, Int16, Int32, Int64
+from models.tagging.arrays import Bool, Int16, Int64
+from models.tagging.background import BackgroundThread
 from models.tagging.examples import Example
+from models.tagging.memory.contributions import Changes, Contribution, contribution_of
 from models.tagging.memory.exemplars import ExemplarSet, image_hash
 from models.tagging.memory.images import ImageMemory, ImageState
+from models.tagging.memory.mapping import NOTHING, TagMapping
 from models.tagging.memory.sums import Sums
 from models.tagging.memory.vocabulary import Vocabulary
 
 RUNS_AHEAD = 2  # runs that may wait to be summed: the few examples of a sample must not wait for thousands before them
-_POOL = ThreadPoolExecutor(1, thread_name_prefix="tag-sums")
-
-
-class Share(NamedTuple):
-    """What an image contributes to the sums."""
-
-    vector: bytes
-    tags: tuple[int, ...]
-
-
-class _Changes:
-    """Net changes of a run, gathered for the bulk sums."""
-
-    def __init__(self) -> None:
-        self.vectors: list[bytes] = []
-        self.image_signs: list[int] = []
-        self.tags: array[int] = array("i")
-        self.lengths: list[int] = []
-        self.signs: list[int] = []
-
-    def add(self, vector: bytes, tags: Sequence[int], sign: int, image_sign: int) -> None:
-        self.tags.extend(tags)
-        self.lengths.append(len(tags))
-        self.signs.append(sign)
-        self.vectors.append(vector)
-        self.image_signs.append(image_sign)
-
-    def pairs(self) -> tuple[Int32, Int32, Int64]:
-        """(tag, position in `vectors`, sign) of every change of a tag."""
-        lengths = np.array(self.lengths, np.int64)
-        images = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
-        return np.frombuffer(self.tags, np.int32), images, np.repeat(np.array(self.signs, np.int64), lengths)
-
-    def between(self, old: Share | None, new: Share | None) -> None:
-        if old is not None and new is not None and old.vector == new.vector:
-            if old.tags != new.tags:
-                self.add(new.vector, sorted(set(new.tags) - set(old.tags)), 1, 0)
-                self.add(new.vector, sorted(set(old.tags) - set(new.tags)), -1, 0)
-            return
-        if old is not None:
-            self.add(old.vector, old.tags, -1, -1)
-        if new is not None:
-            self.add(new.vector, new.tags, 1, 1)
 
 
 class SufficientStatistics:
-    """Sums, image memory, exemplars and vocabulary, kept in step."""
+    """Sums, image memory, exemplars and vocabulary, kept in step; used from the learner's thread alone.
+
+    The sums follow on a thread of their own, which is ended by `close`. Reading `sums` waits for it.
+
+    Attributes:
+        mapping: what each row counts for; `remap` changes it.
+        remapped: rows whose mapping changed since the store last took them.
+    """
 
     def __init__(self, dimension: int, memory: ImageMemory, max_exemplars: int) -> None:
         self.dimension = dimension
         self.memory = memory
-        self._sums = Sums(dimension)
-        self._summing: deque[Future[None]] = deque()
         self.exemplars = ExemplarSet(dimension, max_exemplars)
         self.vocabulary = Vocabulary()
-        self._mapping: list[int] | None = None  # row -> what it counts for, -1 for nothing; None: every row for itself
+        self.mapping = TagMapping()
+        self.remapped: set[int] = set()
+        self._sums = Sums(dimension)
+        self._thread = BackgroundThread("tag-sums")
+        self._summing: deque[Future[None]] = deque()
 
     @property
     def sums(self) -> Sums:
-        """The exact sums, once all that was booked is in them."""
+        """The exact sums, once all that was learned is in them."""
         self._wait(0)
         return self._sums
 
@@ -95,8 +63,12 @@ class SufficientStatistics:
         """For `copy.deepcopy`: with all sums in."""
         return {**self.__dict__, "_sums": self.sums, "_summing": deque()}
 
+    def close(self) -> None:
+        """End the thread."""
+        self._thread.close()
+
     def apply(self, examples: Sequence[Example], position: int) -> None:
-        """Learn a run of examples; `position` is that of the first. The sums follow on a thread of their own.
+        """Learn a run of examples; `position` is that of the first.
 
         Raises:
             PolicyError: a tag that cannot be one; nothing was learned of the run.
@@ -105,29 +77,19 @@ class SufficientStatistics:
         self._check(examples)
         keyed = [(image_hash(example.image_id), example.image_id) for example in examples]
         states = self.memory.fetch(keyed)
-        before: dict[str, Share | None] = {}
+        before: dict[str, Contribution | None] = {}
         for index, (example, (key, image_id)) in enumerate(zip(examples, keyed, strict=True)):
             state = states.get(image_id)
             if state is None:
                 state = states[image_id] = ImageState(image_id, key)
             if image_id not in before:
-                before[image_id] = self.share(state) if state.labelled else None
+                before[image_id] = contribution_of(state, self.mapping)
             self._change(state, example, position + index)
-        self._book([(states[image_id], old) for image_id, old in before.items()])
-
-    def share(self, state: ImageState) -> Share | None:
-        """What the image contributes now; None when it is not labelled."""
-        return Share(state.vector or b"", self.tags_of(state)) if state.labelled else None
+        self._update([(states[image_id], old) for image_id, old in before.items()])
 
     def tags_of(self, state: ImageState) -> tuple[int, ...]:
         """Rows the image counts for, ascending."""
-        if self._mapping is None:
-            return state.tags
-        return tuple(sorted({self.effective(row) for row in state.tags} - {-1}))
-
-    def effective(self, row: int) -> int:
-        """What a row counts for: itself, the tag it was merged into, or -1 when it was forgotten."""
-        return row if self._mapping is None or row >= len(self._mapping) else self._mapping[row]
+        return self.mapping.tags(state.tags)
 
     def vectors(self, states: Sequence[ImageState]) -> Int16:
         """Quantised vectors [B, D] of images that have one."""
@@ -135,22 +97,18 @@ class SufficientStatistics:
         return np.frombuffer(joined, np.int16).reshape(-1, self.dimension)
 
     def merged(self) -> list[int]:
-        """Rows that count for another tag."""
-        return [row for row, at in enumerate(self._mapping or ()) if at not in (row, -1)]
+        """Rows that count for another tag, ascending."""
+        return sorted(row for row, target in self.mapping if target != NOTHING)
 
     def counting(self, rows: int) -> Int64:
         """Those of the first `rows` rows that count for themselves."""
-        free = set(self.vocabulary.free)
-        return np.array([row for row in range(rows) if self.effective(row) == row and row not in free], np.int64)
+        return np.flatnonzero(~self.hidden(rows))
 
-    def hidden(self) -> Bool:
-        """Which rows do not count for themselves, or for nothing at present [T]."""
-        rows = np.arange(self.sums.rows)
-        mapping = rows.copy()
-        if self._mapping is not None:
-            mapping[: len(self._mapping)] = self._mapping
-        result: Bool = mapping != rows
-        result[self.vocabulary.free] = True
+    def hidden(self, rows: int | None = None) -> Bool:
+        """Which of the first `rows` rows, of all if None, do not count for themselves, or have no tag [T]."""
+        result = np.zeros(self.sums.rows if rows is None else rows, np.bool_)
+        gone = [row for row in chain((row for row, _ in self.mapping), self.vocabulary.free) if row < len(result)]
+        result[gone] = True
         return result
 
     def _check(self, examples: Sequence[Example]) -> None:
@@ -167,7 +125,7 @@ class SufficientStatistics:
     def _change(self, state: ImageState, example: Example, position: int) -> None:
         if example.deleted:
             state.vector, state.tags, state.complete, state.labelled = None, (), False, False
-            return  # no tag of it is parked: it was touched, and a touched image has all its tags back
+            return  # none of its tags is cold: it was touched, and a touched image has all its tags back
         if example.vector is not None:
             state.vector = example.vector.tobytes()
         if example.complete is not None:
@@ -180,70 +138,63 @@ class SufficientStatistics:
             for text in example.removed:
                 row = self.vocabulary.find(text)
                 if row is not None:
-                    rows -= {other for other in rows if self.effective(other) == self.effective(row)}
+                    tag = self.mapping.of(row)
+                    rows -= {other for other in rows if self.mapping.of(other) == tag}
             state.tags = tuple(sorted(rows))
         self._label(state)
 
     def _label(self, state: ImageState) -> None:
-        tagged = state.complete or state.parked or bool(self.tags_of(state))
+        tagged = state.complete or state.cold or bool(self.tags_of(state))
         state.labelled = state.vector is not None and tagged
 
-    def remap(self, mapping: list[int]) -> None:
+    def remap(self, mapping: TagMapping) -> None:
         """Let rows count for others, and move what the images contribute accordingly."""
-        old = [self.effective(row) for row in range(len(mapping))]
-        changed = {row for row, (a, b) in enumerate(zip(old, mapping, strict=True)) if a != b}
+        before, self.mapping = self.mapping, mapping
+        changed = before.differing(mapping)
+        self.remapped |= changed
         self.sums.grow(len(self.vocabulary))
-        before, after = self._mapping, mapping if any(row != at for row, at in enumerate(mapping)) else None
-        self._mapping = after
         if not changed:
             return
         for states in self.memory.batches():
             touched = [state for state in states if not changed.isdisjoint(state.tags)]
-            self._mapping = before
-            shares = [self.share(state) for state in touched]
-            self._mapping = after
+            old = [contribution_of(state, before) for state in touched]
             for state in touched:
                 self._label(state)
-            self._book(list(zip(touched, shares, strict=True)))
+            self._update(list(zip(touched, old, strict=True)))
 
-    def restore_mapping(self, mapping: list[int]) -> None:
-        """Put the mapping back without moving anything: the sums were stored with it."""
-        self._mapping = mapping if any(row != at for row, at in enumerate(mapping)) else None
-
-    def exchange(self, image_ids: Sequence[str], old: set[int], new: int) -> dict[str, list[int]]:
+    def replace_rows(self, image_ids: Sequence[str], old: set[int], new: int) -> dict[str, list[int]]:
         """Let images carry the row `new` instead of any of `old`; returns those that did, with the rows they had."""
         moved: dict[str, list[int]] = {}
-        keyed = [(image_hash(image_id), image_id) for image_id in dict.fromkeys(image_ids)]
-        states = [state for state in self.memory.fetch(keyed).values() if not old.isdisjoint(state.tags)]
-        shares = [self.share(state) for state in states]
+        states = [state for state in self._states(image_ids) if not old.isdisjoint(state.tags)]
+        before = [contribution_of(state, self.mapping) for state in states]
         for state in sorted(states, key=lambda state: state.image_id):
             moved[state.image_id] = sorted(old.intersection(state.tags))
             state.tags = tuple(sorted((set(state.tags) - old) | {new}))
             self._label(state)
         self.sums.grow(len(self.vocabulary))
-        self._book(list(zip(states, shares, strict=True)))
+        self._update(list(zip(states, before, strict=True)))
         return moved
 
-    def exchange_back(self, moved: Mapping[str, Sequence[int]], row: int) -> None:
-        """Give images that still carry `row` the rows that `exchange` took."""
-        keyed = [(image_hash(image_id), image_id) for image_id in moved]
-        states = [state for state in self.memory.fetch(keyed).values() if row in state.tags]
-        shares = [self.share(state) for state in states]
+    def give_rows_back(self, moved: Mapping[str, Sequence[int]], row: int) -> None:
+        """Give images that still carry `row` the rows that `replace_rows` took."""
+        states = [state for state in self._states(list(moved)) if row in state.tags]
+        before = [contribution_of(state, self.mapping) for state in states]
         for state in states:
             state.tags = tuple(sorted((set(state.tags) - {row}) | set(moved[state.image_id])))
             self._label(state)
-        self._book(list(zip(states, shares, strict=True)))
+        self._update(list(zip(states, before, strict=True)))
 
-    def _book(self, touched: list[tuple[ImageState, Share | None]]) -> None:
-        changes = _Changes()
-        leaving = []
+    def _states(self, image_ids: Sequence[str]) -> list[ImageState]:
+        keyed = [(image_hash(image_id), image_id) for image_id in dict.fromkeys(image_ids)]
+        return list(self.memory.fetch(keyed).values())
+
+    def _update(self, touched: list[tuple[ImageState, Contribution | None]]) -> None:
+        """Bring sums, exemplars and image memory up to date with images, given what each contributed before."""
+        changes, leaving = Changes(), []
         exemplars, limit = self.exemplars, self.exemplars.limit
         for state, old in touched:
-            new = self.share(state)
-            if old is not None:
-                changes.between(old, new)
-            elif new is not None:
-                changes.add(new.vector, new.tags, 1, 1)
+            new = contribution_of(state, self.mapping)
+            changes.replace(old, new)
             if state.hash >= limit and state.hash not in exemplars:
                 continue  # nearly all, once the set is full
             if new is None:
@@ -252,30 +203,23 @@ class SufficientStatistics:
             elif state.hash in exemplars and old is not None and old.vector == new.vector:
                 exemplars.retag(state.hash, new.tags)
             else:
-                exemplars.put(state.hash, state.codes, new.tags)
+                exemplars.put(state.hash, state.quantised, new.tags)
                 limit = exemplars.limit
         self._wait(RUNS_AHEAD - 1)
-        self._summing.append(_POOL.submit(self._sum, len(self.vocabulary), changes))  # BLAS leaves the interpreter free
-        empty = [state.vector is None and not state.tags and not state.complete for state, _ in touched]
-        self.memory.write(state for (state, _), gone in zip(touched, empty, strict=True) if not gone)
-        gone_keys = [state.key for (state, _), gone in zip(touched, empty, strict=True) if gone]
-        self.memory.delete(key for key in gone_keys if key is not None)
+        rows = len(self.vocabulary)
+        self._summing.append(self._thread.submit(changes.add_to, self._sums, rows))  # BLAS leaves the interpreter free
+        self._write([state for state, _ in touched])
         self._leave(leaving)
 
-    def _sum(self, rows: int, changes: _Changes) -> None:
-        sums = self._sums
-        sums.grow(rows)
-        if not changes.vectors:
-            return
-        vectors = np.frombuffer(b"".join(changes.vectors), np.int16).reshape(-1, self.dimension)
-        image_signs = np.array(changes.image_signs)
-        for sign in (1, -1):
-            part = image_signs == sign
-            if part.any():
-                sums.add_images(vectors if part.all() else vectors[part], sign)
-        sums.add_tags(vectors, *changes.pairs())
+    def _write(self, states: Sequence[ImageState]) -> None:
+        """Remember these images; one of which nothing is known any more is forgotten."""
+        empty = [state.vector is None and not state.tags and not state.complete for state in states]
+        self.memory.write(state for state, gone in zip(states, empty, strict=True) if not gone)
+        keys = [state.key for state, gone in zip(states, empty, strict=True) if gone]
+        self.memory.delete(key for key in keys if key is not None)
 
     def _leave(self, hashes: list[int]) -> None:
+        """Take images out of the exemplars, and the next ones in."""
         if not hashes:
             return
         largest = self.exemplars.largest
@@ -284,4 +228,4 @@ class SufficientStatistics:
             self.exemplars.drop(key)
         if was_full:  # otherwise every labelled image was a member
             for state in self.memory.smallest(self.exemplars.capacity - len(self.exemplars), above=largest):
-                self.exemplars.put(state.hash, state.codes, self.tags_of(state))
+                self.exemplars.put(state.hash, state.quantised, self.tags_of(state))

@@ -22,7 +22,13 @@ MAX_BLOCK = 65_536  # images a float64 product may sum at once: 2^16 * 2^30 stay
 
 
 class Sums:
-    """G, Σx, C and the counts. Rows of C grow geometrically; a row is a tag."""
+    """G, Σx, C and the counts. A row of C is a tag; room for rows grows geometrically.
+
+    Attributes:
+        images: labelled ones behind G and Σx.
+        total: Σx, int64 [D].
+        rows: of C.
+    """
 
     def __init__(self, dimension: int) -> None:
         self.dimension = dimension
@@ -33,11 +39,11 @@ class Sums:
         self.rows = 0
         self._tags: Int64 = np.zeros((64, dimension), np.int64)
         self._counts: Int64 = np.zeros(64, np.int64)
-        self._dirty: Int64 = np.zeros(64, np.int64)
+        self._changed: Int64 = np.zeros(64, np.int64)
 
     @property
     def gram(self) -> Int64:
-        """G, [D, D]."""
+        """G, int64 [D, D]."""
         for sign, waiting in zip((1, -1), self._waiting, strict=True):
             if waiting:
                 self._multiply(np.concatenate(waiting), sign)
@@ -52,19 +58,19 @@ class Sums:
 
     @property
     def tags(self) -> Int64:
-        """C, [T, D]; a view."""
+        """C, int64 [T, D]; a view."""
         return self._tags[: self.rows]
 
     @property
     def counts(self) -> Int64:
-        """Images that carry each tag, [T]; a view."""
+        """Images that carry each tag, int64 [T]; a view."""
         return self._counts[: self.rows]
 
     def grow(self, rows: int) -> None:
         """Make room for `rows` tags in all."""
         if rows > len(self._tags):
             capacity = max(rows, len(self._tags) * 3 // 2)
-            for name in ("_tags", "_counts", "_dirty"):
+            for name in ("_tags", "_counts", "_changed"):
                 old = getattr(self, name)
                 new = np.zeros((capacity, *old.shape[1:]), np.int64)
                 new[: self.rows] = old[: self.rows]
@@ -95,7 +101,7 @@ class Sums:
         if not tags.size:
             return
         np.add.at(self._counts, tags, signs)
-        self._dirty[tags] = 1
+        self._changed[tags] = 1
         starts = np.arange(0, len(vectors), TOGETHER)
         bounds = [*np.searchsorted(images, starts).tolist(), len(images)]
         for first, start, stop in zip(starts.tolist(), bounds, bounds[1:], strict=False):
@@ -116,19 +122,19 @@ class Sums:
         """Make rows of C zero, for other tags."""
         self._tags[rows] = 0
         self._counts[rows] = 0
-        self._dirty[rows] = 1
+        self._changed[rows] = 1
 
     def put(self, row: int, count: int, of_tag: Int64) -> None:
         """Fill an empty row of C with the sums [D] of a tag."""
         self.grow(row + 1)
         self._tags[row] = of_tag
         self._counts[row] = count
-        self._dirty[row] = 1
+        self._changed[row] = 1
 
-    def take_dirty(self) -> Int64:
-        """Rows that changed since the last call."""
-        rows = np.flatnonzero(self._dirty)
-        self._dirty[:] = 0
+    def take_changed(self) -> Int64:
+        """Rows of C that changed since the last call."""
+        rows = np.flatnonzero(self._changed)
+        self._changed[:] = 0
         return rows
 
     def without(self, vectors: Int16) -> tuple[Float64, Float64, int]:

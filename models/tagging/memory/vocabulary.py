@@ -1,4 +1,4 @@
-"""Which row a tag has. Rows are given in order of first use; only that of a parked tag is ever given again."""
+"""Which row a tag has. Rows are given in order of first use; only that of a cold tag is ever given again."""
 
 from __future__ import annotations
 
@@ -11,12 +11,22 @@ _CACHE = 200_000  # spellings remembered as written; cleared when full, so a flo
 
 
 class Vocabulary:
-    """Names of the rows, and the log position at which each was first used."""
+    """Names of the rows, and the log position at which each was first used.
+
+    Attributes:
+        names: of the rows; empty for a row that has no tag now.
+        first_seen: log positions.
+        free: a heap of the rows that have no tag now.
+        detached: rows whose name is not theirs: its next use gets a row of its own.
+        changed: rows with another name, position or owner of the name since the store last took them.
+    """
 
     def __init__(self) -> None:
         self.names: list[str] = []
         self.first_seen: list[int] = []
-        self.free: list[int] = []  # a heap of rows that have no tag now
+        self.free: list[int] = []
+        self.detached: set[int] = set()
+        self.changed: set[int] = set()
         self._row: dict[str, int] = {}
         self._as_written: dict[str, int] = {}
 
@@ -68,20 +78,22 @@ class Vocabulary:
             self.names.append(name)
             self.first_seen.append(position)
         self._row[name] = row
+        self.changed.add(row)
         return row
 
     def release(self, row: int) -> None:
         """Take a row from its tag, for others."""
         del self._row[self.names[row]]
         self.names[row] = ""
+        self.changed.add(row)
         heapq.heappush(self.free, row)
         self._as_written.clear()
 
-    def restore(self, names: Iterable[str], first_seen: Iterable[int], free: Iterable[int]) -> None:
+    def restore(self, names: Iterable[str], first_seen: Iterable[int], detached: Iterable[int]) -> None:
         """Fill an empty vocabulary."""
-        self.names, self.first_seen, self.free = list(names), list(first_seen), sorted(free)
-        gone = set(self.free)
-        self._row = {name: row for row, name in enumerate(self.names) if row not in gone}
+        self.names, self.first_seen, self.detached = list(names), list(first_seen), set(detached)
+        self.free = [row for row, name in enumerate(self.names) if not name]
+        self._row = {name: row for row, name in enumerate(self.names) if name and row not in self.detached}
 
     @staticmethod
     def spelling(text: str) -> str:
@@ -90,15 +102,17 @@ class Vocabulary:
 
     def detach(self, row: int) -> None:
         """Let go of a row's name: its next use gets a row of its own."""
-        if self._row.get(self.names[row]) == row:
+        if row not in self.detached:
             del self._row[self.names[row]]
             self._as_written.clear()
+            self.detached.add(row)
+            self.changed.add(row)
 
     def attach(self, row: int) -> int | None:
         """Give a row its name back, unless another has it by now: then that one is returned."""
-        return None if (holder := self._row.setdefault(self.names[row], row)) == row else holder
-
-    def detached(self) -> list[int]:
-        """Rows whose name is not theirs."""
-        free = set(self.free)
-        return [row for row, name in enumerate(self.names) if self._row.get(name) != row and row not in free]
+        holder = self._row.setdefault(self.names[row], row)
+        if holder != row:
+            return holder
+        self.detached.discard(row)
+        self.changed.add(row)
+        return None

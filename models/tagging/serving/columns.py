@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.tagging.arrays import Bool, Float32, Int64
-from models.tagging.calibration.calibrators import NUMBERS
+from models.tagging.calibration.log_odds import NUMBERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class TagRow:
         name: its one spelling.
         count: images that carry it.
         first_seen: log position of its first use.
-        quality: running average precision; NaN before it was judged.
+        quality: running average precision; NaN before it was evaluated.
         drift: drift events so far.
         threshold: the probability from which on predicting it has maximised F1 so far.
     """
@@ -33,7 +33,17 @@ class TagRow:
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """Numbers per tag, each [T] but for `table` [T, 4]."""
+    """Numbers per tag; the first five are those of TagRow.
+
+    Attributes:
+        counts: images that carry it [T].
+        first_seen: log position of its first use [T].
+        table: weights and intercept of its classifier [T, NUMBERS].
+        thresholds: probability from which on it is predicted [T].
+        quality: running average precision, or NaN [T].
+        drift: drift events so far [T].
+        hidden: whether the row is not served: merged away, forgotten or free [T].
+    """
 
     counts: Int64
     first_seen: Int64

@@ -1,10 +1,15 @@
-"""The wire form of snapshots: safetensors with JSON beside, no pickle. A whole snapshot is a delta since nothing."""
+"""The wire form of snapshots: safetensors with JSON beside, no pickle. A whole version is a delta since nothing.
+
+In: two versions. Out: bytes with what the newer one has that the older one has not; and back, to the bit.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -18,19 +23,34 @@ from models.tagging.examples import OperationRow
 from models.tagging.memory.chunks import CHUNK, Array, Chunks
 from models.tagging.memory.exemplars import Exemplars
 from models.tagging.serving.columns import Columns
-
-if TYPE_CHECKING:
-    from models.tagging.serving.snapshot import Snapshot
+from models.tagging.serving.snapshot import Snapshot
 
 FORMAT = 3
 
 
-def encode(new: Snapshot, old: Snapshot) -> bytes:
-    """What `new` has that `old` has not."""
+def encode(new: Snapshot, old: Snapshot | None = None) -> bytes:
+    """What `new` has that `old` has not, as safetensors; the whole version when `old` is None."""
+    base = Snapshot.empty(new.dimension, new.neighbours) if old is None else old
     tensors: dict[str, Array] = {}
+    for field in dataclasses.fields(new.columns):
+        after, before = getattr(new.columns, field.name), getattr(base.columns, field.name)
+        _put(tensors, field.name, _changed(after, before), after)
+    _put_chunks(tensors, "ridge", new.ridge, base.ridge)
+    if new.metric is not base.metric and not np.array_equal(new.metric, base.metric):
+        tensors["metric"] = np.ascontiguousarray(new.metric)  # safetensors writes memory as it lies
+    if new.co_occurrence is not base.co_occurrence:
+        tensors |= {f"co_occurrence.{name}": getattr(new.co_occurrence, name) for name in CoOccurrence.__slots__}
+    _put_exemplars(tensors, new.exemplars, base.exemplars)
+    return safetensors.save(tensors, {"mekiki": json.dumps(_facts(new, base), ensure_ascii=False)})
+
+
+def _facts(new: Snapshot, old: Snapshot) -> dict[str, Any]:
     renamed = [row for row, (a, b) in enumerate(zip(old.names, new.names, strict=False)) if a is not b and a != b]
     rows = renamed + list(range(len(old.names), len(new.names)))
-    facts = {
+    operations = {
+        str(at): row for at, row in enumerate(new.operations) if at >= len(old.operations) or row != old.operations[at]
+    }
+    return {
         "format": FORMAT,
         "since": old.version,
         "version": new.version,
@@ -43,22 +63,25 @@ def encode(new: Snapshot, old: Snapshot) -> bytes:
         "quality": dataclasses.astuple(new.quality),
         "implied": new.implied,
         "aliases": new.aliases,
-        "operations": {
-            str(at): row
-            for at, row in enumerate(new.operations)
-            if at >= len(old.operations) or row != old.operations[at]
-        },
+        "operations": operations,
     }
-    for field in dataclasses.fields(new.columns):
-        after, before = getattr(new.columns, field.name), getattr(old.columns, field.name)
-        _put(tensors, field.name, _changed(after, before), after)
-    _put_chunks(tensors, "ridge", new.ridge, old.ridge)
-    if new.metric is not old.metric and not np.array_equal(new.metric, old.metric):
-        tensors["metric"] = np.ascontiguousarray(new.metric)  # safetensors writes memory as it lies
-    if new.co_occurrence is not old.co_occurrence:
-        tensors |= {f"co_occurrence.{name}": getattr(new.co_occurrence, name) for name in CoOccurrence.__slots__}
-    _put_exemplars(tensors, new.exemplars, old.exemplars)
-    return safetensors.save(tensors, {"mekiki": json.dumps(facts, ensure_ascii=False)})
+
+
+def fingerprint(snapshot: Snapshot) -> str:
+    """SHA-256 over the content: equal for equal versions however they came about."""
+    return hashlib.sha256(encode(snapshot)).hexdigest()
+
+
+def save(snapshot: Snapshot, path: Path) -> None:
+    """Write the whole version as one safetensors file, complete or not at all."""
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_bytes(encode(snapshot))
+    temporary.replace(path)
+
+
+def load(path: Path) -> Snapshot:
+    """Read what `save` wrote; raises as `decode` does."""
+    return decode(path.read_bytes())
 
 
 def _changed(after: Array, before: Array) -> Array:
@@ -98,46 +121,51 @@ def _same_tags(a: tuple[Array, Array], b: tuple[Array, Array]) -> bool:
     return a is b or (np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1]))
 
 
-def decode(data: bytes, old: Snapshot | None) -> Snapshot:
-    """Apply a delta to the version it is since, or to nothing when `old` is None."""
-    from models.tagging.serving.snapshot import Snapshot
+def decode(data: bytes, base: Snapshot | None = None) -> Snapshot:
+    """The version that a delta since `base` leads to, or a whole one when `base` is None.
 
+    Raises:
+        CheckpointError: damaged, of a newer format, or a delta since another version.
+    """
     tensors, facts = _read(data)
-    base = Snapshot.empty(facts["dimension"], facts["neighbours"]) if old is None else old
-    if facts["since"] != base.version or facts["dimension"] != base.dimension:
+    old = Snapshot.empty(facts["dimension"], facts["neighbours"]) if base is None else base
+    if facts["since"] != old.version or facts["dimension"] != old.dimension:
         raise CheckpointError(
-            f"delta since version {facts['since']}: expected one since {base.version}; load the whole snapshot first"
+            f"delta since version {facts['since']}: expected one since {old.version}; load the whole snapshot first"
         )
     count = facts["tags"]
-    names = [*base.names[:count], *[""] * (count - len(base.names))]
+    names = [*old.names[:count], *[""] * (count - len(old.names))]
     for row, name in facts["renamed"].items():
         names[int(row)] = name
-    columns = {}
-    for field in dataclasses.fields(Columns):
-        before = getattr(base.columns, field.name)
-        after = np.zeros((count, *before.shape[1:]), before.dtype)
-        after[: len(before)] = before[:count]
-        after[tensors[f"{field.name}.rows"]] = tensors[f"{field.name}.values"]
-        columns[field.name] = after
     return Snapshot(
         version=facts["version"],
         images=facts["images"],
         names=tuple(names),
-        columns=Columns(**columns),
-        ridge=base.ridge.replaced(tensors["ridge.rows"], tensors["ridge.values"], count),
-        exemplars=_exemplars(tensors, base.exemplars, facts["slots"]),
-        metric=tensors.get("metric", base.metric),
-        co_occurrence=_associations(tensors, base.co_occurrence),
+        columns=_columns(tensors, old.columns, count),
+        ridge=old.ridge.replaced(tensors["ridge.rows"], tensors["ridge.values"], count),
+        exemplars=_exemplars(tensors, old.exemplars, facts["slots"]),
+        metric=tensors.get("metric", old.metric),
+        co_occurrence=_co_occurrence(tensors, old.co_occurrence),
         implied=tuple((int(tag), int(into)) for tag, into in facts["implied"]),
         aliases=tuple((str(name), int(row)) for name, row in facts["aliases"]),
         neighbours=facts["neighbours"],
         quality=Quality(*facts["quality"]),
-        operations=_operations(facts.get("operations", {}), base.operations),
-        backend=base.backend,
+        operations=_operations(facts["operations"], old.operations),
     )
 
 
-def _associations(tensors: dict[str, Array], old: CoOccurrence) -> CoOccurrence:
+def _columns(tensors: dict[str, Array], old: Columns, count: int) -> Columns:
+    columns = {}
+    for field in dataclasses.fields(Columns):
+        before = getattr(old, field.name)
+        after = np.zeros((count, *before.shape[1:]), before.dtype)
+        after[: len(before)] = before[:count]
+        after[tensors[f"{field.name}.rows"]] = tensors[f"{field.name}.values"]
+        columns[field.name] = after
+    return Columns(**columns)
+
+
+def _co_occurrence(tensors: dict[str, Array], old: CoOccurrence) -> CoOccurrence:
     if "co_occurrence.starts" not in tensors:
         return old
     return CoOccurrence(*(tensors[f"co_occurrence.{name}"] for name in CoOccurrence.__slots__))

@@ -1,99 +1,112 @@
-"""Predictions of a snapshot in NumPy: ridge score, kriging under the metric, co_occurrence, calibrated.
+"""Predictions of one snapshot: which tags images carry, and how probably.
 
-What `torch_backend.Resident` is on a GPU.
+In: a snapshot, and unit vectors of images. Out: probabilities, as the learner itself would give them.
 """
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import cached_property, partial
 
 import numpy as np
 
-from models.quantise import SCALE
 from models.tagging.arrays import Float32, Int64
-from models.tagging.calibration.calibrators import FLOOR
-from models.tagging.evidence.kriging import kriging_weights
-from models.tagging.evidence.neighbours import nearest, nearest_by_bits
-from models.tagging.memory.chunks import Chunks
-from models.tagging.memory.exemplars import unit
-
-if TYPE_CHECKING:
-    from models.tagging.serving.snapshot import Snapshot
-
-FEW = 4  # queries for which choosing neighbours by signs is faster than a matrix product ...
-LARGE = 4096  # ... among more labelled images than this
+from models.tagging.calibration.log_odds import FLOOR, sigmoid
+from models.tagging.evidence.backend import NUMPY, Backend, NumpyBackend
+from models.tagging.evidence.derived import ExemplarCache
+from models.tagging.evidence.neighbours import top
+from models.tagging.memory.implications import ancestors
+from models.tagging.serving.catalogue import TagCatalogue
+from models.tagging.serving.numpy_scorer import NumpyScorer
+from models.tagging.serving.scorer import Scorer
+from models.tagging.serving.snapshot import Snapshot
 
 
-class NumpyServing:
-    """See `models.tagging.evidence.backend.Serving`."""
+class Predictor:
+    """Predicts with one snapshot. B images, T tags, D numbers in an embedding.
 
-    batch = 64  # 8 MB of scores at 30,000 tags, which stays in the cache
+    Any thread may ask. What is derived from the snapshot is made when it is first needed and never changes after;
+    threads that ask for it at once may make it twice.
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._of = snapshot
+    Attributes:
+        snapshot: what it predicts with.
+        catalogue: its tags by name.
+    """
 
-    def find_neighbours(self, vectors: Float32) -> Int64:
-        """See Serving."""
-        exemplars, k = self._of.exemplars, self._of.neighbours
-        if len(vectors) <= FEW and len(exemplars) > LARGE:
-            return nearest_by_bits(exemplars, codes_of(vectors), k)
-        return nearest(exemplars, codes_of(vectors), k)
+    def __init__(self, snapshot: Snapshot, backend: Backend = NUMPY, *, before: Predictor | None = None) -> None:
+        """Predict with `snapshot` on `backend`.
 
-    def log_odds(self, vectors: Float32, neighbours: Int64 | None = None) -> Float32:
-        """See Serving."""
-        slots = self.find_neighbours(vectors) if neighbours is None else neighbours
-        raw = self._of.ridge.times(unit(codes_of(vectors)))
-        weights = self._kriging_weights(vectors, slots)
-        share, base, slope, intercept = self._of.coefficients
-        for row, of_image in zip(raw, weights, strict=True):  # row by row: 30,000 numbers stay in the cache
-            row *= share
-            row += base * (1 - of_image.sum())
-            row += intercept
-        if slots.shape[1]:
-            images, tags, gained = self._carried(slots, weights)
-            np.add.at(raw, (images, tags), gained * slope[tags])
-        raw[:, self._of.hidden] = FLOOR
-        for tag, into in self._of.implied:
-            np.maximum(raw[:, into], raw[:, tag], out=raw[:, into])
-        return raw
-
-    def log_odds_of(self, rows: list[int], vectors: Float32) -> Float32:
-        """See Serving."""
-        slots = self.find_neighbours(vectors)
-        weights = self._kriging_weights(vectors, slots)
-        share, base, slope, intercept = (of_all[rows] for of_all in self._of.coefficients)
-        raw: Float32 = unit(codes_of(vectors)) @ self._of.ridge.take(np.array(rows)).T * share
-        raw += np.outer(1 - weights.sum(axis=1), base) + intercept
-        if slots.shape[1]:
-            images, tags, gained = self._carried(slots, weights)
-            for column, row in enumerate(rows):
-                here = tags == row
-                np.add.at(raw[:, column], images[here], gained[here] * slope[column])
-        raw[:, self._of.columns.counts[rows] == 0] = FLOOR
-        return raw
-
-    def _kriging_weights(self, vectors: Float32, slots: Int64) -> Float32:
-        metric = self._of.metric
-        if len(slots) <= FEW:
-            compared = self._of.exemplars.vectors.take(slots) @ metric
-        else:
-            compared = self._compared.take(slots)
-        return kriging_weights(compared, codes_of(vectors) @ metric)
-
-    def _carried(self, slots: Int64, weights: Float32) -> tuple[Int64, Int64, Float32]:
-        """What neighbours with these weights [B, k] give: (image, tag, evidence)."""
-        owner, rows = self._of.exemplars.tags_of(slots.reshape(-1))
-        of_neighbour, expected = weights.reshape(-1)[owner], weights.sum(axis=1)
-        images = owner // slots.shape[1]
-        return self._of.co_occurrence.spread(images, rows, of_neighbour, expected, self._of.priors)
+        `before` is the predictor of an earlier version on the same backend: what did not change is taken from it.
+        """
+        self.snapshot = snapshot
+        self.catalogue = TagCatalogue(snapshot)
+        self._backend = backend
+        self._make_scorer: Callable[[Snapshot], Scorer] = before._make_scorer if before else _scorer_of(backend)
 
     @cached_property
-    def _compared(self) -> Chunks:
-        return self._of.exemplars.compared(self._of.metric)
+    def _scorer(self) -> Scorer:
+        return self._make_scorer(self.snapshot)
+
+    def find_neighbours(self, vectors: Float32) -> Int64:
+        """Slots [B, k] in the exemplars of the labelled images most similar to unit vectors [B, D]."""
+        return self._scorer.find_neighbours(vectors)
+
+    def log_odds(self, vectors: Float32, neighbours: Int64 | None = None) -> Float32:
+        """Calibrated log-odds [B, T] of every tag for unit vectors [B, D], with all evidence.
+
+        Args:
+            vectors: float32, of length 1.
+            neighbours: what `find_neighbours` gave for them; looked up when None.
+        """
+        if not self.snapshot.names:
+            return np.empty((len(vectors), 0), np.float32)
+        return self._scorer.log_odds(vectors, neighbours)
+
+    def probabilities(self, vectors: Float32, neighbours: Int64 | None = None) -> Float32:
+        """Probabilities [B, T] of every tag; arguments as for `log_odds`."""
+        result = np.empty((len(vectors), len(self.snapshot.names)), np.float32)
+        for part in self._batches(len(vectors)):
+            result[part] = sigmoid(self.log_odds(vectors[part], None if neighbours is None else neighbours[part]))
+        return result
+
+    def predict(self, vectors: Float32, limit: int = 10) -> list[list[tuple[str, float]]]:
+        """The `limit` most probable tags of each unit vector [B, D] with their probabilities, best first."""
+        result = []
+        for part in self._batches(len(vectors)):
+            raw = self.log_odds(vectors[part])
+            for scores, best in zip(raw, top(raw, min(limit, raw.shape[1])), strict=True):
+                pairs = zip(best, sigmoid(scores[best]), scores[best], strict=True)
+                result.append([(self.snapshot.names[row], float(p)) for row, p, score in pairs if score > FLOOR])
+        return result
+
+    def score(self, tag: str, vectors: Float32) -> Float32:
+        """Probability [B] of one tag for unit vectors [B, D], with all evidence.
+
+        Raises:
+            NotFoundError: there is no such tag.
+            PolicyError: it cannot be one.
+        """
+        rows = [self.catalogue.row(tag)]
+        rows += sorted(ancestors(self.snapshot.implied, rows[0]))
+        best = [self._scorer.log_odds_of(rows, vectors[part]).max(axis=1) for part in self._batches(len(vectors))]
+        return sigmoid(np.concatenate([np.empty(0, np.float32), *best]))
+
+    def _batches(self, count: int) -> list[slice]:
+        batch = self._scorer.batch
+        return [slice(start, start + batch) for start in range(0, count, batch)]
+
+    def __reduce__(self) -> tuple[type[Predictor], tuple[Snapshot, Backend]]:
+        """A copy makes anew what is derived."""
+        return Predictor, (self.snapshot, self._backend)
 
 
-def codes_of(vectors: Float32) -> Float32:
-    """Unit vectors as the integer-valued codes that were learned."""
-    codes: Float32 = np.rint(vectors * np.float32(SCALE))
-    return codes
+def _scorer_of(backend: Backend) -> Callable[[Snapshot], Scorer]:
+    """What makes the scorers of a row of versions; what they share goes from one to the next."""
+    if isinstance(backend, NumpyBackend):
+        return partial(NumpyScorer, cache=ExemplarCache())
+    from models.tagging.evidence.torch_backend import TorchBackend  # late: torch takes a second to import
+    from models.tagging.serving.torch_scorer import DeviceCache, TorchScorer
+
+    if not isinstance(backend, TorchBackend):
+        raise TypeError(f"backend {backend!r}: expected one of NumPy or torch")
+    return partial(TorchScorer, cache=DeviceCache(backend))

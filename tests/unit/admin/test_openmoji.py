@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from admin.demo.openmoji import load_pictures, rasterise
+from admin.openmoji import load_pictures, rasterise
 from models.errors import ConfigurationError
 
 

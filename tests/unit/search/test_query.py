@@ -10,7 +10,7 @@ from models.quantise import quantise
 from models.tagging.examples import Example, TagOperation
 from models.tagging.tagger import Tagger
 from search.query import NEAR_BITS, Options, Searcher, collapse
-from search.served import ServedModels
+from search.served import ServedModels, ServedRanker, ServedTagger
 from stream.index.contract import Hit
 from stream.index.payload import IndexRecord
 from tests.fakes import D, FakeDecoder, FakeEncoder, local_index, payload, unit
@@ -43,18 +43,16 @@ def index():
 
 
 @pytest.fixture(scope="module")
-def snapshot():
+def predictor():
     tagger = Tagger(dimension=D)
     vectors = quantise(np.stack([unit(n) for n in range(COUNT)]))
     tagger.learn_many([Example(f"i{n}", vectors[n], ("cat",) if n % 3 == 0 else ("dog",)) for n in range(COUNT)], 0)
-    return tagger.snapshot()
+    return tagger.predictor()
 
 
 @pytest.fixture
-def served(snapshot):
-    served = ServedModels()
-    served.tagger, served.ranker = snapshot, FirstNumberRanker()
-    return served
+def served(predictor):
+    return ServedModels(tagger=ServedTagger(predictor), ranker=ServedRanker(FirstNumberRanker()))
 
 
 @pytest.fixture
@@ -105,8 +103,7 @@ def operated():
         TagOperation("4", "forget", ("junk",)),
     ]
     tagger.learn_many(log, 0)
-    served = ServedModels()
-    served.tagger = tagger.snapshot(wait=True)
+    served = ServedModels(tagger=ServedTagger(tagger.predictor()))
     yield Searcher(index, FakeEncoder(), FakeDecoder(), served)
     index.close()
 
@@ -168,14 +165,14 @@ def test_taste_looks_beyond_the_page(searcher):
     assert ids(searcher.by_vector(unit(4), Options(limit=1, rank="taste"))) == [f"i{best}"]
 
 
-def test_by_tag_the_score_is_the_probability_and_the_version_is_told(searcher, snapshot):
+def test_by_tag_the_score_is_the_probability_and_the_version_is_told(searcher, predictor):
     answer = searcher.by_tag("Cat", Options(limit=10))
-    assert answer.tagger_version == snapshot.version
+    assert answer.tagger_version == predictor.snapshot.version
     scores = [found.hit.score for found in answer.results]
     assert scores == sorted(scores, reverse=True)
     assert all(0 <= score <= 1 for score in scores)
     first = answer.results[0].hit
-    expected = snapshot.score("cat", unit(int(first.image_id[1:]))[None])[0]
+    expected = predictor.score("cat", unit(int(first.image_id[1:]))[None])[0]
     assert first.score == pytest.approx(float(expected), abs=1e-6)
 
 
@@ -206,11 +203,11 @@ def test_ranks_ids_best_first_without_those_unknown_or_twice(searcher):
 
 
 def test_predicts_the_best_tags_first(searcher):
-    tags = searcher.tags_of(unit(0), 2, 1)
+    _, tags = searcher.tags_of(unit(0), 2, 1)
     assert {tag for tag, _ in tags} == {"cat", "dog"}
     assert tags[0][1] >= tags[1][1]
-    assert searcher.tags_of(unit(0), 5, min_images=11) == [
-        pair for pair in searcher.tags_of(unit(0), 5, 1) if pair[0] == "dog"
+    assert searcher.tags_of(unit(0), 5, min_images=11)[1] == [
+        pair for pair in searcher.tags_of(unit(0), 5, 1)[1] if pair[0] == "dog"
     ]
 
 

@@ -11,9 +11,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from admin.demo.openmoji import Picture, load_pictures, rasterise
+from admin.openmoji import Picture, load_pictures, rasterise
 from models.encoders.base import Images, Vectors
-from models.encoders.efficientnet.network import HEAD_CHANNELS, load_network
+from models.encoders.efficientnet.network import load_network
+from models.encoders.efficientnet.outputs import HEAD_CHANNELS
 from models.encoders.load import load_extractor
 from models.encoders.projection import SHIPPED, Projection, Projector, fit_projection
 from models.ranking.ranknet import Ranker

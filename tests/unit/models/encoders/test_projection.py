@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.encoders.base import FEATURES, Vectors
-from models.encoders.projection import PARTS, SHIPPED, Projection, Projector, fit_projection
+from models.encoders.base import Vectors
+from models.encoders.efficientnet.outputs import FEATURES, PARTS
+from models.encoders.projection import SHIPPED, Projection, Projector, fit_projection
 from models.errors import ConfigurationError, UsageError
 
 

@@ -5,14 +5,9 @@ from __future__ import annotations
 import pytest
 
 from models.errors import UsageError
-from models.ranking.pairs import Pair, pairs_from_choice, pairs_from_click
+from models.ranking.pairs import Pair, pairs_from_click
 
 PAGE = ["a", "b", "c", "d", "e"]
-
-
-def test_a_choice_is_one_pair_and_a_picture_is_not_better_than_itself() -> None:
-    assert pairs_from_choice("a", "b") == [Pair("a", "b", 1.0)]
-    assert pairs_from_choice("a", "a") == []
 
 
 def test_a_click_beats_what_was_skipped_above_and_the_next_below() -> None:

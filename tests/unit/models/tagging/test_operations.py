@@ -10,10 +10,11 @@ from models.evaluate import average_precision
 from models.quantise import dequantise
 from models.tagging.examples import Example, OperationRow, TagOperation
 from models.tagging.memory.chunks import CHUNK
-from models.tagging.serving.snapshot import Snapshot
+from models.tagging.serving.catalogue import TagCatalogue
+from models.tagging.serving.delta import decode, encode
 from models.tagging.state import exact_digest
 from models.tagging.tagger import Tagger
-from tests.unit.models.tagging.test_snapshot import DIMENSION, images, learner
+from tests.tagged_images import DIMENSION, images, learner
 
 PARTS = ("tag 1", "tag 2", "tag 3")
 MERGE = TagOperation("m", "merge", PARTS, "whole")
@@ -34,11 +35,12 @@ def test_average_precision_after_a_merge_is_that_of_relearning_from_the_merged_l
     held_out = merged_log(images(3, 300, 12))
     truth = np.array(["whole" in example.added for example in held_out])
     queries = np.stack([dequantise(example.vector) for example in held_out if example.vector is not None])
-    one, other = operated.snapshot(wait=True), relearned.snapshot(wait=True)
+    one, other = operated.predictor(), relearned.predictor()
     assert exact_digest(operated) == exact_digest(relearned)
-    assert np.allclose(one.weights("whole"), other.weights("whole"), atol=1e-6)
-    by_ridge = [average_precision(truth, queries @ snapshot.weights("whole")) for snapshot in (one, other)]
-    by_all = [average_precision(truth, snapshot.score("whole", queries)) for snapshot in (one, other)]
+    weights = [predictor.catalogue.weights("whole") for predictor in (one, other)]
+    assert np.allclose(*weights, atol=1e-6)
+    by_ridge = [average_precision(truth, queries @ of_tag) for of_tag in weights]
+    by_all = [average_precision(truth, predictor.score("whole", queries)) for predictor in (one, other)]
     assert abs(by_ridge[0] - by_ridge[1]) < 1e-9
     assert abs(by_all[0] - by_all[1]) < 0.02  # calibrators remember what they were trained on
     assert min(by_all) > truth.mean() + 0.2
@@ -56,12 +58,10 @@ def test_a_delta_carries_what_came_of_operations() -> None:
     now = tagger.snapshot(wait=True)
     assert [row.outcome for row in now.operations[:3]] == ["undone", "done", "done"]
     assert now.operations[0] == OperationRow("m", "merge", PARTS, "whole", "undone", False)
-    assert len(now.operations[1].moved) == then.columns.counts[then.row("tag 50")] > 0
+    assert len(now.operations[1].moved) == TagCatalogue(then).tag("tag 50").count > 0
     assert "expected" in now.operations[3].outcome
-    assert base.apply(now.delta(base)).operations == now.operations
-    assert then.apply(now.delta(then)).operations == now.operations
-    empty = Snapshot.empty(DIMENSION, 8)
-    assert empty.apply(now.delta(empty)).operations == now.operations
+    for old in (base, then, None):
+        assert decode(encode(now, old), old).operations == now.operations
 
 
 def test_what_an_undo_needs_beside_is_no_operation_of_anybody() -> None:
@@ -77,12 +77,12 @@ def test_what_an_undo_needs_beside_is_no_operation_of_anybody() -> None:
 
 def test_an_undone_split_leaves_no_name_of_its_own() -> None:
     tagger = learner()
-    before = {row.name for row in tagger.snapshot(wait=True).tags()}
+    before = {row.name for row in tagger.predictor().catalogue.tags()}
     split = TagOperation("s", "split", ("tag 5",), "tag 6", images=tuple(f"0/{i}" for i in range(400)))
     tagger.learn_many([split, TagOperation("u", "undo", target="s")], tagger.next_position)
-    after = tagger.snapshot(wait=True)
+    after = tagger.predictor().catalogue
     assert {row.name for row in after.tags()} == before
-    assert after.known == len(before)
+    assert after.snapshot.known == len(before)
 
 
 def test_splits_of_splits_may_be_undone_in_any_order() -> None:
@@ -97,4 +97,4 @@ def test_splits_of_splits_may_be_undone_in_any_order() -> None:
         assert exact_digest(tagger) != before
         tagger.learn_many([undone[1]], tagger.next_position)
         assert exact_digest(tagger) == before
-        assert not [row.name for row in tagger.snapshot(wait=True).tags() if row.name.startswith("\0")]
+        assert not [row.name for row in tagger.predictor().catalogue.tags() if row.name.startswith("\0")]

@@ -6,12 +6,12 @@ import numpy as np
 
 from models.ranking.published import PublishedRanker
 from models.ranking.ranknet import Ranker
+from models.state_file import Saved, StateFile
 from search.served import ServedModels
 from stream.environment import load_settings
 from stream.events.schema import Clicked, Impression, PairClicked
 from stream.index.payload import ImagePayload, IndexRecord
-from stream.learn.checkpoint import Checkpoint, State
-from stream.learn.ranking import RankingParts, RankingWorker
+from stream.learn.ranking import RankingParts, RankingWorker, offsets_of, open_ranker
 from stream.log.dead_letter import REASON
 from stream.log.model_versions import ModelPublisher
 from tests.fake_log import FakeReader, MemoryLog
@@ -51,37 +51,38 @@ class Clicks:
     def worker(self) -> "Worker":
         """A new process: it knows what the checkpoint says."""
         self.writer = FakeWriter(acknowledged=self.writer.acknowledged)
-        checkpoint = Checkpoint(self.settings.data_path / "ranker.sqlite")
-        state = checkpoint.load()
-        reader = FakeReader(self.log, ("clicks",), lambda: state.offsets if state is not None else ())
+        state_file = open_ranker(self.settings)
+        saved = state_file.load()
+        reader = FakeReader(self.log, ("clicks",), lambda: offsets_of(saved))
         publisher = ModelPublisher(self.settings, "ranker", self.writer)
-        parts = RankingParts(reader, self.writer, self.index, checkpoint, publisher, self.settings)
-        return Worker(RankingWorker(parts, state, D), reader, checkpoint)
+        parts = RankingParts(reader, self.writer, self.index, state_file, publisher, self.settings)
+        return Worker(RankingWorker(parts, saved, D), reader, state_file)
 
     def run(self) -> None:
         """A worker that ends once it has learned everything."""
         self.worker().run()
 
-    def state(self) -> State:
-        """What is on disk."""
-        checkpoint = Checkpoint(self.settings.data_path / "ranker.sqlite")
+    def saved(self) -> Saved:
+        """What is on disk: facts and arrays."""
+        state_file = open_ranker(self.settings)
         try:
-            state = checkpoint.load()
+            saved = state_file.load()
         finally:
-            checkpoint.close()
-        assert state is not None, "no checkpoint"
-        return state
+            state_file.close()
+        assert saved is not None, "no checkpoint"
+        return saved
 
     def learned(self) -> Ranker:
         """The ranker on disk."""
-        state = self.state()
-        return Ranker.from_state(state.arrays, state.document["ranker"])
+        facts, arrays = self.saved()
+        return Ranker.from_state(arrays, facts["ranker"])
 
     def served(self) -> PublishedRanker:
         """What a search API that follows the announcements serves."""
         served = ServedModels()
         served.take(self.writer.events[-1])
-        return served.ranker
+        assert served.ranker is not None
+        return served.ranker.ranker
 
     def dead(self) -> list[str]:
         """Reasons of the dead letters."""
@@ -91,8 +92,8 @@ class Clicks:
 class Worker:
     """A ranking worker with its reader; `run` ends once everything is learned."""
 
-    def __init__(self, worker: RankingWorker, reader: FakeReader, checkpoint: Checkpoint) -> None:
-        self.worker, self.reader, self._checkpoint = worker, reader, checkpoint
+    def __init__(self, worker: RankingWorker, reader: FakeReader, state_file: StateFile) -> None:
+        self.worker, self.reader, self._state_file = worker, reader, state_file
 
         reader.at_end = worker.stopping.stop
 
@@ -100,7 +101,7 @@ class Worker:
         try:
             self.worker.run(drain=drain)
         finally:
-            self._checkpoint.close()
+            self._state_file.close()
 
 
 def expected(*pairs: tuple[int, int, float]) -> Ranker:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from models.quantise import quantise
 from models.tagging.examples import Example, TagOperation
-from models.tagging.serving.snapshot import Snapshot
+from models.tagging.serving.catalogue import TagCatalogue
 from models.tagging.store import TaggerStore
 from models.tagging.tagger import Tagger
 from search.served import ServedModels
@@ -72,16 +72,17 @@ class Examples:
         publisher = ModelPublisher(self.settings, "tagger", self.writer)
         return Worker(TagsParts(reader, self.writer, state, publisher, self.settings))
 
-    def run(self) -> Snapshot:
+    def run(self) -> TagCatalogue:
         """A worker that ends once it has learned everything; what is served then."""
         self.worker().run()
         return self.served()
 
-    def served(self) -> Snapshot:
+    def served(self) -> TagCatalogue:
         """What a search API serves that reads the newest announcement."""
         served = ServedModels()
         served.take([event for event in self.writer.events if isinstance(event, ModelPublished)][-1])
-        return served.tagger
+        assert served.tagger is not None
+        return served.tagger.predictor.catalogue
 
 
 class Worker:
@@ -99,6 +100,6 @@ class Worker:
             self.state.close()
 
 
-def counts(snapshot: Snapshot) -> dict[str, int]:
+def counts(catalogue: TagCatalogue) -> dict[str, int]:
     """Images that carry each tag."""
-    return {row.name: row.count for row in snapshot.tags()}
+    return {row.name: row.count for row in catalogue.tags()}

@@ -122,7 +122,7 @@ def test_dead_letters_that_the_broker_lost_are_sent_again(clicks, failing, refus
     clicks.writer.failing, clicks.writer.refusing = failing, refusing
     worker.run()
     assert sorted(clicks.dead()) == ["bad_event", "unknown_image", "unknown_impression"]
-    assert clicks.state().offsets[0].offset == 4
+    assert clicks.saved()[0]["offsets"][0]["offset"] == 4
 
 
 # ---- repeated events ----------------------------------------------------------------------------------------------

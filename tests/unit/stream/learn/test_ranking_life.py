@@ -37,7 +37,7 @@ def test_stopped_and_started_again_it_is_as_if_it_had_never_stopped(tmp_path):
         parts.log.post(*events[start : start + 17])
         parts.run()
     assert same(parts.learned(), whole.learned())
-    assert parts.state().document == whole.state().document
+    assert parts.saved()[0] == whole.saved()[0]
     assert parts.dead() == whole.dead()
     assert whole.learned().pairs_seen > 60
 
@@ -50,13 +50,13 @@ def test_how_the_log_is_cut_into_polls_changes_nothing(tmp_path):
         worker = clicks.worker()
         worker.reader.most = most
         worker.run()
-        states.append(clicks.state())
-    assert states[0].document == states[1].document == states[2].document
+        states.append(clicks.saved())
+    assert states[0][0] == states[1][0] == states[2][0]
     assert all(same(clicks_of(state), clicks_of(states[0])) for state in states)
 
 
 def clicks_of(state):
-    return Ranker.from_state(state.arrays, state.document["ranker"])
+    return Ranker.from_state(state[1], state[0]["ranker"])
 
 
 def test_killed_after_learning_and_before_saving_it_learns_that_again_and_nothing_twice(tmp_path, die_before_save):
@@ -73,7 +73,7 @@ def test_killed_after_learning_and_before_saving_it_learns_that_again_and_nothin
             worker.run()
     clicks.run()
     assert same(clicks.learned(), calm.learned())
-    assert clicks.state().document == calm.state().document
+    assert clicks.saved()[0] == calm.saved()[0]
 
 
 # ---- versions -----------------------------------------------------------------------------------------------------
@@ -134,7 +134,7 @@ def test_asked_to_drain_it_learns_what_is_left_although_it_was_asked_to_stop(cli
     worker.reader.most = 2
     worker.worker.stopping.stop()
     worker.run(drain=True)
-    assert clicks.state().offsets[0].offset == clicks.log.end("clicks", 0)
+    assert clicks.saved()[0]["offsets"][0]["offset"] == clicks.log.end("clicks", 0)
     assert clicks.log.committed == {("clicks", 0): clicks.log.end("clicks", 0)}
 
 
@@ -153,7 +153,7 @@ def test_told_that_the_broker_is_gone_it_saves_what_it_learned_and_drains_no_mor
     with pytest.raises(BrokerUnavailableError):
         worker.run(drain=True)
     assert same(clicks.learned(), expected((1, 2, 1.0)))
-    assert clicks.state().offsets[0].offset == 1
+    assert clicks.saved()[0]["offsets"][0]["offset"] == 1
 
 
 def stop_when(worker, method):
@@ -213,11 +213,11 @@ def test_asked_to_stop_while_the_disk_is_full_it_says_so_and_the_last_checkpoint
     clicks.log.post(pair("i3", "i4"))
     worker = clicks.worker()
 
-    def full(checkpoint, state):
+    def full(state_file, facts, arrays):
         raise StorageUnavailableError("state: disk full; free some space")
 
     with monkeypatch.context() as patched:
-        patched.setattr("stream.learn.checkpoint.Checkpoint.save", full)
+        patched.setattr("models.state_file.StateFile.save", full)
         with pytest.raises(StorageUnavailableError, match="free some space"):
             worker.run()
     assert same(clicks.learned(), expected((1, 2, 1.0)))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from models.tagging.examples import Example
+from models.tagging.serving.delta import encode, fingerprint
 from models.tagging.tagger import Tagger
 from search.served import ServedModels
 from stream.environment import load_settings
@@ -20,6 +21,10 @@ def examples(start, stop, tag):
     return [Example(f"i{n}", codes[n - start], (tag(n),)) for n in range(start, stop)]
 
 
+def served(models):
+    return fingerprint(models.tagger.predictor.snapshot)
+
+
 class Site:
     """A learner whose versions go out as the tags worker sends them."""
 
@@ -31,12 +36,12 @@ class Site:
 
     def publish(self, new):
         self.tagger.learn_many(new, self.tagger.next_position)
-        snapshot = self.tagger.snapshot(quick=True)
+        snapshot = self.tagger.snapshot(partial=True)
         content, kind = self._chain.encode(snapshot)
         self._publisher.publish(snapshot.version, content, [], kind)
         self.sizes.append(len(content))
         self.kinds.append(kind)
-        self.fingerprints.append(snapshot.fingerprint())
+        self.fingerprints.append(fingerprint(snapshot))
         return self.writer.events[-1]
 
 
@@ -50,11 +55,11 @@ def test_a_site_with_new_tags_at_every_moment_writes_what_changed_about_once(sit
     follower = ServedModels()
     for start in range(0, 1_200, 30):
         event = site.publish(examples(start, start + 30, lambda n: f"tag {n}"))
-        whole += len(site.tagger.snapshot(quick=True).encoded())
+        whole += len(encode(site.tagger.snapshot(partial=True)))
         follower.take(event)
         late = ServedModels()
         late.take(event)
-        assert follower.tagger.fingerprint() == late.tagger.fingerprint() == site.fingerprints[-1]
+        assert served(follower) == served(late) == site.fingerprints[-1]
     assert {"full", "link"} <= set(site.kinds)
     assert sum(site.sizes) < whole / 3
     assert max(len(event.base_uris) for event in site.writer.events) <= 1 + LINKS
@@ -65,7 +70,7 @@ def test_a_late_follower_never_reads_much_more_than_three_whole_versions(site, t
         event = site.publish(examples(start, start + 20, lambda n: f"tag {n}"))
         files = {path.as_uri(): path.stat().st_size for path in tmp_path.rglob("*.safetensors")}
         read = sum(files[uri] for uri in (*event.base_uris, event.uri))
-        assert read <= 3.3 * len(site.tagger.snapshot(quick=True).encoded())
+        assert read <= 3.3 * len(encode(site.tagger.snapshot(partial=True)))
 
 
 def test_where_little_changes_deltas_leave_their_base_where_it_is(site):
@@ -90,4 +95,4 @@ def test_a_follower_that_missed_versions_reads_the_chain(site):
         event = site.publish(examples(start, start + 20, lambda n: f"tag {n}"))
         if start % 100 == 0:
             follower.take(event)
-            assert follower.tagger.fingerprint() == site.fingerprints[-1]
+            assert served(follower) == site.fingerprints[-1]

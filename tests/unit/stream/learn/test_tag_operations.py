@@ -29,9 +29,10 @@ def counted(kind, outcome):
 
 def test_an_operation_is_carried_out_in_its_place_and_served_with_what_came_of_it(examples):
     before = counted("merge", "done")
-    snapshot = learn(examples, *EXAMPLES, MERGE, example(20, "kitty"))
-    assert counts(snapshot) == {"cat": 11}
-    assert [(row.operation_id, row.outcome, row.active) for row in snapshot.operations] == [("s", "done", True)]
+    catalogue = learn(examples, *EXAMPLES, MERGE, example(20, "kitty"))
+    assert counts(catalogue) == {"cat": 11}
+    (row,) = catalogue.snapshot.operations
+    assert (row.operation_id, row.outcome, row.active) == ("s", "done", True)
     assert counted("merge", "done") == before + 1
 
 
@@ -40,48 +41,48 @@ def test_what_ingest_sent_twice_is_carried_out_once(examples):
     examples.post(*EXAMPLES, MERGE, UNDO)
     examples.send(MERGE, 10)
     examples.send(UNDO, 11)
-    snapshot = examples.run()
-    assert counts(snapshot) == {"cat": 5, "kitty": 5}
-    assert [row.outcome for row in snapshot.operations] == ["undone", "done"]
+    catalogue = examples.run()
+    assert counts(catalogue) == {"cat": 5, "kitty": 5}
+    assert [row.outcome for row in catalogue.snapshot.operations] == ["undone", "done"]
     assert counted("merge", "repeated") == before
 
 
 def test_an_operation_posted_again_changes_nothing_and_is_counted_as_repeated(examples):
     before = counted("merge", "repeated")
-    snapshot = learn(examples, *EXAMPLES, MERGE, UNDO, MERGE)
-    assert counts(snapshot) == {"cat": 5, "kitty": 5}
+    catalogue = learn(examples, *EXAMPLES, MERGE, UNDO, MERGE)
+    assert counts(catalogue) == {"cat": 5, "kitty": 5}
     assert counted("merge", "repeated") == before + 1
 
 
 def test_a_refused_operation_is_logged_counted_and_served(examples, caplog):
     before = counted("forget", "refused")
     with caplog.at_level(logging.WARNING):
-        snapshot = learn(examples, *EXAMPLES, TagOperation("f", "forget", ("zebra",)))
+        catalogue = learn(examples, *EXAMPLES, TagOperation("f", "forget", ("zebra",)))
     assert "forget 'f' refused: tags zebra: expected tags that were used before" in caplog.text
     assert counted("forget", "refused") == before + 1
-    assert [(row.active, "zebra" in row.outcome) for row in snapshot.operations] == [(False, True)]
+    assert [(row.active, "zebra" in row.outcome) for row in catalogue.snapshot.operations] == [(False, True)]
 
 
 def test_operations_survive_a_restart(examples):
     first = learn(examples, *EXAMPLES, MERGE)
     second = learn(examples, UNDO)
-    assert [row.operation_id for row in first.operations] == ["s"]
-    assert [row.operation_id for row in second.operations] == ["s", "u"]
+    assert [row.operation_id for row in first.snapshot.operations] == ["s"]
+    assert [row.operation_id for row in second.snapshot.operations] == ["s", "u"]
     assert counts(second) == {"cat": 5, "kitty": 5}
 
 
 def test_a_split_says_which_pictures_it_moved(examples):
     split = TagOperation("s", "split", ("cat",), "lynx", images=("i1", "i2", "i3", "nobody"))
-    snapshot = learn(examples, *EXAMPLES, split)
-    assert counts(snapshot) == {"cat": 3, "kitty": 5, "lynx": 2}
-    assert [image_id for image_id, _ in snapshot.operations[0].moved] == ["i1", "i3"]
-    assert np.isfinite(snapshot.weights("lynx")).all()
+    catalogue = learn(examples, *EXAMPLES, split)
+    assert counts(catalogue) == {"cat": 3, "kitty": 5, "lynx": 2}
+    assert [image_id for image_id, _ in catalogue.snapshot.operations[0].moved] == ["i1", "i3"]
+    assert np.isfinite(catalogue.weights("lynx")).all()
 
 
 @pytest.mark.parametrize("kind", ["merge", "rename", "alias", "forget", "split"])
 def test_after_an_undo_the_served_tags_are_those_of_before(examples, kind):
     into = "" if kind == "forget" else "lynx"
     images = ("i1", "i3") if kind == "split" else ()
-    snapshot = learn(examples, *EXAMPLES, TagOperation("s", kind, ("cat",), into, images), UNDO)
-    assert {name: count for name, count in counts(snapshot).items() if count} == {"cat": 5, "kitty": 5}
-    assert set(counts(snapshot)) <= {"cat", "kitty", "lynx"}
+    catalogue = learn(examples, *EXAMPLES, TagOperation("s", kind, ("cat",), into, images), UNDO)
+    assert {name: count for name, count in counts(catalogue).items() if count} == {"cat": 5, "kitty": 5}
+    assert set(counts(catalogue)) <= {"cat", "kitty", "lynx"}

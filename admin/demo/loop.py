@@ -1,0 +1,95 @@
+"""The whole loop, embedded: the encoder alone, the stream, single pictures, quality, clicks, searches.
+
+In: a plan of events. Out: the report, as `mekiki demo --json` writes it. Raises InfrastructureError when the service
+does not get on within its deadlines.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.progress import Progress
+
+from admin.connect import Api
+from admin.demo import clicks, measure
+from admin.demo.events import Plan
+from admin.demo.screen import draw
+from admin.demo.session import SOURCE, Session
+from admin.demo.streaming import stream_everything
+from admin.operators.embedded import EmbeddedService
+from stream.log.produce import LogWriter
+from stream.process import tune_process
+from stream.settings import Settings
+from stream.workers import build_encoder, open_index
+
+TRICKLE = 40
+SEARCHES = 200
+BENCH_IMAGES = 256
+BENCH_BATCH = 32
+
+Report = dict[str, Any]
+
+
+def run(settings: Settings, plan: Plan, bar: Progress, *, seed: int, sheet: Path | None) -> Report:
+    """Start the service, measure, draw the contact sheet if one is wanted, and stop the service."""
+    encoder = build_encoder(settings)
+    with EmbeddedService(settings) as service:
+        api, index = Api(service.settings), open_index(service.settings)
+        writer = LogWriter(service.settings, SOURCE)
+        tune_process()
+        try:
+            report = _measure(Session(service.settings, api, index, writer, plan, encoder, bar, seed))
+            if sheet is not None:
+                draw(api, plan, sheet)
+        finally:
+            writer.close()
+            index.close()
+            api.close()
+    return report
+
+
+def _measure(session: Session) -> Report:
+    plan = session.plan
+    pixels = np.stack([item.pixels for item in list(plan.posted.values())[:BENCH_IMAGES]])
+
+    def bare_encoder(text: str) -> float:
+        done = session.step(text, measure.ENCODER_PASSES)
+        return measure.encoder_rate(session.encoder, pixels, BENCH_BATCH, done)
+
+    before = bare_encoder("the encoder alone")
+    streamed = stream_everything(session)
+    after = bare_encoder("the encoder alone, again")
+    encoder_rate = statistics.harmonic_mean([before, after])  # as many pictures each time
+    chance = random.Random(session.seed)
+    items = list(plan.posted.values())
+    done = session.step("one at a time", TRICKLE)
+    trickled = measure.trickle(session.api, session.writer, chance.sample(items, TRICKLE), done)
+    done = session.step("evaluating held-out pictures", len(plan.held_out))
+    heldout = measure.held_out_quality(session.api, plan, done)
+    tags_known = int(session.api.get("/v1/status")["tags"])
+    ranker = clicks.click_by_taste(session)
+    searches = chance.sample(items, min(SEARCHES, len(items)))
+    searched = measure.search_latencies(session.api, searches, session.step("searching", len(searches)))
+    rate = streamed.images / streamed.seconds
+    return {
+        "images_posted": streamed.images,
+        "images_indexed": streamed.indexed,
+        "dead_letters": streamed.dead_letters,
+        "dead_letters_planted": streamed.planted,
+        "seconds": round(streamed.seconds, 2),
+        "images_per_second": round(rate, 1),
+        "encoder_images_per_second": round(encoder_rate, 1),
+        "ingest_over_encoder": round(rate / encoder_rate, 3),
+        "post_to_searchable_ms": measure.percentiles(trickled),
+        "tags_known": tags_known,
+        "heldout": heldout,
+        "new_tag": streamed.new_tag,
+        "ranker": ranker,
+        "search_ms": measure.percentiles(searched),
+        "device": session.encoder.device,
+        "seed": session.seed,
+    }

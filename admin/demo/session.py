@@ -1,0 +1,64 @@
+"""What every part of a running demo works with, and how it waits for the service."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rich.progress import Progress
+
+from admin.connect import Api
+from admin.demo.events import Plan
+from models.encoders.base import Encoder
+from models.errors import InfrastructureError
+from stream.index.contract import VectorIndex
+from stream.log.produce import LogWriter
+from stream.settings import Settings
+
+SOURCE = "mekiki/demo"
+POLL_S = 0.01  # between two looks at the service while a latency is being measured
+DEADLINE_S = 30.0
+
+
+@dataclass(frozen=True)
+class Session:
+    """A running service, what is posted to it, and where progress is shown."""
+
+    settings: Settings
+    api: Api
+    index: VectorIndex
+    writer: LogWriter
+    plan: Plan
+    encoder: Encoder
+    bar: Progress
+    seed: int
+
+    def step(self, text: str, total: int, note: str = "") -> Callable[[], None]:
+        """A new bar; call what comes back once per piece of work."""
+        task = self.bar.add_task(text, total=total, note=note)
+        return lambda: self.bar.advance(task)
+
+
+def wait_until(
+    condition: Callable[[], bool],
+    what: str,
+    deadline_s: float = DEADLINE_S,
+    *,
+    poll_s: float = POLL_S,
+    earliest_s: float = 0.0,
+) -> float:
+    """Milliseconds until the condition holds; looked for from `earliest_s` on, every `poll_s`.
+
+    Raises:
+        InfrastructureError: it does not within the deadline.
+    """
+    started_s = time.perf_counter()
+    pause = threading.Event()
+    pause.wait(earliest_s)
+    while not condition():
+        if time.perf_counter() - started_s > deadline_s:
+            raise InfrastructureError(f"demo: {what} did not happen within {deadline_s:.0f} s; see the logs folder")
+        pause.wait(poll_s)
+    return (time.perf_counter() - started_s) * 1000

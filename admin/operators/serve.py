@@ -1,0 +1,61 @@
+"""`mekiki serve`: the search API as a process."""
+
+from __future__ import annotations
+
+import socket
+
+import typer
+
+from models.errors import ConfigurationError
+from stream.environment import load_settings
+
+DRAIN_S = 5  # seconds that requests in flight get to finish
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the root."""
+    app.command()(serve)
+
+
+def serve() -> None:
+    """Run the search API."""
+    import uvicorn
+
+    from search.app import create_app
+    from search.build import build_service
+    from stream.process import configure_process, on_stop, share_one_heap, tune_process
+
+    settings = load_settings()
+    configure_process(settings)
+    share_one_heap()
+    listening = listen(settings.serve.host, settings.serve.port)
+    server = uvicorn.Server(uvicorn.Config(
+        create_app(build_service(settings)), log_level="warning", access_log=False, timeout_graceful_shutdown=DRAIN_S,
+    ))  # fmt: skip
+
+    def stop() -> None:
+        server.should_exit = True
+
+    on_stop(stop)  # of the signals uvicorn takes care as well; the end of the parent process it does not watch
+    tune_process()
+    server.run(sockets=[listening])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        ConfigurationError: the port is busy or not ours to take.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio sets TCP_NODELAY for TCP alone
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        raise ConfigurationError(
+            f"port {port} on {host}: {error.strerror}; stop what uses it or choose another with --port or "
+            "MEKIKI_SERVE__PORT"
+        ) from error
+    listening.listen(128)
+    return listening

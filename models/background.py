@@ -1,0 +1,37 @@
+"""One thread for work beside the learner's own: the other core is free meanwhile.
+
+In: calls. Out: their futures, done in the order they came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+
+class BackgroundThread:
+    """A thread that starts with the first call. Whoever makes one closes it; used from its owner's thread only."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._executor: ThreadPoolExecutor | None = None
+
+    def submit(self, work: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Future[Result]:
+        """Run `work` on the thread, after what was submitted before."""
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(1, thread_name_prefix=self._name)
+        return self._executor.submit(work, *args, **kwargs)
+
+    def close(self) -> None:
+        """End the thread when it is done with what it has; a later `submit` starts another."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=True)
+            self._executor = None
+
+    def __reduce__(self) -> tuple[type[BackgroundThread], tuple[str]]:
+        """A copy of the owner, as river makes them, gets a thread of its own."""
+        return BackgroundThread, (self._name,)

@@ -1,0 +1,61 @@
+"""Implications between tags, in an order in which one pass over them carries probabilities as far as they go.
+
+In: pairs of rows (tag, what it implies). Out: the same relation as pairs to go through once, linear in their number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from graphlib import TopologicalSorter
+from itertools import pairwise
+
+import numpy as np
+from scipy.sparse import coo_array  # type: ignore[import-untyped]
+from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]
+
+Pair = tuple[int, int]
+
+
+def in_one_pass(pairs: Collection[Pair]) -> tuple[Pair, ...]:
+    """Order pairs (tag, implied) so that `p[implied] = max(p[implied], p[tag])`, once for each, reaches a fixed point.
+
+    Tags that imply each other in a circle are one component (Tarjan 1972); components come in topological order.
+    Within one of k tags, k - 1 pairs carry the largest probability to the last tag and k - 1 carry it back to all.
+    """
+    circles = _circles(pairs)
+    circle_of = {tag: number for number, circle in enumerate(circles) for tag in circle}
+    leaving: dict[int, list[Pair]] = {number: [] for number in range(len(circles))}
+    sorter: TopologicalSorter[int] = TopologicalSorter(dict.fromkeys(range(len(circles)), ()))
+    for tag, implied in sorted(pairs):
+        source, target = circle_of[tag], circle_of[implied]
+        if source != target:
+            leaving[source].append((tag, implied))
+            sorter.add(target, source)
+    ordered: list[Pair] = []
+    for number in sorter.static_order():
+        circle = circles[number]
+        ordered += [*pairwise(circle), *pairwise(reversed(circle)), *leaving[number]]
+    return tuple(ordered)
+
+
+def _circles(pairs: Collection[Pair]) -> list[list[int]]:
+    """The strongly connected components of the tags in pairs, each ascending; most are one tag alone."""
+    if not pairs:
+        return []
+    tags, ends = np.unique(np.array(sorted(pairs), np.int64), return_inverse=True)
+    sources, targets = ends.reshape(-1, 2).T
+    graph = coo_array((np.ones(len(sources)), (sources, targets)), shape=(len(tags), len(tags)))
+    count, labels = connected_components(graph, connection="strong")
+    circles: list[list[int]] = [[] for _ in range(count)]
+    for tag, label in zip(tags.tolist(), labels.tolist(), strict=True):
+        circles[label].append(tag)
+    return circles
+
+
+def ancestors(pairs: Sequence[Pair], tag: int) -> set[int]:
+    """All tags that imply a tag, however far, itself not among them; `pairs` as `in_one_pass` orders them."""
+    found = {tag}
+    for source, implied in reversed(pairs):
+        if implied in found:
+            found.add(source)
+    return found - {tag}

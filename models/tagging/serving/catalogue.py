@@ -1,0 +1,79 @@
+"""Tags of one snapshot by name: as people write them in, rows and what is known of them out."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from models.errors import NotFoundError
+from models.tagging.arrays import Float32
+from models.tagging.memory.names import normalise_tag
+from models.tagging.serving.columns import TagRow
+from models.tagging.serving.snapshot import Snapshot
+
+
+class TagCatalogue:
+    """Looks tags up in one snapshot. Any thread may ask."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+
+    @cached_property
+    def _row(self) -> dict[str, int]:
+        hidden = self.snapshot.columns.hidden.tolist()
+        served = {name: row for row, name in enumerate(self.snapshot.names) if not hidden[row]}
+        return dict(self.snapshot.aliases) | served
+
+    def find(self, tag: str) -> int | None:
+        """Row of a tag as written, None if there is no such tag.
+
+        Raises:
+            PolicyError: it cannot be one.
+        """
+        row = self._row.get(tag)
+        return self._row.get(normalise_tag(tag)) if row is None else row
+
+    def row(self, tag: str) -> int:
+        """Row of a tag as written.
+
+        Raises:
+            NotFoundError: there is no such tag.
+            PolicyError: it cannot be one.
+        """
+        row = self.find(tag)
+        if row is None:
+            raise NotFoundError(f"tag {tag!r}: expected one that was used before; `mekiki tags list` shows them")
+        return row
+
+    def weights(self, tag: str) -> Float32:
+        """Ridge weights [D] of a tag: as a query they find its images. Raises as `row` does."""
+        found: Float32 = self.snapshot.ridge.take(np.array([self.row(tag)]))[0]
+        return found
+
+    def tag(self, name: str) -> TagRow:
+        """What is known of a tag as written. Raises as `row` does."""
+        return self._known(self.row(name))
+
+    def tags(self, limit: int | None = None, prefix: str = "") -> list[TagRow]:
+        """The first `limit` tags with this beginning, as written, the most used first.
+
+        Raises:
+            PolicyError: `prefix` cannot be the beginning of a tag.
+        """
+        begins = normalise_tag(prefix) if prefix.strip() else ""
+        names, columns = self.snapshot.names, self.snapshot.columns
+        known = [row for row, name in enumerate(names) if name.startswith(begins) and not columns.hidden[row]]
+        known.sort(key=lambda row: (-int(columns.counts[row]), names[row]))
+        return [self._known(row) for row in known[:limit]]
+
+    def _known(self, row: int) -> TagRow:
+        columns = self.snapshot.columns
+        return TagRow(
+            name=self.snapshot.names[row],
+            count=int(columns.counts[row]),
+            first_seen=int(columns.first_seen[row]),
+            quality=float(columns.quality[row]),
+            drift=int(columns.drift[row]),
+            threshold=float(columns.thresholds[row]),
+        )

@@ -1,0 +1,184 @@
+"""What the learner knows of single tags, as tables of which only changed rows are written.
+
+In: a tagger. Out: rows of an open SQLite database, and the tagger's state made of them again. Every table has one row
+a tag, or none where there is nothing to keep.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from models.tagging.calibration.histograms import BINS
+from models.tagging.memory.mapping import TagMapping
+from models.tagging.tagger import Tagger
+
+Row = tuple[Any, ...]
+BATCH = 4096  # tags written at a time
+_BIN = np.dtype([("bin", "u1"), ("count", "<f8")])  # of the 3 (BINS - 1) that are kept by row
+
+
+@dataclass(frozen=True)
+class TagTable:
+    """One table.
+
+    Attributes:
+        name: of the table.
+        columns: SQL; the first is `row`.
+        take_changed: the rows that changed since the last call.
+        dump: the tables' rows of these tags, in order; none for a tag of which there is nothing to keep.
+        load: puts back all that was dumped.
+    """
+
+    name: str
+    columns: str
+    take_changed: Callable[[Tagger], Collection[int]]
+    dump: Callable[[Tagger, Sequence[int]], Iterable[Row]]
+    load: Callable[[Tagger, Iterable[Row]], None]
+
+    def write(self, tagger: Tagger, database: sqlite3.Connection) -> None:
+        """Write what changed."""
+        changed = sorted(self.take_changed(tagger))
+        values = ", ".join("?" * (self.columns.count(",") + 1))
+        for start in range(0, len(changed), BATCH):
+            part = changed[start : start + BATCH]
+            kept = list(self.dump(tagger, part))
+            gone = set(part).difference(row[0] for row in kept)
+            database.executemany(f"DELETE FROM {self.name} WHERE row = ?", [(row,) for row in gone])
+            database.executemany(f"INSERT OR REPLACE INTO {self.name} VALUES ({values})", kept)
+
+    def read(self, tagger: Tagger, database: sqlite3.Connection) -> None:
+        """Put back what was written."""
+        self.load(tagger, database.execute(f"SELECT * FROM {self.name} ORDER BY row"))
+
+
+def _taken(changed: set[int]) -> set[int]:
+    taken = set(changed)
+    changed.clear()
+    return taken
+
+
+def _dump_names(tagger: Tagger, rows: Sequence[int]) -> Iterable[Row]:
+    words, mapping = tagger.statistics.vocabulary, tagger.statistics.mapping
+    for row in rows:
+        yield row, words.names[row], words.first_seen[row], row in words.detached, mapping.of(row)
+
+
+def _load_names(tagger: Tagger, rows: Iterable[Row]) -> None:
+    statistics = tagger.statistics
+    known = list(rows)
+    if any(row != at for at, (row, *_) in enumerate(known)):
+        raise ValueError("a tag is missing")
+    statistics.vocabulary.restore(
+        (name for _, name, *_ in known),
+        (position for _, _, position, *_ in known),
+        (row for row, _, _, detached, _ in known if detached),
+    )
+    statistics.mapping = TagMapping((row, target) for row, *_, target in known if row != target)
+    statistics.sums.grow(len(known))
+
+
+def _dump_sums(tagger: Tagger, rows: Sequence[int]) -> Iterable[Row]:
+    """The sums of each tag [D] in 16 or 32 bits where they fit: half the bytes of a checkpoint, or a quarter."""
+    sums = tagger.statistics.sums
+    of_tags, counts = sums.tags[np.array(rows, np.int64)], sums.counts[np.array(rows, np.int64)]
+    largest = np.maximum(of_tags.max(axis=1, initial=0), ~of_tags.min(axis=1, initial=0))
+    bytes_each = np.array([2, 4, 8])[np.searchsorted([2**15, 2**31], largest, side="right")]
+    narrow = {size: iter(of_tags[bytes_each == size].astype(f"<i{size}")) for size in (2, 4, 8)}
+    for row, count, size in zip(rows, counts.tolist(), bytes_each.tolist(), strict=True):
+        yield row, count, next(narrow[size]).tobytes()
+
+
+def _load_sums(tagger: Tagger, rows: Iterable[Row]) -> None:
+    sums = tagger.statistics.sums
+    for row, count, data in rows:
+        sums.counts[row] = count
+        sums.tags[row] = np.frombuffer(data, np.dtype(f"<i{len(data) // sums.dimension}"))
+
+
+def _dump_calibrators(tagger: Tagger, rows: Sequence[int]) -> Iterable[Row]:
+    found = ((row, tagger.calibrators.dump(row)) for row in rows)
+    return ((row, *state) for row, state in found if state is not None)
+
+
+def _load_calibrators(tagger: Tagger, rows: Iterable[Row]) -> None:
+    for row in rows:
+        tagger.calibrators.load(*row)
+    tagger.calibrators.changed.clear()
+
+
+def _dump_drift(tagger: Tagger, rows: Sequence[int]) -> Iterable[Row]:
+    found = ((row, tagger.evaluator.drift.dump(row)) for row in rows)
+    return ((row, *state) for row, state in found if state is not None)
+
+
+def _load_drift(tagger: Tagger, rows: Iterable[Row]) -> None:
+    for row in rows:
+        tagger.evaluator.drift.load(*row)
+
+
+def _dump_histograms(tagger: Tagger, rows: Sequence[int]) -> Iterable[Row]:
+    """What is not zero beyond the lowest bin; the lowest ones change together and are an array (state.py)."""
+    known = [row for row in rows if row < len(tagger.metrics.histograms)]
+    beyond = tagger.metrics.histograms[known, :, 1:].reshape(len(known), 3 * (BINS - 1))
+    at, bins = np.nonzero(beyond)
+    filled = np.empty(len(at), _BIN)
+    filled["bin"], filled["count"] = bins, beyond[at, bins]
+    ends = np.searchsorted(at, np.arange(len(known) + 1)).tolist()
+    for row, start, stop in zip(known, ends, ends[1:], strict=False):
+        if stop > start:
+            yield row, filled[start:stop].tobytes()
+
+
+def _load_histograms(tagger: Tagger, rows: Iterable[Row]) -> None:
+    known = list(rows)
+    filled = np.frombuffer(b"".join(data for _, data in known), _BIN)
+    numbers = np.array([row for row, _ in known], np.int64)
+    at = np.repeat(numbers, [len(data) // _BIN.itemsize for _, data in known])
+    plane, bin_ = np.divmod(filled["bin"].astype(np.int64), BINS - 1)
+    tagger.metrics.histograms[at, plane, bin_ + 1] = filled["count"]
+
+
+TABLES = (
+    TagTable(
+        "tags",
+        "row INTEGER PRIMARY KEY, name TEXT NOT NULL, first_seen INTEGER NOT NULL, detached INTEGER NOT NULL, "
+        "counts_for INTEGER NOT NULL",
+        lambda tagger: _taken(tagger.statistics.vocabulary.changed) | _taken(tagger.statistics.remapped),
+        _dump_names,
+        _load_names,
+    ),
+    TagTable(
+        "sums",
+        "row INTEGER PRIMARY KEY, count INTEGER NOT NULL, sums BLOB NOT NULL",
+        lambda tagger: tagger.statistics.sums.take_changed().tolist(),
+        _dump_sums,
+        _load_sums,
+    ),
+    TagTable(
+        "calibrators",
+        "row INTEGER PRIMARY KEY, positives INTEGER, own BLOB",
+        lambda tagger: _taken(tagger.calibrators.changed),
+        _dump_calibrators,
+        _load_calibrators,
+    ),
+    TagTable(
+        "drift",
+        "row INTEGER PRIMARY KEY, drifts INTEGER NOT NULL, losses BLOB NOT NULL",
+        lambda tagger: _taken(tagger.evaluator.drift.changed),
+        _dump_drift,
+        _load_drift,
+    ),
+    TagTable(
+        "histograms",
+        "row INTEGER PRIMARY KEY, bins BLOB NOT NULL",
+        lambda tagger: _taken(tagger.metrics.changed),
+        _dump_histograms,
+        _load_histograms,
+    ),
+)
+SCHEMA = "".join(f"CREATE TABLE IF NOT EXISTS {table.name} ({table.columns});" for table in TABLES)
