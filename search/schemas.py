@@ -148,12 +148,12 @@ class TagView(BaseModel):
 
 
 class TagQuality(BaseModel):
-    """How well tags are predicted: each judged image was predicted before it was learned; null before the first."""
+    """How well tags are predicted: each evaluated image was predicted before it was learned; null before the first."""
 
     model_config = ConfigDict(json_schema_extra={"example": {
         "images": 1472, "lrap": 0.52, "p_at_5": 0.41, "micro_ap": 0.44, "macro_ap": 0.39, "ece": 0.004,
     }})  # fmt: skip
-    images: int = Field(description="images judged")
+    images: int = Field(description="images evaluated")
     lrap: float | None = Field(description="label ranking average precision: how high an image's own tags rank")
     p_at_5: float | None = Field(description="share of an image's own tags among the five most probable")
     micro_ap: float | None = Field(description="average precision over all pairs of image and tag")
