@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check -q
 ARGS ?=
 
-.PHONY: demo test check serve unit format clean
+.PHONY: demo serve bench test test-long check format clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -20,14 +20,25 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install -c constraints.txt -e '.[test]'
 	touch $@
 
+$(VENV)/.bench: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install -c constraints.txt torch==2.13.0
+	$(PIP) install -c constraints.txt -e '.[bench]'
+	touch $@
+
 demo: $(VENV)/.demo ## the whole loop on real pictures; make demo ARGS="--json out.json --sheet out.png"
 	$(BIN)/mekiki demo $(ARGS)
 
 serve: $(VENV)/.demo ## broker, index, workers and search API on this machine
 	$(BIN)/mekiki up $(ARGS)
 
-test: $(VENV)/.test ## all tests
+bench: $(VENV)/.bench ## measure this machine, peers too; make bench ARGS="tagger --only speed"
+	$(BIN)/mekiki bench $(ARGS)
+
+test: $(VENV)/.test ## all tests but the long ones
 	$(BIN)/python -m pytest $(ARGS)
+
+test-long: $(VENV)/.test ## the long tests alone
+	$(BIN)/python -m pytest -m long $(ARGS)
 
 check: $(VENV)/.test ## format, lint, types, unit tests
 	$(BIN)/ruff format --check .

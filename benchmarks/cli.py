@@ -1,30 +1,26 @@
-"""`mekiki bench encoder|ingest|tagger`: what this machine does, measured now, as a table or JSON."""
+"""`mekiki bench encoder|ingest|tagger`: what this machine does, measured now, as a table or JSON.
+
+`mekiki` finds this file by its entry point. A scenario is a file that is imported only when its command is called.
+"""
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
 from rich.table import Table
 
 from admin.console import out, print_json, write_json
+from benchmarks.tagger.parts import Part
+from benchmarks.tagger.peers import Peer
 from models.errors import UsageError
 
+ALL = "all"
+
 app = typer.Typer(help="Measure this machine.", no_args_is_help=True)
-
-
-class Part(enum.StrEnum):
-    """Of the tagger's figures."""
-
-    SPEED = "speed"
-    QUALITY = "quality"
-    FEW_SHOT = "few-shot"
-
-
-JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the figures here; `-` prints them.")]
+JsonFile: TypeAlias = Annotated[Path | None, typer.Option("--json", help="Write the figures here; `-` prints them.")]
 
 
 @app.command()
@@ -59,29 +55,32 @@ def tagger(
     ] = None,
     splits: Annotated[int, typer.Option(min=1, help="Splits of the pictures that quality is the mean of.")] = 5,
     speed_tags: Annotated[int, typer.Option(min=100, help="Tags of the speed part.")] = 30_000,
-    peers: Annotated[bool, typer.Option("--peers/--no-peers", help="Also measure what one could pick instead.")] = True,
+    without: Annotated[
+        list[str] | None, typer.Option(metavar="PEER", help=f"Leave out {', '.join(Peer)} or {ALL}; may be repeated.")
+    ] = None,
 ) -> None:
-    """The tag learner at scale: speed, quality, few-shot; peers need scikit-learn, xgboost and vowpalwabbit."""
+    """The tag learner at scale: speed, quality, few-shot, beside peers of the extra `bench`."""
+    left_out = _peers(without or [])
     if (pictures is None) != (tags is None):
         raise UsageError("--pictures and --tags: expected both or neither; name the folder and the file of its tags")
-    from benchmarks import labelled, tagger_stream
-    from benchmarks.tagger import run
+    from benchmarks.tagger.pictures import load_folder
+    from benchmarks.tagger.run import run
 
-    parts = [part.value.replace("-", "_") for part in only or Part]
+    parts = only or list(Part)
     own = None
-    if pictures is not None and tags is not None and parts != ["speed"]:
-        own = labelled.load(pictures, tags)
-    report = run(
-        pictures=own, stream_examples_per_second=lambda: tagger_stream.run(speed_tags), tags=speed_tags, peers=peers,
-        parts=parts, split_count=splits,
-    )  # fmt: skip
-    if json_file is not None and str(json_file) == "-":
-        print_json(report)
-        return
-    if json_file is not None:
-        write_json(json_file, report)
-    for part, figures in report.items():
-        _report({f"{part} {name}": value for name, value in figures.items()}, None)
+    if pictures is not None and tags is not None and parts != [Part.SPEED]:
+        own = load_folder(pictures, tags)
+    report = run(parts, pictures=own, tags=speed_tags, without=left_out, split_count=splits)
+    _report(report, json_file)
+
+
+def _peers(names: list[str]) -> set[Peer]:
+    if ALL in names:
+        return set(Peer)
+    unknown = set(names) - set(Peer)
+    if unknown:
+        raise UsageError(f"--without {sorted(unknown)[0]}: expected {', '.join(Peer)} or {ALL}; see --help")
+    return {Peer(name) for name in names}
 
 
 def _report(figures: dict[str, Any], json_file: Path | None) -> None:

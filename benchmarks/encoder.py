@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.pictures import drawing
+from benchmarks.drawings import drawing
 from models.encoders import load_encoder
 
 BATCHES = (1, 8, 32, 64)

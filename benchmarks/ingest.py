@@ -12,7 +12,7 @@ import numpy as np
 
 from admin.connect import Api
 from admin.operators.embedded import EmbeddedService
-from benchmarks.pictures import drawing, encoded
+from benchmarks.drawings import drawing, encoded
 from models.encoders import load_encoder
 from models.encoders.base import Encoder
 from stream.environment import load_settings

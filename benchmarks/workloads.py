@@ -44,11 +44,11 @@ class TagStream:
     def examples(self, count: int) -> list[Example]:
         """The next `count` images as the learner gets them."""
         vectors, tags = self.draw(count)
-        codes = quantise(vectors)
+        quantised = quantise(vectors)
         start, self.position = self.position, self.position + count
         names = self.names
         return [
-            Example(f"image-{start + i}", codes[i], tuple(names[tag] for tag in row))
+            Example(f"image-{start + i}", quantised[i], tuple(names[tag] for tag in row))
             for i, row in enumerate(tags.tolist())
         ]
 

@@ -211,7 +211,6 @@ class ModelPublished(Event):
     version: int
     uri: str
     sha256: Sha256
-    base_version: int | None = Field(None, description="for a delta: the version it applies to")
     base_uris: tuple[str, ...] = Field(
         (), description="for a delta: the files that make that version, a whole one and then deltas in their order"
     )

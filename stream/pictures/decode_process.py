@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import mmap
 import os
 import select
 import subprocess
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import ConfigurationError, DecodeError, InfrastructureError
-from stream.pictures.decode_wire import ANSWER, PIXEL_BYTES, READY, REQUEST, WHOLE
+from stream.pictures.decode_wire import ANSWER, READY, REQUEST, WHOLE
 
 START_S = 60.0  # a start takes 0.2 s; a machine that is starting everything at once may take long
 PIPE_BYTES = 1 << 20  # a file or an answer passes in one go where the system allows
@@ -61,36 +60,18 @@ class DecodeChild:
     """One process of `python -m stream.pictures.decode_child`."""
 
     def __init__(self, limits: ChildLimits) -> None:
-        command = [
-            sys.executable,
-            "-P",
-            "-m",
-            "stream.pictures.decode_child",
-            str(limits.memory_bytes),
-            str(limits.deadline_s),
-        ]
-        memory = _memory()
-        self._pixels = mmap.mmap(memory, PIXEL_BYTES, prot=mmap.PROT_READ) if memory is not None else None
-        if memory is not None:
-            command.append(str(memory))
+        limited = (str(limits.memory_bytes), str(limits.deadline_s))
         try:
             self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                bufsize=0,
+                [sys.executable, "-P", "-m", "stream.pictures.decode_child", *limited],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
                 env=_environment(limits),
                 start_new_session=True,  # Ctrl-C is the parent's to handle; a child ends when its stdin does
-                pass_fds=() if memory is None else (memory,),
-            )
+            )  # fmt: skip
         except OSError as error:
             raise InfrastructureError(
                 f"decoding process: expected to start, {error}; free memory or lower MEKIKI_INGEST__DECODE_WORKERS"
             ) from error
-        finally:
-            if memory is not None:
-                os.close(memory)
         assert self._process.stdin is not None and self._process.stdout is not None
         self._to = self._process.stdin.fileno()
         self._from = self._process.stdout.fileno()
@@ -140,8 +121,7 @@ class DecodeChild:
         if not is_picture:
             reason, _, text = content.decode().partition("\n")
             raise DecodeError(text, reason)
-        pixels = self._pixels[:] if self._pixels is not None else content
-        return Answer(width_px, height_px, phash, sha256.hex(), name.rstrip(b"\0").decode(), pixels)
+        return Answer(width_px, height_px, phash, sha256.hex(), name.rstrip(b"\0").decode(), content)
 
     def stop(self) -> None:
         """Kill it and close the pipes; harmless when it is gone already."""
@@ -150,8 +130,6 @@ class DecodeChild:
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()
-        if self._pixels is not None:
-            self._pixels.close()
 
     def _write(self, data: bytes, until: float) -> None:
         view = memoryview(data)
@@ -191,19 +169,6 @@ class DecodeChild:
         assert self._process.stderr is not None
         lines = self._process.stderr.read().decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else ""
-
-
-def _memory() -> int | None:
-    """Memory that a child can have as well; None where the system has none whose size can be sealed.
-
-    A hostile file's child that made it smaller would kill the parent where it reads.
-    """
-    if not (hasattr(os, "memfd_create") and hasattr(fcntl, "F_ADD_SEALS")):
-        return None
-    descriptor = os.memfd_create("mekiki-pixels", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.ftruncate(descriptor, PIXEL_BYTES)
-    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
-    return descriptor
 
 
 def _environment(limits: ChildLimits) -> dict[str, str]:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from admin.openmoji import load_pictures, rasterise
-from benchmarks import tagger_stream
+from benchmarks.tagger import stream
 from tests.e2e.conftest import drawing, run_cli
 
 PICTURES = 120
@@ -35,7 +35,7 @@ def bench(own, *arguments):
 
 
 def test_quality_on_own_pictures(own):
-    done = bench(own, "--only", "quality", "--only", "few-shot", "--splits", "2", "--no-peers", "--json", "-")
+    done = bench(own, "--only", "quality", "--only", "few-shot", "--splits", "2", "--without", "all", "--json", "-")
     assert done.returncode == 0, done.stderr
     said = " ".join(done.stderr.split())
     assert "1 of 121 labelled pictures cannot be read and are left out: broken.png (not_an_image)" in said
@@ -54,7 +54,7 @@ def test_quality_on_own_pictures(own):
 
 
 def test_the_table_has_a_row_for_each_figure(own):
-    done = bench(own, "--only", "quality", "--only", "few-shot", "--splits", "1", "--no-peers")
+    done = bench(own, "--only", "quality", "--only", "few-shot", "--splits", "1", "--without", "all")
     assert done.returncode == 0, done.stderr
     rows = [line.strip("│ ").split("│") for line in done.stdout.splitlines() if line.startswith("│")]
     figures = {name.strip(): value.strip() for name, value in rows}
@@ -90,8 +90,8 @@ def test_too_little_to_measure_on_is_refused(tmp_path):
     labels.write_text("\n".join(map(json.dumps, rows[:40])))
     refused(bench((tmp_path, labels)), "at least 50", "found 40")
     labels.write_text("\n".join(map(json.dumps, rows)))
-    refused(bench((tmp_path, labels), "--only", "quality"), "5 training pictures")
+    refused(bench((tmp_path, labels), "--only", "quality", "--without", "xgboost"), "5 training pictures")
 
 
 def test_the_tags_worker_is_measured_through_a_broker():
-    assert tagger_stream.run(100) > 50
+    assert stream.run(100) > 50

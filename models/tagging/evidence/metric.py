@@ -4,7 +4,7 @@ Images are compared by `xᵀ B y` with `B = (I + s (G + λI)⁻¹) / 2 + M`. The
 images lie alike (s makes both halves equally long). M is what tags say: with ridge weights w_t, `N = Σ w_t w_tᵀ / √n_t`
 says how much each direction of the space matters to them, and M has its strongest directions with flattened strengths.
 Both need only the exact sums: `N = A⁻¹ (Σ r_t r_tᵀ / √n_t) A⁻¹` with `A = G + λI` and `r_t = C_t - prior Σx`. Fitted
-on the past where the schedule says so, and used for what comes after: no example is judged by one that has seen it.
+on the past where the schedule says so, and used for what comes after: no example is evaluated by one that saw it.
 
 What it is worth on OpenMoji: docs/decisions/0008-tag-learner.md.
 """

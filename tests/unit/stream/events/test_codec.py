@@ -10,8 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from models.errors import PoisonError, SchemaError
-from stream.events.codec import STRUCTURED, Envelope, decode, encode, encode_structured
+from stream.events.codec import STRUCTURED, Envelope, decode, encode
 from stream.events.schema import ImagePosted, TagsApplied
+from tests.fakes import encode_structured
 from tests.strategies import EXAMPLES, by_reference, events, ids, inline, sources, tag_lists
 
 TAGS = {"image_id": "cat-1", "tags": ["cat"]}

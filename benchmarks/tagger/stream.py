@@ -34,7 +34,7 @@ from stream.log.produce import LogWriter
 from stream.log.topics import create_topics
 from stream.settings import Settings
 
-WARM_UP = 57_344  # at 30,000 tags; fills the reference set and reaches the last stage of the sampling schedule
+WARM_UP = 57_344  # at 30,000 tags; fills the exemplars and reaches the last stage of the sampling schedule
 MEASURED = 40_960
 LEAST = 2_048
 CHUNK = 2_048  # produced between two acknowledgements

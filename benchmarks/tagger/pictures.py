@@ -1,16 +1,19 @@
-"""Anybody's pictures for `mekiki bench tagger`: raw features and tags of the labelled pictures of a folder.
+"""Pictures with tags for quality and few-shot: OpenMoji's, or the labelled pictures of anybody's folder.
 
-The files are decoded in child processes under limits, as the service does it. What cannot be read is counted, named in
-one sentence and left out. Fails with UsageError when too little is left to measure on.
+In: nothing, or a folder and a file of tags. Out: raw features and tags. The files of a folder are decoded in child
+processes under limits, as the service does it; what cannot be read is counted, named in one sentence and left out.
+Raises UsageError when too little is left to measure on.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from admin.console import errors_out, progress
+from admin.openmoji import load_pictures, rasterise
 from admin.people.labels import labels_of, read_labels
 from models.encoders.load import load_extractor
 from models.errors import PoisonError, PolicyError, UsageError
@@ -24,7 +27,21 @@ NAMED = 3  # unreadable files named; all are counted
 Tags = tuple[str, ...]
 
 
-def load(folder: Path, tags_file: Path) -> tuple[np.ndarray, list[Tags]]:
+def load_openmoji() -> tuple[np.ndarray, list[Tags]]:
+    """Raw features [N, 2608] of the OpenMoji pictures and their English tags.
+
+    Raises:
+        ConfigurationError: the extra `demo` is not installed.
+    """
+    pictures, extractor, features = load_pictures(), load_extractor(), []
+    for start in range(0, len(pictures), BATCH):
+        files = [np.frombuffer(rasterise(picture), np.uint8) for picture in pictures[start : start + BATCH]]
+        pixels = [np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR_RGB), np.uint8) for file in files]
+        features.append(extractor.extract(np.stack(pixels)))
+    return np.concatenate(features), [picture.tags for picture in pictures]
+
+
+def load_folder(folder: Path, tags_file: Path) -> tuple[np.ndarray, list[Tags]]:
     """Raw features [N, 2608] of the labelled pictures and the tags of each.
 
     Raises:

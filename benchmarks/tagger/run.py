@@ -1,0 +1,56 @@
+"""`mekiki bench tagger`: its parts in one report, ours and the peers' in one run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.tagger import few_shot, quality, speed, stream
+from benchmarks.tagger.parts import Part
+from benchmarks.tagger.peers import QUALITY, SPEED, Peer, check_installed
+from benchmarks.tagger.pictures import load_openmoji
+from benchmarks.tagger.splits import FIRST_SEED, split
+from benchmarks.workloads import TAGS
+
+SPLITS = 5
+
+
+def run(
+    parts: Collection[Part] = tuple(Part),
+    *,
+    pictures: tuple[np.ndarray, Sequence[Sequence[str]]] | None = None,
+    tags: int = TAGS,
+    without: Collection[Peer] = (),
+    split_count: int = SPLITS,
+) -> dict[str, Any]:
+    """Measure.
+
+    Args:
+        parts: which to measure.
+        pictures: features [N, F] and tags of each picture; OpenMoji's when None.
+        tags: how many, for the speed part.
+        without: peers to leave out; their figures are null.
+        split_count: how many splits the quality part takes the mean of.
+
+    Raises:
+        ConfigurationError: a peer cannot run.
+        UsageError: too few of the pictures share tags.
+    """
+    wanted = (SPEED if Part.SPEED in parts else frozenset()) | (QUALITY if Part.QUALITY in parts else frozenset())
+    check_installed(wanted - set(without))
+    cuts = []
+    if Part.QUALITY in parts or Part.FEW_SHOT in parts:
+        features, names = pictures if pictures is not None else load_openmoji()
+        count = split_count if Part.QUALITY in parts else 1
+        cuts = [split(features, names, FIRST_SEED + number) for number in range(count)]
+    report: dict[str, Any] = {}
+    if Part.SPEED in parts:
+        through_broker = stream.run(tags)
+        report["speed"] = speed.run(tags, without) | {"stream_examples_per_second": through_broker}
+    if Part.QUALITY in parts:
+        report["quality"] = quality.run(cuts, without)
+    if Part.FEW_SHOT in parts:
+        report["few_shot"] = few_shot.run(cuts[0])
+    return report
