@@ -37,11 +37,6 @@ def macro_average_precision(truth: Truth, scores: Scores) -> float:
     return float(np.mean([average_precision(truth[:, tag], scores[:, tag]) for tag in tags]))
 
 
-def micro_average_precision(truth: Truth, scores: Scores) -> float:
-    """`average_precision` of all pairs of image and tag of [N, T] in one list; NaN when none is positive."""
-    return average_precision(truth.reshape(-1), scores.reshape(-1))
-
-
 def label_ranking_average_precision(truth: Truth, scores: Scores) -> float:
     """LRAP of [N, T]: share of true tags among those ranked no lower than a true one; mean over tags, then images.
 
@@ -92,29 +87,6 @@ def expected_calibration_error(truth: Truth, probabilities: Scores, bins: int = 
     which = np.minimum((flat * bins).astype(np.int64), bins - 1)
     gap = np.bincount(which, truth.reshape(-1).astype(np.float64) - flat, bins)
     return float(np.abs(gap).sum() / flat.size)
-
-
-def ndcg_at(gains: Scores, scores: Scores, k: int) -> float:
-    """NDCG@k of rows [N, M] with linear gains and log2 discount, mean over rows; a row without gain counts 0.
-
-    Ties share the mean gain of their group. Source: Järvelin and Kekäläinen, Cumulated gain-based evaluation of IR
-    techniques, TOIS 20, 2002; ties as in McSherry and Najork, ECIR 2008.
-    """
-    return float(np.mean([_ndcg_of_one(row, of_row, k) for row, of_row in zip(gains, scores, strict=True)]))
-
-
-def _ndcg_of_one(gains: Scores, scores: Scores, k: int) -> float:
-    discount = 1 / np.log2(np.arange(len(gains)) + 2)
-    discount[k:] = 0
-    ideal = float((np.sort(gains)[::-1] * discount).sum())
-    if ideal == 0:
-        return 0.0
-    _, group, sizes = np.unique(-scores, return_inverse=True, return_counts=True)
-    mean_gain = np.bincount(group, gains) / sizes
-    cumulated = np.cumsum(discount)
-    ends = np.cumsum(sizes) - 1
-    group_discount = np.diff(cumulated[ends], prepend=0)
-    return float((mean_gain * group_discount).sum() / ideal)
 
 
 def pair_accuracy(preferred: Scores, over: Scores) -> float:

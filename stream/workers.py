@@ -6,7 +6,10 @@ when the process that started it does.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Protocol
 
 from prometheus_client import start_http_server
 
@@ -26,6 +29,7 @@ from stream.pictures.sqlite_store import PictureFile
 from stream.pictures.store import PictureFolder, PictureStore
 from stream.process import on_stop, share_one_heap, tune_process, work_in_long_slices
 from stream.settings import Settings
+from stream.stopping import StopRequest
 
 
 def open_index(settings: Settings) -> VectorIndex:
@@ -88,44 +92,53 @@ def uploads_folder(settings: Settings) -> Path:
     return settings.data_path / "uploads"
 
 
-def _show_metrics(settings: Settings) -> None:
+class _Closing(Protocol):
+    def close(self) -> None: ...
+
+
+class _Worker(Protocol):
+    stopping: StopRequest
+
+    def run(self, *, drain: bool) -> None: ...
+
+
+def _work(settings: Settings, worker: _Worker, parts: Sequence[_Closing]) -> None:
+    """Run until asked to stop, then close the parts in their order."""
+    on_stop(worker.stopping.stop, worker.stopping.stop_now)
     if settings.metrics_port is not None:
         start_http_server(settings.metrics_port, addr=settings.serve.host)
+    tune_process()
+    with ExitStack() as stack:
+        for part in reversed(parts):
+            stack.callback(part.close)
+        worker.run(drain=settings.embedded)
+
+
+def _open_index_for(settings: Settings, encoder: Encoder) -> VectorIndex:
+    index = open_index(settings)
+    index.open(encoder.version, encoder.dimension)
+    return index
 
 
 def run_ingest(settings: Settings) -> None:
     """`mekiki work ingest`."""
     work_in_long_slices()
-    index = open_index(settings)
     encoder = build_encoder(settings)
-    index.open(encoder.version, encoder.dimension)
+    index = _open_index_for(settings, encoder)
     pipeline: IngestPipeline | None = None
 
     def revoked(partitions: set[int]) -> None:
         if pipeline is not None:
             pipeline.drop_partitions(partitions)
 
-    reader = LogReader(
-        settings, ("images", "tags"), "ingest", index.offsets,
-        group_wide=not settings.embedded, on_revoked=revoked,
-    )  # fmt: skip
+    topics, alone = ("images", "tags"), settings.embedded
+    reader = LogReader(settings, topics, "ingest", index.offsets, group_wide=not alone, on_revoked=revoked)
     writer = LogWriter(settings, "mekiki/ingest")
-    decoder = build_decoder(settings)
-    parts = Ingest(
-        reader, writer, index, encoder, decoder, build_pictures(settings), build_datarefs(settings), settings
+    decoder, pictures = build_decoder(settings), build_pictures(settings)
+    pipeline = IngestPipeline(
+        Ingest(reader, writer, index, encoder, decoder, pictures, build_datarefs(settings), settings)
     )
-    pipeline = IngestPipeline(parts)
-    on_stop(pipeline.stopping.stop, pipeline.stopping.stop_now)
-    _show_metrics(settings)
-    tune_process()
-    try:
-        pipeline.run(drain=settings.embedded)
-        index.flush()
-    finally:
-        decoder.close()
-        reader.close()
-        writer.close()
-        index.close()
+    _work(settings, pipeline, (decoder, reader, writer, index))
 
 
 def run_tags(settings: Settings) -> None:
@@ -135,19 +148,11 @@ def run_tags(settings: Settings) -> None:
 
     share_one_heap()
     work_in_long_slices()
-    store = open_tagger(settings)
-    reader = LogReader(settings, ("examples",), "tags", lambda: store.offsets, fetch_wait_ms=200)
+    state = open_tagger(settings)
+    reader = LogReader(settings, ("examples",), "tags", lambda: state.offsets, fetch_wait_ms=200)
     writer = LogWriter(settings, "mekiki/tags")
-    worker = TagsWorker(TagsParts(reader, writer, store, ModelPublisher(settings, "tagger", writer), settings))
-    on_stop(worker.stopping.stop, worker.stopping.stop_now)
-    _show_metrics(settings)
-    tune_process()
-    try:
-        worker.run(drain=settings.embedded)
-    finally:
-        reader.close()
-        writer.close()
-        store.close()
+    worker = TagsWorker(TagsParts(reader, writer, state, ModelPublisher(settings, "tagger", writer), settings))
+    _work(settings, worker, (reader, writer, state))
 
 
 def run_ranking(settings: Settings) -> None:
@@ -157,24 +162,15 @@ def run_ranking(settings: Settings) -> None:
     work_in_long_slices()
     state_file = open_ranker(settings)
     saved = state_file.load()
-    index = open_index(settings)
     encoder = build_encoder(settings)
-    index.open(encoder.version, encoder.dimension)
+    index = _open_index_for(settings, encoder)
     reader = LogReader(settings, ("clicks",), "ranking", lambda: offsets_of(saved), fetch_wait_ms=500)
     writer = LogWriter(settings, "mekiki/ranking")
     publisher = ModelPublisher(settings, "ranker", writer)
-    parts = RankingParts(reader, writer, index, state_file, publisher, settings)
-    worker = RankingWorker(parts, saved, encoder.dimension)
-    on_stop(worker.stopping.stop, worker.stopping.stop_now)
-    _show_metrics(settings)
-    tune_process()
-    try:
-        worker.run(drain=settings.embedded)
-    finally:
-        reader.close()
-        writer.close()
-        state_file.close()
-        index.close()
+    worker = RankingWorker(
+        RankingParts(reader, writer, index, state_file, publisher, settings), saved, encoder.dimension
+    )
+    _work(settings, worker, (reader, writer, state_file, index))
 
 
 def run_index(settings: Settings) -> None:

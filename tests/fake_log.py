@@ -69,6 +69,8 @@ class MemoryLog:
         """Share partitions anew; each reader takes part in its next poll, and waits for the others there."""
         with self.news:
             self._assignment, self._revoked = assignment, set()
+            for reader in assignment:
+                reader.revoking.clear()
 
     def take_part(self, reader: "FakeReader") -> set[int] | None:
         """The partitions of a reader that gave up what it had; None while others have not."""
@@ -149,6 +151,10 @@ class FakeReader:
                 self._offsets[place] += len(taken)
                 found += taken
         return found
+
+    def assigned(self) -> set[tuple[str, int]]:
+        """Topics and partitions that are this reader's now."""
+        return set(self._offsets)
 
     def position(self, topic: str, partition: int) -> int:
         """The offset of the next record that `poll` returns."""

@@ -4,7 +4,9 @@ The index needs none: qdrant-client's local mode is a real one and starts in a m
 `fake_stores` and `fake_log` have what can be away: an index, pictures, the log's readers.
 """
 
+import base64
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +19,8 @@ from models.errors import (
     PoisonError,
 )
 from models.quantise import dequantise, quantise
-from stream.events.codec import Headers, encode
-from stream.events.schema import Event
+from stream.events.codec import STRUCTURED, Headers, encode
+from stream.events.schema import Event, ImagePosted
 from stream.index.payload import ImagePayload
 from stream.index.qdrant import QdrantIndex
 from stream.log.positions import position_of
@@ -56,6 +58,19 @@ def local_index() -> QdrantIndex:
     index = QdrantIndex(":memory:", collection="test")
     index.open(FakeEncoder.version, D)
     return index
+
+
+def encode_structured(event: Event, *, source: str, event_id: str | None = None) -> tuple[bytes, bytes, Headers]:
+    """An event in structured mode, as other libraries write it: everything in one JSON value."""
+    key, value, headers = encode(event, source=source, event_id=event_id)
+    named = {name.removeprefix("ce_"): raw.decode() for name, raw in headers}
+    body: dict[str, Any] = named | {"datacontenttype": named.pop("content-type", None)}
+    if isinstance(event, ImagePosted):
+        body |= {} if event.content is None else {"data_base64": base64.b64encode(event.content).decode()}
+    else:
+        body["data"] = json.loads(value)
+    body = {name: item for name, item in body.items() if item is not None}
+    return key, json.dumps(body, ensure_ascii=False).encode(), [("content-type", STRUCTURED.encode())]
 
 
 class FakeEncoder:

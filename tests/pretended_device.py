@@ -14,7 +14,6 @@ import pytest
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map
 
 from models.cuda import cuda_is_available
 from models.tagging.evidence.torch_backend import TorchBackend
@@ -69,8 +68,8 @@ class Pretending(TorchDispatchMode):
 
 
 def _carry_out(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    name, leaves = func._schema.name, tree_flatten((args, kwargs))[0]
-    given = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+    name = func.name().partition(".")[0]
+    given = [leaf for leaf in _leaves((args, kwargs)) if isinstance(leaf, Tensor)]
     there = [isinstance(tensor, Elsewhere) for tensor in given]
     if name not in _COPIES and any(there):
         for tensor, is_there in zip(given, there, strict=True):
@@ -81,11 +80,30 @@ def _carry_out(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     wanted = kwargs.get("device")
     kwargs = {key: torch.device("cpu") if key == "device" and value is not None else value
               for key, value in kwargs.items()}  # fmt: skip
-    made = func(*tree_map(_inner, args), **tree_map(_inner, kwargs))
+    made = func(*_mapped(_inner, args), **_mapped(_inner, kwargs))
     if name.endswith("_") and given and args[0] is given[0]:
         return args[0]  # changed in place
     is_there = (torch.device(wanted).type != "cpu") if wanted is not None else any(there)
-    return tree_map(lambda value: _wrapped(value, is_there), made)
+    return _mapped(lambda value: _wrapped(value, is_there), made)
+
+
+def _leaves(values: Any) -> Iterator[Any]:
+    """What is in nested containers."""
+    if isinstance(values, (tuple, list, dict)):
+        for value in values.values() if isinstance(values, dict) else values:
+            yield from _leaves(value)
+    else:
+        yield values
+
+
+def _mapped(change: Callable[[Any], Any], values: Any) -> Any:
+    """Nested containers with each of their leaves changed; named tuples become plain ones."""
+    if isinstance(values, dict):
+        return {key: _mapped(change, value) for key, value in values.items()}
+    if isinstance(values, (tuple, list)):
+        made = [_mapped(change, value) for value in values]
+        return made if isinstance(values, list) else tuple(made)
+    return change(values)
 
 
 def _inner(value: Any) -> Any:

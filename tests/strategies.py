@@ -61,7 +61,7 @@ operations = st.one_of(
 )  # fmt: skip
 published = st.builds(
     ModelPublished, model=st.sampled_from(["tagger", "ranker"]), version=st.integers(0, 2**40), uri=texts,
-    sha256=sha256s, base_version=st.none() | st.integers(0, 9), base_uris=st.lists(texts, max_size=3).map(tuple),
+    sha256=sha256s, base_uris=st.lists(texts, max_size=3).map(tuple),
     offsets=st.dictionaries(st.sampled_from(["examples/0", "clicks/0"]), offsets),
 )  # fmt: skip
 events: st.SearchStrategy[Event] = st.one_of(

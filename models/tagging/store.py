@@ -15,13 +15,13 @@ from typing import Any
 from models.errors import CheckpointError, StateLostError, StorageUnavailableError
 from models.state_file import UNREADABLE, StateFile
 from models.tagging import state, tag_tables
-from models.tagging.memory import cold_tags, images
+from models.tagging.memory import cold_tags
 from models.tagging.memory.images import ImageMemory
 from models.tagging.tagger import Tagger
 
 FORMAT = 2
 SCHEMA = f"""
-{images.SCHEMA} {cold_tags.SCHEMA} {tag_tables.SCHEMA}
+{cold_tags.SCHEMA} {tag_tables.SCHEMA}
 CREATE TABLE IF NOT EXISTS operations (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, json TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS opened (only_row INTEGER PRIMARY KEY, times INTEGER NOT NULL);
 INSERT OR IGNORE INTO opened VALUES (1, 0);

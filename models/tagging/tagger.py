@@ -10,16 +10,13 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
-import numpy as np
 from river.base import MultiLabelClassifier
-from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
+from models.blas import one_blas_thread
 from models.errors import PolicyError, StateLostError, UsageError
 from models.quantise import quantise
-from models.tagging.arrays import Float32
 from models.tagging.calibration.calibrators import Calibrators
 from models.tagging.calibration.classifiers import DEFAULT, Classifiers
 from models.tagging.calibration.drift import Drifted
@@ -30,10 +27,9 @@ from models.tagging.evidence.backend import BackendName, load_backend
 from models.tagging.evidence.neighbours import NEIGHBOURS
 from models.tagging.evidence.ridge import RIDGE_LAMBDA, RidgeSettings
 from models.tagging.examples import Example, TagOperation
-from models.tagging.memory.cold_tags import EVERY, ColdTags
-from models.tagging.memory.cold_tags import SCHEMA as COLD_TAGS
+from models.tagging.features import FeatureIndex
+from models.tagging.memory.cold_tags import EVERY, SCHEMA, ColdTags
 from models.tagging.memory.exemplars import MAX_EXEMPLARS
-from models.tagging.memory.images import SCHEMA as IMAGES
 from models.tagging.memory.images import ImageMemory
 from models.tagging.memory.sufficient_statistics import SufficientStatistics
 from models.tagging.operations import TagOperations
@@ -42,20 +38,10 @@ from models.tagging.serving.publisher import Publisher
 from models.tagging.serving.snapshot import Snapshot
 from models.tagging.serving.solver import RidgeSolver
 
-GENERATION = 1_000_000  # versions of snapshots that a process may use up before it is started again
+VERSIONS = 1_000_000  # of snapshots, that a process may use up before it is started again
 NEW_NAMES = ("merge", "rename", "alias")  # operations that let one tag go on under another name
 MAX_TAGS = 100_000
 MAX_RUN = 8192  # examples learned at once: 8 MB of vectors
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    """Learning keeps BLAS to one thread: its bits then do not depend on the number of cores.
-
-    Its many small products also do not wait for each other's threads; on a busy machine that took four times the work
-    itself. A second core is busy anyway, with the sums beside the image memory.
-    """
-    return ThreadpoolController()
 
 
 class Tagger(MultiLabelClassifier):
@@ -88,17 +74,14 @@ class Tagger(MultiLabelClassifier):
         self.classifier = classifier
         self.max_tags = max_tags
         self.backend = backend
-        database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        database.executescript(IMAGES + COLD_TAGS)
-        self.learned = 0
-        self.next_position = 0
+        self.learned = self.next_position = 0
         self.pending: list[str] = []
-        self.attach(ImageMemory(database))
+        self.attach(ImageMemory.in_memory(SCHEMA))
 
-    def attach(self, memory: ImageMemory, generation: int = 0) -> None:
-        """Start from nothing with this image memory; the store calls it before it restores the rest.
+    def attach(self, memory: ImageMemory, opened: int = 0) -> None:
+        """Start from nothing with this image memory; the store calls it before it restores everything else.
 
-        `generation` keeps versions of snapshots growing across restarts.
+        `opened`, how often the store was, keeps versions of snapshots growing across restarts.
         """
         self.lost = False  # the disk failed inside a transaction: what is here and what is there differ
         self.statistics = SufficientStatistics(self.dimension, memory, self.max_exemplars)
@@ -109,11 +92,11 @@ class Tagger(MultiLabelClassifier):
         self.schedule = Schedule()
         ridge = RidgeSettings(self.ridge_lambda, load_backend(self.backend))
         self.evaluator = PrequentialEvaluator(self.statistics, self.calibrators, self.metrics, ridge, self.neighbours)
-        start = Snapshot.empty(self.dimension, self.neighbours, version=generation * GENERATION)
+        start = Snapshot.empty(self.dimension, self.neighbours, version=opened * VERSIONS)
         solver = RidgeSolver(self.statistics, ridge)
         self._publisher = Publisher(self.statistics, self.operations, self.evaluator, solver, start)
         self._predictor = Predictor(start, ridge.backend)
-        self._features: dict[Any, int] = {}
+        self._features = FeatureIndex(self.dimension)
         self._drifts: list[tuple[str, Drifted]] = []
 
     def close(self) -> None:
@@ -142,7 +125,7 @@ class Tagger(MultiLabelClassifier):
         offsets = range(position, position + len(examples)) if isinstance(position, int) else position
         first = next((i for i, offset in enumerate(offsets) if offset >= self.next_position), len(examples))
         try:
-            with _blas().limit(limits=1, user_api="blas"):
+            with one_blas_thread():  # a second core is busy anyway, with the sums beside the image memory
                 self._learn_from(examples, offsets, first)
         except sqlite3.Error as error:
             self.lost = True
@@ -178,7 +161,7 @@ class Tagger(MultiLabelClassifier):
             if isinstance(record, TagOperation):
                 self._operate(record, position)
         if examples:
-            self._apply(examples, position)
+            self.cold_tags.apply(examples, position)
         self.learned += len(records)
         if left:
             self.pending.extend(example.image_id for example in examples)
@@ -189,23 +172,9 @@ class Tagger(MultiLabelClassifier):
                 self._drifts += [(names[drifted.row], drifted) for drifted in self.evaluator.drift.take_noticed()]
                 self.pending = []
         if self.learned % EVERY == 0:
-            self._evict()
-
-    def _apply(self, examples: Sequence[Example], position: int) -> None:
-        done = 0
-        while done < len(examples):
-            self.cold_tags.restore_for(examples[done])
-            rest = self.cold_tags.until_wanted(examples[done + 1 :])
-            self.statistics.apply(examples[done : done + 1 + rest], position + done)
-            done += 1 + rest
-
-    def _evict(self) -> None:
-        rows = self.cold_tags.evict(self.operations.named())
-        for row in rows:
-            self.calibrators.drop(row)
-            self.metrics.drop(row)
-        self.evaluator.drop(rows)
-        self._publisher.forget(rows)
+            rows = self.cold_tags.evict(self.operations.named())
+            self.evaluator.drop(rows)
+            self._publisher.forget(rows)
 
     def _operate(self, asked: TagOperation, position: int) -> None:
         if asked.operation_id in self.operations.by_id:
@@ -215,40 +184,26 @@ class Tagger(MultiLabelClassifier):
         undone = self.operations.by_id.get(asked.target)
         operation = self.operations.apply(asked, position)
         if operation.kind in NEW_NAMES and operation.created and operation.outcome == "done":
-            # a new name starts with what is known of the most used tag it came from
-            source = max(operation.rows, key=lambda row: (self.metrics.positives(row), -row))
-            self.calibrators.copy(source, operation.target)
-            self.metrics.copy(source, operation.target)
+            self.evaluator.inherit(operation.rows, operation.target)
         if operation.kind == "undo" and operation.outcome == "done" and undone is not None and undone.created:
-            self.calibrators.drop(undone.target)
-            self.metrics.drop(undone.target)
-            self.evaluator.drift.drop(undone.target)
+            self.evaluator.forget(undone.target)
 
     def absorb(self, shard: Tagger) -> None:
-        """Add what another learner knows: the sums are those of one that was told everything both were, to the bit.
+        """Add what another learner knows: the sums are those of one that learned everything both did, to the bit.
 
         An image that both know carries the tags of both. Calibrators and running figures depend on the order of the
         log and stay as they are here.
 
         Raises:
-            UsageError: the shard has had tag operation, which is a matter of the whole; operate after absorbing.
+            UsageError: the shard had operations on tags, which are a matter of the whole; operate after absorbing.
             EncoderMismatchError: vectors of another dimension.
         """
         if shard.operations.by_id:
-            raise UsageError("shard with tag operation: expected one without; absorb first, then operate on the whole")
+            raise UsageError("shard with operations on tags: expected none; absorb first, then operate on the whole")
         shard.cold_tags.restore_named(list(shard.cold_tags.sums()))
         names = shard.statistics.vocabulary.names
         for states in shard.statistics.memory.batches():
-            examples = [
-                Example(
-                    state.image_id,
-                    state.quantised if state.vector else None,
-                    tuple(names[row] for row in state.tags),
-                    complete=state.complete or None,
-                )
-                for state in states
-            ]
-            self._apply(examples, self.next_position)
+            self.cold_tags.apply([state.example(names) for state in states], self.next_position)
         self._publisher.expire()
 
     def snapshot(self, wait: bool = False, *, partial: bool = False) -> Snapshot:
@@ -278,8 +233,9 @@ class Tagger(MultiLabelClassifier):
     def learn_one(self, x: Mapping[Any, float], y: Mapping[Any, bool]) -> None:
         """Learn one complete example; see river.base.MultiLabelClassifier. Vectors are scaled to length 1."""
         tags = tuple(str(tag) for tag, present in y.items() if present)
-        vector = self._vector(x, grow=True)
-        example = Example(f"anonymous {self.learned}", quantise(vector[None])[0], tags, complete=True)
+        self._features.learn(x)
+        vector = quantise(self._features.vector(x)[None])[0]
+        example = Example(f"anonymous {self.learned}", vector, tags, complete=True)
         self.cold_tags.restore_named(map(str, y))
         for tag in y:
             self.statistics.vocabulary.row(str(tag), self.next_position)
@@ -289,22 +245,6 @@ class Tagger(MultiLabelClassifier):
         """Calibrated probability of every tag."""
         predictor = self.predictor()
         snapshot = predictor.snapshot
-        probabilities = predictor.probabilities(self._vector(x, grow=False)[None])[0]
+        probabilities = predictor.probabilities(self._features.vector(x)[None])[0]
         named = zip(snapshot.names, probabilities, snapshot.columns.hidden, strict=True)
         return {name: {False: 1.0 - float(p), True: float(p)} for name, p, hidden in named if not hidden}
-
-    def _vector(self, x: Mapping[Any, float], grow: bool) -> Float32:
-        vector = np.zeros(self.dimension)
-        for name, value in x.items():
-            index = self._features.get(name)
-            if index is None and grow:
-                index = self._features[name] = len(self._features)
-            if index is None:
-                continue
-            if index >= self.dimension:
-                raise UsageError(f"feature {name!r}: expected at most {self.dimension} features; raise `dimension`")
-            vector[index] = value
-        length = float(np.linalg.norm(vector))
-        if length == 0:
-            vector[0] = length = 1.0
-        return (vector / length).astype(np.float32)

@@ -76,23 +76,6 @@ def _image_headers(event: ImagePosted) -> Headers:
     return headers
 
 
-def encode_structured(event: Event, *, source: str, event_id: str | None = None) -> tuple[bytes, bytes, Headers]:
-    """Write an event in structured mode: everything in one JSON value."""
-    body: dict[str, Any] = {
-        "specversion": SPEC_VERSION, "id": event_id or str(uuid.uuid4()), "source": source, "type": event.type,
-    }  # fmt: skip
-    if isinstance(event, ImagePosted):
-        for name, value in _image_headers(event):
-            attribute = "datacontenttype" if name == "content-type" else name.removeprefix("ce_")
-            body[attribute] = value.decode()
-        if event.content is not None:
-            body["data_base64"] = base64.b64encode(event.content).decode()
-    else:
-        body["datacontenttype"] = JSON
-        body["data"] = event.model_dump(mode="json", exclude_none=True)
-    return event.key().encode(), json.dumps(body, ensure_ascii=False).encode(), [("content-type", STRUCTURED.encode())]
-
-
 def decode(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> Envelope:
     """Read a record in either mode.
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import grpc
-import numpy as np
 from qdrant_client import QdrantClient
 from qdrant_client import models as q
 from qdrant_client.common.client_exceptions import QdrantException
@@ -18,22 +17,14 @@ from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
 from models.errors import ConfigurationError, IndexUnavailableError
 from stream.environment import without_credentials
-from stream.index.contract import Hit, TagFilter, TagFilters
-from stream.index.payload import IndexRecord, Vector, to_payload, to_record
+from stream.index.payload import Vector
+from stream.index.point_index import INDEXED, Filters, PointIndex, vectors_of
 from stream.index.points import (
-    META_POINT_ID,
     VECTOR_NAME,
     Point,
-    check_encoder,
-    check_vector,
-    point_id,
-    to_offset,
-    to_points,
 )
-from stream.log.positions import StoredOffset
 
 T = TypeVar("T")
-PAGE = 256  # records a scroll of ours asks for at once
 FILTER_CLAUSES = 128  # points one conditional write carries; larger batches are split by id, offsets last
 _RETRIABLE_HTTP = {408, 425, 429, 500, 502, 503, 504}
 _RETRIABLE_GRPC = {
@@ -42,7 +33,24 @@ _RETRIABLE_GRPC = {
 }  # fmt: skip
 
 
-class QdrantIndex:
+class _ServerFilters(Filters):
+    def every(self, must: Sequence[Any], without: Sequence[Any] = ()) -> Any:
+        return q.Filter(must=list(must), must_not=list(without) or None)
+
+    def some(self, should: Sequence[Any]) -> Any:
+        return q.Filter(should=list(should))
+
+    def is_in(self, field: str, values: Sequence[str]) -> Any:
+        return q.FieldCondition(key=field, match=q.MatchAny(any=list(values)))
+
+    def at_most(self, field: str, bound: int) -> Any:
+        return q.FieldCondition(key=field, range=q.Range(lte=bound))
+
+    def ids(self, ids: Sequence[str]) -> Any:
+        return q.HasIdCondition(has_id=list(ids))
+
+
+class QdrantIndex(PointIndex):
     """See VectorIndex. Thread-safe as far as qdrant-client is."""
 
     def __init__(
@@ -55,10 +63,10 @@ class QdrantIndex:
         prefer_grpc: bool = True,
         timeout_s: float = 10.0,
     ) -> None:
+        super().__init__(_ServerFilters())
         self._url = without_credentials(url)  # for sentences
         self._collection = collection
         self._timeout_s = max(1, round(timeout_s))
-        self._dimension = 0
         if url == ":memory:":
             self._client = QdrantClient(location=":memory:")
         else:
@@ -67,18 +75,10 @@ class QdrantIndex:
                 timeout=self._timeout_s, check_compatibility=False,
             )  # fmt: skip
 
-    def open(self, encoder_version: str, dimension: int) -> None:
-        """See VectorIndex.open."""
+    def prepare(self, dimension: int) -> None:
+        """See PointIndex.prepare."""
         if not self._call(lambda: self._client.collection_exists(self._collection)):
             self._create(dimension)
-        stored = self._call(lambda: self._client.retrieve(self._collection, [META_POINT_ID]))
-        if stored:
-            check_encoder(stored[0].payload or {}, encoder_version, dimension)
-        else:
-            meta = {"kind": "meta", "encoder": encoder_version, "dimension": dimension}
-            point = q.PointStruct(id=META_POINT_ID, vector={}, payload=meta)
-            self._call(lambda: self._client.upsert(self._collection, [point], wait=True))
-        self._dimension = dimension
 
     def _create(self, dimension: int) -> None:
         vectors = {VECTOR_NAME: q.VectorParams(size=dimension, distance=q.Distance.DOT)}
@@ -87,67 +87,45 @@ class QdrantIndex:
         except ConfigurationError:
             if not self._call(lambda: self._client.collection_exists(self._collection)):
                 raise  # else: another worker was first
-        if self._url == ":memory:":
-            return  # the local mode has no payload indexes and says so with a warning
-        for name in ("kind", "tags", "sha256"):
-            self._create_payload_index(name)
+        if self._url != ":memory:":  # the local mode has no payload indexes and says so with a warning
+            for name in INDEXED:
+                self._create_payload_index(name)
 
     def _create_payload_index(self, name: str) -> None:
         schema = q.PayloadSchemaType.KEYWORD
         self._call(lambda: self._client.create_payload_index(self._collection, name, schema, wait=True))
 
-    def write(self, records: Sequence[IndexRecord], offsets: Sequence[StoredOffset]) -> None:
-        """See VectorIndex.write; more than 128 points go in several operations, the offsets with the last."""
-        points = to_points(records, offsets, self._dimension)
+    def upsert(self, points: Sequence[Point], condition: Callable[[Sequence[Point]], Any] | None = None) -> None:
+        """See PointIndex.upsert; more than 128 points go in several operations, the offsets with the last."""
         for start in range(0, len(points), FILTER_CLAUSES):
-            self._upsert(points[start : start + FILTER_CLAUSES])
+            part = points[start : start + FILTER_CLAUSES]
+            self._upsert(part, None if condition is None else condition(part))
 
-    def _upsert(self, points: Sequence[Point]) -> None:
-        made = [q.PointStruct(id=p.id, vector=_vectors(p), payload=p.payload) for p in points]
-        newer = _condition(points)
-        self._call(lambda: self._client.upsert(self._collection, made, wait=True, update_filter=newer))
+    def _upsert(self, points: Sequence[Point], only: Any) -> None:
+        made = [q.PointStruct(id=point.id, vector=vectors_of(point), payload=point.payload) for point in points]
+        self._call(lambda: self._client.upsert(self._collection, made, wait=True, update_filter=only))
 
-    def fetch(self, image_ids: Sequence[str], *, with_vectors: bool = False) -> dict[str, IndexRecord]:
-        """See VectorIndex.fetch."""
-        ids: list[Any] = [point_id(i) for i in image_ids]
-        found = self._call(lambda: self._client.retrieve(self._collection, ids, with_vectors=with_vectors))
-        records = [to_record(r.payload or {}, _vector(r.vector)) for r in found]
-        return {record.image_id: record for record in records}
+    def retrieve(self, ids: Sequence[str], *, with_vectors: bool = False) -> Sequence[Any]:
+        """See PointIndex.retrieve."""
+        return self._call(lambda: self._client.retrieve(self._collection, list(ids), with_vectors=with_vectors))
 
-    def search(self, vector: Vector, limit: int, *, tags: TagFilters = (), with_vectors: bool = False) -> list[Hit]:
-        """See VectorIndex.search."""
-        check_vector(vector, self._dimension)
-        found = self._call(lambda: self._client.query_points(
-            self._collection, query=vector.tolist(), using=VECTOR_NAME, limit=limit,
-            query_filter=_carrying(tags) if tags else None, with_vectors=with_vectors,
+    def page(self, condition: Any, cursor: Any, limit: int, *, with_vectors: bool = False) -> tuple[Sequence[Any], Any]:
+        """See PointIndex.page."""
+        return self._call(lambda: self._client.scroll(
+            self._collection, scroll_filter=condition, limit=limit, offset=cursor, with_vectors=with_vectors
+        ))  # fmt: skip
+
+    def nearest(self, vector: Vector, limit: int, condition: Any, *, with_vectors: bool) -> Sequence[Any]:
+        """See PointIndex.nearest."""
+        return self._call(lambda: self._client.query_points(
+            self._collection, query=vector.tolist(), using=VECTOR_NAME, limit=limit, query_filter=condition,
+            with_vectors=with_vectors,
         )).points  # fmt: skip
-        return [_hit(r.payload or {}, float(r.score), r.vector) for r in found]
-
-    def scroll(self, cursor: str | None, limit: int, *, with_vectors: bool = False) -> tuple[list[Hit], str | None]:
-        """See VectorIndex.scroll."""
-        found, following = self._scroll("image", cursor, limit, with_vectors)
-        hits = [_hit(r.payload or {}, 0.0, r.vector) for r in found]
-        return hits, None if following is None else str(following)
-
-    def find_sha256(self, sha256: str, limit: int) -> list[Hit]:
-        """See VectorIndex.find_sha256."""
-        same = q.Filter(must=[q.FieldCondition(key="sha256", match=q.MatchValue(value=sha256))])
-        found, _ = self._call(lambda: self._client.scroll(self._collection, scroll_filter=same, limit=limit))
-        return [_hit(r.payload or {}, 0.0, None) for r in found]
-
-    def offsets(self) -> list[StoredOffset]:
-        """See VectorIndex.offsets."""
-        stored: list[StoredOffset] = []
-        cursor: Any = None
-        while True:
-            found, cursor = self._scroll("offset", cursor, PAGE, False)
-            stored.extend(to_offset(r.payload or {}) for r in found)
-            if cursor is None:
-                return stored
 
     def count(self) -> int:
         """See VectorIndex.count."""
-        return int(self._call(lambda: self._client.count(self._collection, count_filter=_kind("image"))).count)
+        images = self.filters.kind("image")
+        return int(self._call(lambda: self._client.count(self._collection, count_filter=images)).count)
 
     def flush(self) -> None:
         """Nothing to do: the server's write-ahead log is synced on acknowledgement."""
@@ -159,11 +137,6 @@ class QdrantIndex:
     def close(self) -> None:
         """See VectorIndex.close."""
         self._client.close()
-
-    def _scroll(self, kind: str, cursor: Any, limit: int, with_vectors: bool) -> tuple[list[Any], Any]:
-        return self._call(lambda: self._client.scroll(
-            self._collection, scroll_filter=_kind(kind), limit=limit, offset=cursor, with_vectors=with_vectors
-        ))  # fmt: skip
 
     def _call(self, ask: Callable[[], T]) -> T:
         try:
@@ -186,41 +159,3 @@ class QdrantIndex:
             ) from error
         except ValueError as error:
             raise ConfigurationError(f"Qdrant at {self._url}: refused ({str(error)[:300]})") from error
-
-
-def _vectors(point: Point) -> Any:
-    return {} if point.vector is None else {VECTOR_NAME: point.vector.tolist()}
-
-
-def _vector(stored: Any) -> Vector | None:
-    values = stored.get(VECTOR_NAME) if isinstance(stored, dict) else None
-    return None if values is None else np.asarray(values, dtype=np.float32)
-
-
-def _hit(payload: dict[str, Any], score: float, vector: Any) -> Hit:
-    return Hit(payload["image_id"], score, to_payload(payload), _vector(vector))
-
-
-def _condition(points: Sequence[Point]) -> q.Filter:
-    """A stored point may be replaced where one clause holds: it is this point and not newer."""
-    clauses: list[Any] = []
-    for point in points:
-        ranges = [q.FieldCondition(key=name, range=q.Range(lte=bound)) for name, bound in point.bounds]
-        clauses.append(q.Filter(must=[q.HasIdCondition(has_id=[point.id]), *ranges]))
-    return q.Filter(should=clauses)
-
-
-def _kind(kind: str) -> q.Filter:
-    return q.Filter(must=[q.FieldCondition(key="kind", match=q.MatchValue(value=kind))])
-
-
-def _carrying(tags: TagFilters) -> q.Filter:
-    return q.Filter(must=[q.Filter(should=[_one(condition) for condition in group]) for group in tags])
-
-
-def _one(condition: TagFilter) -> q.Filter:
-    must: list[Any] = [q.FieldCondition(key="tags", match=q.MatchAny(any=list(condition.names)))]
-    if condition.among:
-        must.append(q.HasIdCondition(has_id=[point_id(i) for i in condition.among]))
-    left_out: list[Any] = [q.HasIdCondition(has_id=[point_id(i) for i in condition.without])]
-    return q.Filter(must=must, must_not=left_out if condition.without else None)

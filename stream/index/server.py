@@ -1,14 +1,13 @@
 """The process that owns the Qdrant Edge shard and answers `remote`.
 
-Edge holds the GIL in every call, and optimize() holds it for seconds: nobody else who must answer or heartbeat lives
-in this process. optimize() runs only when nothing was asked for a while and much was written.
+Edge holds the GIL in every call: nobody else who must answer or heartbeat lives in this process. optimize() is never
+called: it would answer nobody for minutes.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -20,38 +19,7 @@ from stream.index.wire import CALLS, MAX_MESSAGE_BYTES, SERVICE, pack, unpack
 
 log = logging.getLogger(__name__)
 
-OPTIMIZE_AFTER_WRITES = 100_000  # up to some 100,000 points an exact search is fast enough
-OPTIMIZE_AFTER_IDLE_S = 30.0
 FLUSH_INTERVAL_S = 5.0  # as the server does; a flush waits for the disk, and writes wait for it
-
-
-class _Activity:
-    """What was asked since: written by the threads that answer, read and reset by the one that keeps the shard."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._writes = 0
-        self._unflushed = False
-        self._last_s = time.monotonic()
-
-    def note(self, call: str, points: int) -> None:
-        with self._lock:
-            self._last_s = time.monotonic()
-            self._writes += points
-            self._unflushed |= call == "write"
-
-    def flush_is_due(self) -> bool:
-        with self._lock:
-            due, self._unflushed = self._unflushed, False
-        return due
-
-    def optimize_is_due(self) -> bool:
-        with self._lock:
-            idle = time.monotonic() - self._last_s >= OPTIMIZE_AFTER_IDLE_S
-            due = idle and self._writes >= OPTIMIZE_AFTER_WRITES
-            if due:
-                self._writes = 0
-        return due
 
 
 class IndexServer:
@@ -59,7 +27,7 @@ class IndexServer:
 
     def __init__(self, index: EdgeIndex, address: str) -> None:
         self._index = index
-        self._activity = _Activity()
+        self._unflushed = threading.Event()  # set by any thread that wrote, cleared by the one that flushes
         self._stopping = threading.Event()
         options = [("grpc.max_receive_message_length", MAX_MESSAGE_BYTES), ("grpc.max_send_message_length", -1)]
         self._server = grpc.server(ThreadPoolExecutor(max_workers=8), options=[*options, ("grpc.so_reuseport", 0)])
@@ -84,10 +52,9 @@ class IndexServer:
 
     def _keep(self) -> None:
         try:
-            if self._activity.flush_is_due():
+            if self._unflushed.is_set():
+                self._unflushed.clear()
                 self._index.flush()
-            if self._activity.optimize_is_due():
-                self._index.optimize()
         except MekikiError as error:
             log.error("%s", error)
 
@@ -96,11 +63,12 @@ class IndexServer:
 
         def answer(message: bytes, context: grpc.ServicerContext) -> bytes:
             arguments, options = unpack(message)
-            self._activity.note(call, len(arguments[0]) if call == "write" else 0)
             try:
                 result = method(*arguments, **options)
             except (MekikiError, ValueError) as error:
                 return pack([type(error).__name__, str(error)])
+            if call == "write":
+                self._unflushed.set()
             by_id = isinstance(result, dict)  # goes as a list: an id may be any text, a word of the wire too
             return pack([None, list(result.values()) if by_id else result])
 

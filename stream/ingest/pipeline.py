@@ -227,6 +227,8 @@ class IngestPipeline:
             self._committer.commit()
         if stages.failure is None:
             self._committer.commit(now=True, wait=True)
+            if not stages.in_flight:
+                self._parts.index.flush()
 
     def _decode(self, batch: Batch) -> None:
         self._stages.timed("decode", self._prepare.decode)(batch)

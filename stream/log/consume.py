@@ -168,8 +168,7 @@ class LogReader:
         at = TopicPartition(self._described[topic].name, partition)
         if at not in self._consumer.assignment():
             return False
-        high = self._consumer.highwater(at)
-        position = self._consumer.position(at)
+        high, position = self._consumer.highwater(at), self._consumer.position(at)
         if high is None or position < high:
             return False
         with broker_errors(self._settings):
@@ -246,4 +245,6 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """What is raised here is swallowed by kafka-python; `poll` raises it."""
+        places = sorted(f"{self._reader._short[at.topic]}/{at.partition}" for at in assigned)
+        log.info("partitions that are ours from now on: %s", ", ".join(places) or "none")
         self._reader._place(list(assigned))

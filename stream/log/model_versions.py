@@ -73,7 +73,6 @@ class ModelPublisher:
             version=version,
             uri=path.as_uri(),
             sha256=digest,
-            base_version=self._chain[-1][0] if self._chain else None,
             base_uris=tuple(link.as_uri() for _, link in self._chain),
             offsets={f"{o.topic}/{o.partition}": o.offset for o in offsets},
         )

@@ -101,10 +101,6 @@ class LogWriter:
                 if not sent.is_done:
                     raise BrokerUnavailableError(f"Kafka: no acknowledgement within {timeout_s:.0f} s; is a broker up?")
 
-    def trim(self) -> None:
-        """Forget acknowledged sends, for callers that send much between two flushes."""
-        self._pending = [sent for sent in self._pending if not sent.is_done or sent.failed()]
-
     def close(self) -> None:
         """Give up what is not acknowledged within five seconds."""
         self._producer.close(timeout=CLOSE_TIMEOUT_S)

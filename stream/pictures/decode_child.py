@@ -1,8 +1,7 @@
-"""The child process that decodes: `python -m stream.pictures.decode_child MEMORY_BYTES DEADLINE_S [DESCRIPTOR]`.
+"""The child process that decodes: `python -m stream.pictures.decode_child MEMORY_BYTES DEADLINE_S`.
 
 Comes in on stdin: frames of `REQUEST` (length, crop) and a file's bytes. Goes out on stdout: `READY` once, then one
-answer a frame: `ANSWER` (status, size, hashes, length of what follows), then a reason, or the pixels unless there is
-DESCRIPTOR, memory of the parent's for them. Ends with stdin.
+answer a frame: `ANSWER` (status, size, hashes, length of what follows), then a reason or the pixels. Ends with stdin.
 
 It imports numpy and OpenCV and nothing of the service: a start takes 0.2 s, and whatever a hostile file does to this
 process, there is nothing here to reach. The parent stops one that is late; the alarm here is for an orphan.
@@ -11,7 +10,6 @@ process, there is nothing here to reach. The parent stops one that is late; the 
 from __future__ import annotations
 
 import hashlib
-import mmap
 import os
 import resource
 import signal
@@ -24,7 +22,7 @@ import numpy as np
 
 from models.errors import DecodeError, PoisonError
 from models.preprocess import Pixels, fit_square, perceptual_hash
-from stream.pictures.decode_wire import ANSWER, PIXEL_BYTES, READY, REQUEST, SIZE_PX, WHOLE
+from stream.pictures.decode_wire import ANSWER, READY, REQUEST, SIZE_PX, WHOLE
 from stream.pictures.header import ImageHeader, sniff
 
 ORPHAN_DEADLINES = 2  # the alarm kills after this many deadlines: the parent, if there is one, is earlier
@@ -136,19 +134,15 @@ def _translated(error: cv2.error, header: ImageHeader) -> PoisonError:
     return DecodeError(f"{header.format} of {header.pixels} pixels: expected a whole picture; export it again")
 
 
-def answer(data: bytes, crop: Crop = WHOLE, shared: Pixels | None = None) -> bytes:
-    """The answer frame for one file; its pixels go to `shared` uint8 [224, 224, 3] if there is such memory."""
+def answer(data: bytes, crop: Crop = WHOLE) -> bytes:
+    """The answer frame for one file."""
     digest = hashlib.sha256(data).digest()
     try:
         square, width_px, height_px, name = decode(data, crop)
     except PoisonError as error:
         text = f"{error.reason}\n{error}".encode()
         return ANSWER.pack(0, 0, 0, 0, digest, b"", len(text)) + text
-    pixels = b""
-    if shared is None:
-        pixels = square.tobytes()
-    else:
-        shared[:] = square
+    pixels = square.tobytes()
     phash = perceptual_hash(square)
     return ANSWER.pack(1, width_px, height_px, phash, digest, name.encode(), len(pixels)) + pixels
 
@@ -164,7 +158,7 @@ def _limit_memory(memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def serve(requests: BinaryIO, answers: BinaryIO, deadline_s: float, shared: Pixels | None = None) -> None:
+def serve(requests: BinaryIO, answers: BinaryIO, deadline_s: float) -> None:
     """Answer frames until there are no more."""
     answers.write(READY)
     answers.flush()
@@ -172,7 +166,7 @@ def serve(requests: BinaryIO, answers: BinaryIO, deadline_s: float, shared: Pixe
         length, *crop = REQUEST.unpack(head)
         data = requests.read(length)
         signal.setitimer(signal.ITIMER_REAL, ORPHAN_DEADLINES * deadline_s)
-        answers.write(answer(data, (crop[0], crop[1], crop[2], crop[3]), shared))
+        answers.write(answer(data, (crop[0], crop[1], crop[2], crop[3])))
         answers.flush()
         signal.setitimer(signal.ITIMER_REAL, 0)
 
@@ -180,7 +174,6 @@ def serve(requests: BinaryIO, answers: BinaryIO, deadline_s: float, shared: Pixe
 def main() -> None:
     """Take stdin and stdout for the frames; whatever a library prints goes nowhere."""
     memory_bytes, deadline_s = int(sys.argv[1]), float(sys.argv[2])
-    shared = _shared(int(sys.argv[3])) if len(sys.argv) > 3 else None
     requests = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -190,11 +183,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     answer(b"")  # what the first call maps and imports is not charged to the first picture
     _limit_memory(memory_bytes)
-    serve(requests, answers, deadline_s, shared)
-
-
-def _shared(descriptor: int) -> Pixels:
-    return np.frombuffer(mmap.mmap(descriptor, PIXEL_BYTES), np.uint8).reshape(SIZE_PX, SIZE_PX, 3)
+    serve(requests, answers, deadline_s)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,10 @@
-"""The frames between stream.pictures.decode_process and stream.pictures.decode_child.
-
-Pixels lie in memory that both have where the system knows such memory, and follow their answer in the pipe elsewhere.
-"""
+"""The frames between stream.pictures.decode_process and stream.pictures.decode_child."""
 
 from __future__ import annotations
 
 import struct
 
 SIZE_PX = 224  # side of the square that comes back
-PIXEL_BYTES = SIZE_PX * SIZE_PX * 3
 READY = b"mekiki-decode-1\n"  # what a child says first
 REQUEST = struct.Struct("<I4f")  # before each file's bytes: their length; left, top, width, height of the crop
 WHOLE = (0.0, 0.0, 1.0, 1.0)  # the crop that is the picture itself

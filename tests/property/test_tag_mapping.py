@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.tagging.examples import Example, TagOperation
-from models.tagging.memory.images import SCHEMA, ImageMemory
+from models.tagging.memory.images import ImageMemory
 from models.tagging.memory.mapping import NOTHING, TagMapping
 from models.tagging.memory.sufficient_statistics import SufficientStatistics
 from models.tagging.operations import TagOperations
@@ -21,9 +19,7 @@ ROWS = range(7)
 
 def operations_on(images: int) -> tuple[TagOperations, SufficientStatistics]:
     """None carried out yet; every image carries two of the tags."""
-    database = sqlite3.connect(":memory:", isolation_level=None)
-    database.executescript(SCHEMA)
-    statistics = SufficientStatistics(2, ImageMemory(database), 10)
+    statistics = SufficientStatistics(2, ImageMemory.in_memory(), 10)
     vector = np.array([1, 2], np.int16)
     statistics.apply([Example(f"{n}", vector, (TAGS[n % 5], TAGS[(n + 2) % 5])) for n in range(images)], 0)
     return TagOperations(statistics), statistics

@@ -1,4 +1,4 @@
-"""Bounded memory: tags that wait on disk lose nothing, and come back as they were."""
+"""Bounded memory: cold tags wait on disk, lose nothing, and are restored as they were."""
 
 from __future__ import annotations
 
@@ -68,11 +68,38 @@ def test_batches_and_restarts_change_no_bit(log: list[Example], data: st.DataObj
     assert result == digest(whole)
 
 
+def test_what_checkpoints_write_of_changes_is_the_whole_state(tmp_path: Path) -> None:
+    """One session with many checkpoints: tags evicted and restored, calibrators of their own, operations, undo."""
+    log = [record for start in range(0, 1_200, 60) for record in (*flood(50, start), *flood(10, start // 2))]
+    store = TaggerStore(tmp_path / "tags.db", learner(40))
+    tagger, _ = store.open()
+    for start in range(0, len(log), 60):
+        asked = TagOperation(f"o{start}", "rename", (f"only once {start}",), f"kept {start}")
+        undo = TagOperation(f"u{start}", "undo", target=f"o{start - 60}")
+        tagger.learn_many([*log[start : start + 60], asked, undo], tagger.next_position)
+        store.checkpoint({"examples": tagger.next_position})
+    written = digest(tagger)
+    assert tagger.calibrators.own and len(tagger.cold_tags) > 100
+    store.close()
+    tagger, offsets = TaggerStore(tmp_path / "tags.db", learner(40)).open()
+    assert (digest(tagger), offsets) == (written, {"examples": tagger.next_position})
+
+
+def test_a_new_name_starts_with_what_was_learned_of_the_old_one_on_a_row_given_again_too() -> None:
+    bounded = learner(10)
+    bounded.learn_many(flood(200), 0)
+    words = bounded.statistics.vocabulary
+    assert words.free
+    evaluated = bounded.metrics.positives(words.row("often", 0))
+    bounded.learn_many([TagOperation("s", "rename", ("often",), "usual")], 200)
+    assert bounded.metrics.positives(words.row("usual", 0)) == evaluated > 0
+
+
 def flood(count: int, start: int = 0) -> list[Example]:
     random = np.random.default_rng(start)
     points = random.standard_normal((count, DIMENSION)).astype(np.float32)
-    codes = quantise(points / np.linalg.norm(points, axis=1, keepdims=True))
-    return [Example(f"flood {start + i}", codes[i], (f"only once {start + i}", "often")) for i in range(count)]
+    vectors = quantise(points / np.linalg.norm(points, axis=1, keepdims=True))
+    return [Example(f"flood {start + i}", vectors[i], (f"only once {start + i}", "often")) for i in range(count)]
 
 
 def test_a_flood_is_bounded_and_a_tag_comes_back_as_it_was() -> None:
@@ -93,7 +120,7 @@ def test_a_flood_is_bounded_and_a_tag_comes_back_as_it_was() -> None:
     assert np.allclose(mine.weights("rare one"), theirs.weights("rare one"), atol=1e-8)
 
 
-def test_deleting_an_image_takes_its_parked_tags_along() -> None:
+def test_deleting_an_image_takes_its_cold_tags_along() -> None:
     bounded = learner(10)
     bounded.learn_many([Example("a", VECTORS[0], ("rare one",)), *flood(99)], 0)
     assert "rare one" in bounded.cold_tags.sums()
@@ -117,7 +144,7 @@ def test_rows_given_again_are_solved_again() -> None:
         assert np.linalg.norm(mine - theirs) < 0.1 * np.linalg.norm(mine) + 0.01  # the inverse may be a little older
 
 
-def test_an_operation_finds_a_parked_tag() -> None:
+def test_an_operation_finds_a_cold_tag() -> None:
     bounded = learner(10)
     bounded.learn_many([Example("a", VECTORS[0], ("rare one",)), *flood(99)], 0)
     bounded.learn_many([TagOperation("s", "merge", ("rare one",), "often")], 100)
@@ -125,7 +152,7 @@ def test_an_operation_finds_a_parked_tag() -> None:
     assert bounded.predictor().catalogue.tag("often").count == 100
 
 
-def test_river_methods_know_of_parked_tags() -> None:
+def test_river_methods_know_of_cold_tags() -> None:
     bounded = learner(5)
     features = [{0: 1.0, 1: float(n)} for n in range(40)]
     for n, x in enumerate(features):

@@ -56,9 +56,9 @@ def plain_log(seed: int, size: int) -> list[Example]:
     """Images tagged once each, with tags that follow from the vector."""
     random = np.random.default_rng(seed)
     points = random.standard_normal((size, DIMENSION)).astype(np.float32)
-    codes = quantise(points / np.linalg.norm(points, axis=1, keepdims=True))
+    vectors = quantise(points / np.linalg.norm(points, axis=1, keepdims=True))
     return [
-        Example(f"{seed}/{i}", codes[i], tuple(TAGS[t] for t in range(5) if points[i, t] > 0.8) or (TAGS[5],))
+        Example(f"{seed}/{i}", vectors[i], tuple(TAGS[t] for t in range(5) if points[i, t] > 0.8) or (TAGS[5],))
         for i in range(size)
     ]
 
@@ -125,7 +125,7 @@ def test_a_slow_log_is_cut_the_same_in_any_batches(data: st.DataObject, seed: in
 
 @settings(max_examples=40, deadline=None)
 @given(logs(), st.data())
-def test_replayed_records_are_learned_once(log: list[Example], data: st.DataObject) -> None:
+def test_records_that_come_again_are_learned_once(log: list[Example], data: st.DataObject) -> None:
     once, twice = small(), small()
     once.learn_many(log, 100)
     stop = data.draw(st.integers(1, len(log)))
@@ -150,18 +150,8 @@ def test_state_is_that_of_the_images_as_they_are_now(log: list[Example]) -> None
     """Whatever happened on the way, the sums are those of a learner shown only the final picture of each image."""
     learner, fresh = small(), small()
     learner.learn_many(log, 0)
-    now = [
-        Example(
-            state.image_id,
-            state.quantised,
-            tuple(learner.statistics.vocabulary.names[t] for t in state.tags),
-            (),
-            state.complete,
-        )
-        for state in learner.statistics.memory.scan()
-        if state.labelled
-    ]
-    fresh.learn_many(now, 0)
+    names = learner.statistics.vocabulary.names
+    fresh.learn_many([state.example(names) for state in learner.statistics.memory.scan() if state.labelled], 0)
     assert exact_digest(learner) == exact_digest(fresh)
 
 

@@ -1,4 +1,4 @@
-"""Laws of tag operation: relearning from the changed log gives the same sums, and undo leaves no trace."""
+"""Laws of operations on tags: relearning from the changed log gives the same sums, and undo leaves no trace."""
 
 from __future__ import annotations
 
@@ -50,17 +50,7 @@ def _kept(log: list[Example]) -> list[Example]:
     learner = small()
     learner.learn_many(log, 0)
     names = learner.statistics.vocabulary.names
-    now = [
-        Example(
-            state.image_id,
-            state.quantised if state.vector else None,
-            tuple(names[t] for t in state.tags),
-            (),
-            state.complete,
-        )
-        for state in learner.statistics.memory.scan()
-    ]
-    return renamed(now, "animal", "cat", "dog")
+    return renamed([state.example(names) for state in learner.statistics.memory.scan()], "animal", "cat", "dog")
 
 
 @pytest.mark.parametrize("operation", TAG_OPERATIONS, ids=lambda operation: operation.kind)

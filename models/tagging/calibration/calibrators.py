@@ -20,7 +20,10 @@ OWN_AFTER = 60  # positives evaluated before a tag leaves the shared classifier;
 class Calibrators:
     """The shared classifier and those of the tags that have earned one.
 
-    `changed` are the rows whose state changed since the store last took them.
+    Attributes:
+        shared: of the tags that have none of their own.
+        own: by row.
+        changed: rows whose state changed since the store last took them.
     """
 
     def __init__(self, classifiers: Classifiers) -> None:

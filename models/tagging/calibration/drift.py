@@ -45,7 +45,9 @@ class Drifted:
 class Drift:
     """The windows of all tags that were evaluated, and how often each drifted.
 
-    `changed` are the rows whose state changed since the store last took them.
+    Attributes:
+        counts: drifts by row.
+        changed: rows whose state changed since the store last took them.
     """
 
     def __init__(self) -> None:

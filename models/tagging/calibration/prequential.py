@@ -109,7 +109,18 @@ class PrequentialEvaluator:
         """These rows will belong to other tags."""
         self.co_occurrence = self.co_occurrence.without(rows)
         for row in rows:
-            self.drift.drop(row)
+            self.forget(row)
+
+    def forget(self, row: int) -> None:
+        """Forget what was learned of a tag here."""
+        for of_tags in (self.calibrators, self.metrics, self.drift):
+            of_tags.drop(row)
+
+    def inherit(self, rows: Sequence[int], target: int) -> None:
+        """Let a new tag start with what was learned of the most used of some tags; its loss is watched anew."""
+        source = max(rows, key=lambda row: (self.metrics.positives(row), -row))
+        self.calibrators.copy(source, target)
+        self.metrics.copy(source, target)
 
     def close(self) -> None:
         """End the background thread."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from models.tagging.arrays import Int64
 from models.tagging.examples import Example
+from models.tagging.memory import images
 from models.tagging.memory.exemplars import image_hash
 from models.tagging.memory.images import ImageState
 from models.tagging.memory.sufficient_statistics import SufficientStatistics
@@ -21,7 +22,7 @@ from models.tagging.memory.sufficient_statistics import SufficientStatistics
 RARE = 2  # images: a tag on more of them is never evicted
 EVERY = 8192  # records between two looks at the budget
 ROOM = 0.1  # share of the budget that is made free at once: finding the images reads the whole memory
-SCHEMA = """
+SCHEMA = f"""{images.SCHEMA}
 CREATE TABLE IF NOT EXISTS cold_tags (
     name TEXT PRIMARY KEY, first_seen INTEGER NOT NULL, count INTEGER NOT NULL, sums BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS cold_tag_images (name TEXT, key INTEGER, PRIMARY KEY (name, key)) WITHOUT ROWID;
@@ -98,7 +99,19 @@ class ColdTags:
             if state.hash in self._statistics.exemplars:
                 self._statistics.exemplars.retag(state.hash, self._statistics.tags_of(state))
 
-    def until_wanted(self, examples: Sequence[Example]) -> int:
+    def apply(self, examples: Sequence[Example], position: int) -> None:
+        """Let the statistics learn a run of examples; cold tags that one of them needs are restored just before it.
+
+        Raises as `SufficientStatistics.apply`.
+        """
+        done = 0
+        while done < len(examples):
+            self._restore_for(examples[done])
+            stop = done + 1 + self._until_wanted(examples[done + 1 :])
+            self._statistics.apply(examples[done:stop], position + done)
+            done = stop
+
+    def _until_wanted(self, examples: Sequence[Example]) -> int:
         """How many of the examples come before the first one that needs a cold tag."""
         if not examples or not self._any:
             return len(examples)
@@ -117,7 +130,7 @@ class ColdTags:
                 return index
         return None
 
-    def restore_for(self, example: Example) -> None:
+    def _restore_for(self, example: Example) -> None:
         """Give the tags that an example names, and those on its image, their rows."""
         if not self._any:
             return

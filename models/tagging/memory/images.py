@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.tagging.arrays import Int16
+from models.tagging.examples import Example
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS images (
@@ -55,6 +56,11 @@ class ImageState:
         """The quantised embedding [D]."""
         return np.frombuffer(self.vector or b"", np.int16)
 
+    def example(self, names: Sequence[str]) -> Example:
+        """One example to learn all of this from; `names` are those of the rows."""
+        vector = None if self.vector is None else self.quantised
+        return Example(self.image_id, vector, tuple(names[row] for row in self.tags), complete=self.complete or None)
+
     @property
     def flags(self) -> int:
         """What the column `flags` holds."""
@@ -67,6 +73,13 @@ class ImageMemory:
     def __init__(self, database: sqlite3.Connection) -> None:
         self.database = database
         self._select = f"SELECT {_COLUMNS} FROM images WHERE hash IN ({','.join('?' * _BATCH)})"
+
+    @classmethod
+    def in_memory(cls, schema: str = SCHEMA) -> ImageMemory:
+        """One of no file; `schema` are the tables in it."""
+        database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        database.executescript(schema)
+        return cls(database)
 
     def __getstate__(self) -> dict[str, bytes]:
         """A copy in memory, for river's `copy.deepcopy`; a file is not copied."""

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from models.background import BackgroundThread
 from models.errors import EncoderMismatchError
 from models.tagging.arrays import Bool, Int16, Int64
-from models.tagging.background import BackgroundThread
 from models.tagging.examples import Example
 from models.tagging.memory.contributions import Changes, Contribution, contribution_of
 from models.tagging.memory.exemplars import ExemplarSet, image_hash

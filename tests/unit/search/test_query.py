@@ -104,7 +104,7 @@ def test_taste_looks_beyond_the_page(searcher):
     assert ids(searcher.by_vector(unit(4), Options(limit=1, rank="taste"))) == [f"i{best}"]
 
 
-def test_by_tag_the_score_is_the_probability_and_the_version_is_told(searcher, predictor):
+def test_by_tag_the_score_is_the_probability_and_the_version_is_given(searcher, predictor):
     answer = searcher.by_tag("Cat", Options(limit=10))
     assert answer.tagger_version == predictor.snapshot.version
     scores = [found.hit.score for found in answer.results]

@@ -11,13 +11,14 @@ from jsonschema import Draft202012Validator
 from models.errors import SchemaError
 from models.tagging.examples import Example, TagOperation
 from stream.asyncapi import document, text
-from stream.events.codec import encode, encode_structured
+from stream.events.codec import encode
 from stream.events.example import SourcedExample, encode_example
 from stream.events.schema import EVENTS, ImagePosted
 from stream.log.dead_letter import REPLAYED, dead_letter_headers
 from stream.log.record import Record
 from stream.log.topics import SHAPES, full_name
 from stream.settings import Settings
+from tests.fakes import encode_structured
 from tests.strategies import EXAMPLES, events
 
 COMMITTED = Path(__file__).resolve().parents[3] / "docs" / "asyncapi.json"

@@ -10,6 +10,10 @@ from models.evaluate import average_precision
 from models.quantise import dequantise
 from models.tagging.examples import Example, OperationRow, TagOperation
 from models.tagging.memory.chunks import CHUNK
+from models.tagging.memory.images import ImageMemory
+from models.tagging.memory.implications import ancestors
+from models.tagging.memory.sufficient_statistics import SufficientStatistics
+from models.tagging.operations import TagOperations
 from models.tagging.serving.catalogue import TagCatalogue
 from models.tagging.serving.delta import decode, encode
 from models.tagging.state import exact_digest
@@ -73,6 +77,28 @@ def test_what_an_undo_needs_beside_is_no_operation_of_anybody() -> None:
     ]
     tagger.learn_many(log, tagger.next_position)
     assert [row.operation_id for row in tagger.snapshot(wait=True).operations] == ["f", "u"]
+
+
+def test_implications_of_ten_thousand_tags_are_served_as_as_many_pairs_and_made_again_only_on_change() -> None:
+    chain = [(f"tag {n}", f"tag {n + 1}") for n in range(2_000)]
+    star = [(f"tag {n}", "tag 9999") for n in range(3_000, 5_000)]
+    operations = of_tags(10_000)
+    for number, (tag, implied) in enumerate([*chain, *star]):
+        operations.apply(TagOperation(f"{number}", "imply", (tag,), implied), number)
+    pairs = operations.implied()
+    assert len(pairs) == 4_000
+    assert ancestors(pairs, 2_000) == set(range(2_000))
+    assert operations.implied() is pairs
+    operations.apply(TagOperation("undo", "undo", target="1000"), 4_000)
+    assert ancestors(operations.implied(), 2_000) == set(range(1_001, 2_000))
+
+
+def of_tags(count: int) -> TagOperations:
+    """Of so many tags on no image; the row of `tag 7` is 7."""
+    statistics = SufficientStatistics(DIMENSION, ImageMemory.in_memory(), 10)
+    for number in range(count):
+        statistics.vocabulary.row(f"tag {number}", 0)
+    return TagOperations(statistics)
 
 
 def test_an_undone_split_leaves_no_name_of_its_own() -> None:

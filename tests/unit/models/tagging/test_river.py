@@ -13,6 +13,7 @@ from itertools import islice
 import pytest
 from river import checks, datasets
 
+from models.errors import UsageError
 from models.tagging.tagger import Tagger
 
 
@@ -50,7 +51,5 @@ def test_learns_what_a_mood_looks_like() -> None:
 
 
 def test_a_dict_of_more_features_than_numbers_is_refused() -> None:
-    from models.errors import UsageError
-
     with pytest.raises(UsageError, match="at most 2 features"):
         Tagger(dimension=2).learn_one({"a": 1.0, "b": 2.0, "c": 3.0}, {"x": True})

@@ -7,11 +7,10 @@ import pytest
 
 from models.errors import CircuitBreakerError
 from models.tagging.examples import TagOperation
-from stream.events.codec import encode_structured
 from stream.events.schema import TagOperationPosted
 from stream.ingest.batcher import FIRST_IMAGES
 from stream.log.positions import position_of
-from tests.fakes import FakeEncoder, make_record
+from tests.fakes import FakeEncoder, encode_structured, make_record
 from tests.unit.stream.ingest.rig import Rig, post, tag
 
 

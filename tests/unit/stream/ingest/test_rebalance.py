@@ -35,6 +35,12 @@ def end(*workers):
         assert worker.failure is None
 
 
+def wait_polls(*workers):
+    """Wait until each worker has looked at the log a few times."""
+    polls = [worker.reader.polls for worker in workers]
+    wait_for(lambda: all(worker.reader.polls > before + 5 for worker, before in zip(workers, polls, strict=True)))
+
+
 def test_what_is_in_flight_is_finished_first_and_the_next_owner_repeats_nothing(rig):
     one, other = two(rig)
     share(rig, one, other, {0, 1}, set())
@@ -45,6 +51,8 @@ def test_what_is_in_flight_is_finished_first_and_the_next_owner_repeats_nothing(
     wait_for(rig.index.waiting.is_set)
     share(rig, one, other, {0}, {1})
     wait_for(one.reader.revoking.is_set)
+    wait_polls(other)
+    assert other.reader.assigned() == set(), "the partition went on before its batches were written"
     rig.index.gate.set()
     wait_for(rig.is_done)
     end(one, other)
@@ -52,6 +60,23 @@ def test_what_is_in_flight_is_finished_first_and_the_next_owner_repeats_nothing(
     assert len(sources) == len(set(sources)) == 20
     assert other.reader.position("images", 1) == 10
     assert rig.log.committed == rig.offsets()
+
+
+def test_what_was_read_and_not_begun_is_left_to_the_next_owner(rig):
+    """A picture that cannot be is a dead letter of whoever takes it, so it shows whether both did."""
+    one, other = two(rig)
+    share(rig, one, other, {0, 1}, set())
+    rig.log.post(*(post(i, b"nothing") for p in (0, 1) for i in keys(rig, p, 20)))
+    rig.index.gate.clear()
+    other.start()
+    one.start().wait_stalled()
+    share(rig, one, other, {0}, {1})
+    wait_for(one.reader.revoking.is_set)
+    rig.index.gate.set()
+    wait_for(rig.is_done)
+    wait_polls(one, other)
+    end(one, other)
+    assert len(rig.dead()) == len(set(rig.dead())) == 40
 
 
 def test_a_write_of_the_owner_before_that_comes_late_changes_nothing(rig, monkeypatch):
@@ -98,18 +123,19 @@ def test_a_tag_that_waits_for_its_image_is_applied_once_by_the_next_owner(tmp_pa
     one, other = two(rig)
     (image_id,) = keys(rig, 0, 1)
     now_ms = int(time.time() * 1000)
-    rig.log.post(tag(image_id, "early"), time_ms=now_ms)
+    rig.log.post(tag(image_id, "early"), tag(image_id, "x" * 101), time_ms=now_ms)  # the second cannot be
     share(rig, one, other, {0, 1}, set())
     one.start()
     other.start()
-    wait_for(lambda: one.reader.polls > 1 and one.reader.position("tags", 0) == 1)
+    wait_for(lambda: one.reader.polls > 1 and one.reader.position("tags", 0) == 2)
     share(rig, one, other, {1}, {0})
     wait_for(lambda: one.reader.revoking.is_set() and other.reader.polls > 3)
     rig.log.post(post(image_id), time_ms=now_ms)
     wait_for(rig.is_done)
+    wait_polls(one, other)
     end(one, other)
     assert [source[0] for source, _ in rig.examples()] == ["tags"]
-    assert rig.dead() == []
+    assert [reason for *_, reason in rig.dead()] == ["bad_tag"]
 
 
 def test_an_index_that_is_away_when_partitions_come_is_waited_for(rig):

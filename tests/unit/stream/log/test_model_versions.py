@@ -52,10 +52,9 @@ def test_a_delta_names_the_full_file_and_the_links_it_applies_to(publisher, writ
     for version, kind in enumerate(kinds, start=1):
         publisher.publish(version, kind.encode(), [], kind)
     uri = {event.version: event.uri for event in writer.events}
-    applies_to = [(event.base_version, event.base_uris) for event in writer.events]
+    applies_to = [event.base_uris for event in writer.events]
     chain = (uri[1], uri[3], uri[5])
-    first, last = [(None, ()), (1, chain[:1]), (1, chain[:1])], [(5, chain), (None, ()), (7, (uri[7],))]
-    assert applies_to == [*first, (3, chain[:2]), (3, chain[:2]), *last]
+    assert applies_to == [(), chain[:1], chain[:1], chain[:2], chain[:2], chain, (), (uri[7],)]
 
 
 def test_keeps_the_last_files_and_always_the_chain(publisher, writer, settings):

@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.errors import DecodeError, PoisonError
+from models.errors import PoisonError
 from models.preprocess import hash_distance, perceptual_hash
-from stream.pictures import decode_process
 from stream.pictures.decode_pool import Decoded, DecodePool, Limits
 
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
@@ -74,19 +73,6 @@ def test_decodes_every_format_to_an_rgb_square(pool: DecodePool, extension: str,
     assert (picture.width_px, picture.height_px) == (600, 400)
     assert picture.sha256 == hashlib.sha256(data).hexdigest()
     assert picture.phash == perceptual_hash(picture.pixels)
-
-
-def test_pixels_come_through_the_pipe_where_there_is_no_memory_to_share(
-    pool: DecodePool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(decode_process, "_memory", lambda: None)
-    contents = [bytes(cv2.imencode(".png", quarters())[1]), b"no picture", bytes(cv2.imencode(".jpg", quarters())[1])]
-    with DecodePool(1) as other:
-        (first, poison, last), shared = other.decode_many(contents), pool.decode_many(contents)
-    assert isinstance(poison, DecodeError)
-    for picture, same in ((first, shared[0]), (last, shared[2])):
-        assert isinstance(picture, Decoded) and isinstance(same, Decoded)
-        assert np.array_equal(picture.pixels, same.pixels) and picture.phash == same.phash
 
 
 def test_transparency_is_composited_on_white(pool: DecodePool) -> None:

@@ -45,6 +45,7 @@ def test_after_a_restart_tags_have_their_own_at_once_and_learn_on_to_the_bit() -
     for each in (one, again):
         feed(each, 1, 20, seed=1)
         feed(each, 4, 20, seed=2)
+    assert sorted(again.own) == sorted(one.own) == [1, 4]
     assert np.array_equal(again.array(6), one.array(6))
     assert [again.dump(row) for row in range(6)] == [one.dump(row) for row in range(6)]
 

@@ -1,0 +1,165 @@
+"""The contract in terms of points: all that Qdrant Edge and a Qdrant server have in common.
+
+In: calls of the contract. Out: a handful of calls on points, which each adapter makes in its own client's terms. Both
+clients have the same filters under the same names; `Filters` gets those of one of them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from stream.index.contract import Hit, TagFilter, TagFilters
+from stream.index.payload import IndexRecord, Vector, to_payload, to_record
+from stream.index.points import (
+    META_POINT_ID,
+    VECTOR_NAME,
+    Point,
+    check_encoder,
+    check_vector,
+    point_id,
+    to_offset,
+    to_points,
+)  # fmt: skip
+from stream.log.positions import StoredOffset
+
+PAGE = 256  # records a scroll of ours asks for at once
+INDEXED = ("kind", "tags", "sha256")  # payload fields that filters ask for
+
+
+class Filters(ABC):
+    """Makes the filters of one client."""
+
+    @abstractmethod
+    def every(self, must: Sequence[Any], without: Sequence[Any] = ()) -> Any:
+        """All of `must` hold, and none of `without`."""
+
+    @abstractmethod
+    def some(self, should: Sequence[Any]) -> Any:
+        """One of them holds."""
+
+    @abstractmethod
+    def is_in(self, field: str, values: Sequence[str]) -> Any:
+        """A payload field has one of these values."""
+
+    @abstractmethod
+    def at_most(self, field: str, bound: int) -> Any:
+        """A payload field is no larger."""
+
+    @abstractmethod
+    def ids(self, ids: Sequence[str]) -> Any:
+        """The point has one of these ids."""
+
+    def kind(self, kind: str) -> Any:
+        """Points of one kind."""
+        return self.every([self.is_in("kind", [kind])])
+
+    def replaceable(self, points: Sequence[Point]) -> Any:
+        """A stored point may be replaced where one clause holds: it is this point and not newer."""
+        return self.some([
+            self.every([self.ids([point.id]), *(self.at_most(name, bound) for name, bound in point.bounds)])
+            for point in points
+        ])  # fmt: skip
+
+    def tags(self, tags: TagFilters) -> Any:
+        """See VectorIndex.search; None without a condition."""
+        return self.every([self.some([self._one(one) for one in group]) for group in tags]) if tags else None
+
+    def _one(self, one: TagFilter) -> Any:
+        among = [self.ids([point_id(i) for i in one.among])] if one.among else []
+        without = [self.ids([point_id(i) for i in one.without])] if one.without else []
+        return self.every([self.is_in("tags", one.names), *among], without)
+
+
+class PointIndex(ABC):
+    """See VectorIndex. An adapter says how points are written, fetched, scrolled, queried and counted."""
+
+    def __init__(self, filters: Filters) -> None:
+        self.filters = filters
+        self.dimension = 0
+
+    @abstractmethod
+    def prepare(self, dimension: int) -> None:
+        """Make what is missing of the collection."""
+
+    @abstractmethod
+    def upsert(self, points: Sequence[Point], condition: Callable[[Sequence[Point]], Any] | None = None) -> None:
+        """Write points; with a `condition` on some of them a stored one is replaced only where it holds."""
+
+    @abstractmethod
+    def retrieve(self, ids: Sequence[str], *, with_vectors: bool = False) -> Sequence[Any]:
+        """Points by id; each has `payload` and `vector`."""
+
+    @abstractmethod
+    def page(self, condition: Any, cursor: Any, limit: int, *, with_vectors: bool = False) -> tuple[Sequence[Any], Any]:
+        """A page of points in a stable order, and where the next one begins."""
+
+    @abstractmethod
+    def nearest(self, vector: Vector, limit: int, condition: Any, *, with_vectors: bool) -> Sequence[Any]:
+        """Points by inner product, best first; each has a `score` too."""
+
+    def open(self, encoder_version: str, dimension: int) -> None:
+        """See VectorIndex.open."""
+        self.prepare(dimension)
+        stored = self.retrieve([META_POINT_ID])
+        if stored:
+            check_encoder(stored[0].payload or {}, encoder_version, dimension)
+        else:
+            meta = {"kind": "meta", "encoder": encoder_version, "dimension": dimension}
+            self.upsert([Point(META_POINT_ID, meta, None, ())])
+        self.dimension = dimension
+
+    def write(self, records: Sequence[IndexRecord], offsets: Sequence[StoredOffset]) -> None:
+        """See VectorIndex.write."""
+        points = to_points(records, offsets, self.dimension)
+        if points:
+            self.upsert(points, self.filters.replaceable)
+
+    def fetch(self, image_ids: Sequence[str], *, with_vectors: bool = False) -> dict[str, IndexRecord]:
+        """See VectorIndex.fetch."""
+        found = self.retrieve([point_id(image_id) for image_id in image_ids], with_vectors=with_vectors)
+        records = [to_record(point.payload or {}, _vector(point)) for point in found]
+        return {record.image_id: record for record in records}
+
+    def search(self, vector: Vector, limit: int, *, tags: TagFilters = (), with_vectors: bool = False) -> list[Hit]:
+        """See VectorIndex.search."""
+        check_vector(vector, self.dimension)
+        found = self.nearest(vector, limit, self.filters.tags(tags), with_vectors=with_vectors)
+        return [_hit(point, float(point.score)) for point in found]
+
+    def scroll(self, cursor: str | None, limit: int, *, with_vectors: bool = False) -> tuple[list[Hit], str | None]:
+        """See VectorIndex.scroll."""
+        found, following = self.page(self.filters.kind("image"), cursor, limit, with_vectors=with_vectors)
+        return [_hit(point) for point in found], None if following is None else str(following)
+
+    def find_sha256(self, sha256: str, limit: int) -> list[Hit]:
+        """See VectorIndex.find_sha256."""
+        found, _ = self.page(self.filters.every([self.filters.is_in("sha256", [sha256])]), None, limit)
+        return [_hit(point) for point in found]
+
+    def offsets(self) -> list[StoredOffset]:
+        """See VectorIndex.offsets."""
+        stored: list[StoredOffset] = []
+        cursor: Any = None
+        while True:
+            found, cursor = self.page(self.filters.kind("offset"), cursor, PAGE)
+            stored.extend(to_offset(point.payload or {}) for point in found)
+            if cursor is None:
+                return stored
+
+
+def vectors_of(point: Point) -> dict[str, Any]:
+    """The named vectors of a point, as clients take them."""
+    return {} if point.vector is None else {VECTOR_NAME: point.vector.tolist()}
+
+
+def _vector(point: Any) -> Vector | None:
+    values = point.vector.get(VECTOR_NAME) if isinstance(point.vector, dict) else None
+    return None if values is None else np.asarray(values, dtype=np.float32)
+
+
+def _hit(point: Any, score: float = 0.0) -> Hit:
+    return Hit(point.payload["image_id"], score, to_payload(point.payload), _vector(point))
