@@ -6,8 +6,6 @@ Layout: magic "MKX1", uint32 length of the header, header (JSON, UTF-8), int16 l
 operation names its kind in `op` and has no `id`, so that a reader who does not know it stops instead of misreading it.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from typing import Any, get_args

@@ -4,8 +4,6 @@ In: prepared items in log order. Out: acknowledged examples and dead letters fir
 write. A neighbour that is away is waited for. Raises CircuitBreakerError before anything of the batch is written.
 """
 
-from __future__ import annotations
-
 import functools
 import logging
 import threading

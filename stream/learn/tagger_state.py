@@ -3,8 +3,6 @@
 In: the settings. Out: an `OpenTagger`, as it was at the last checkpoint.
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from typing import Any
 

@@ -5,8 +5,6 @@ are for lag tools alone: made after the state is durable, and never read. Raises
 would skip or repeat silently, BrokerUnavailableError while the broker is away.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any

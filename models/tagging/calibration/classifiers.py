@@ -9,8 +9,6 @@ order tags alike (LRAP within 0.02 of each other), but only the default is calib
 that of PAClassifier 0.02 to 0.1, that of Perceptron 0.2.
 """
 
-from __future__ import annotations
-
 import importlib
 import inspect
 import math
