@@ -6,7 +6,7 @@ In: the settings. Out: an `OpenTagger`, as it was at the last checkpoint.
 from dataclasses import asdict
 from typing import Any
 
-from models.errors import EncoderMismatchError, StorageUnavailableError
+from models.errors import EncoderMismatchError
 from models.tagging.store import TaggerStore
 from models.tagging.tagger import Tagger
 from stream.events.example import SourcedExample
@@ -71,14 +71,7 @@ def open_tagger(settings: Settings) -> OpenTagger:
         StorageUnavailableError: the folder cannot be made, or another process has the state open.
         CheckpointError: damaged, newer than this code, or learned with other settings.
     """
-    folder = settings.data_path
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageUnavailableError(
-            f"state folder {folder}: {error.strerror}; free space or choose another"
-        ) from error
     tagging = settings.tagging
     learner = Tagger(classifier=tagging.classifier, max_tags=tagging.max_tags, backend=tagging.backend)
-    store = TaggerStore(folder / "tagger.sqlite", learner)
+    store = TaggerStore(settings.data_path / "tagger.sqlite", learner)
     return OpenTagger(store, *store.open())
