@@ -116,13 +116,14 @@ class Cluster:
         create_topics(self.settings)
 
     def start(self, *names: str) -> None:
+        """Start workers; `ingest-2` is a second one of its kind."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith("MEKIKI_")} | as_environment(
             self.settings
         )
         for name in names:
             with (self.logs / f"{name}.log").open("ab") as output:
                 self.processes[name] = subprocess.Popen(
-                    [sys.executable, "-m", "admin.cli", *COMMANDS[name]],
+                    [sys.executable, "-m", "admin.cli", *COMMANDS[name.partition("-")[0]]],
                     cwd=ROOT,
                     env=environment,
                     stdin=subprocess.DEVNULL,

@@ -246,4 +246,6 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """What is raised here is swallowed by kafka-python; `poll` raises it."""
+        places = sorted(f"{self._reader._short[at.topic]}/{at.partition}" for at in assigned)
+        log.info("partitions that are ours from now on: %s", ", ".join(places) or "none")
         self._reader._place(list(assigned))
