@@ -8,8 +8,9 @@ import pytest
 
 from models.quantise import quantise
 from models.tagging.examples import Example
-from stream.events.schema import TagDrifted
+from stream.events.schema import TagDrifted, TagsRemoved
 from tests.fakes import D, unit
+from tests.unit.stream.ingest.rig import Rig, post, tag
 from tests.unit.stream.learn.examples import EXAMPLES, Examples, counts, example
 
 
@@ -90,6 +91,24 @@ def test_whatever_is_sent_again_and_whenever_the_learner_restarts_the_sums_are_t
     snapshot = torn.run()
     assert counts(snapshot) == counts(expected)
     assert np.array_equal(statistics(torn), statistics(calm))
+
+
+@pytest.mark.parametrize("losing", [1, 2, 5])
+def test_an_example_that_overtook_a_lost_one_waits_for_it(tmp_path, losing):
+    """A batch in two requests to the broker, of which the first fails: the batch is sent once more, whole."""
+    learned = []
+    for lost in (0, losing):
+        site, examples = Rig(tmp_path / f"ingest {lost}"), Examples(tmp_path / f"tags {lost}")
+        site.log.post(*(post(f"i{n}", b"pic%d" % n, tags=("cat",)) for n in range(6)), tag("i1", "pet"))
+        site.log.post(TagsRemoved(image_id="i5", tags=("cat",)), tag("i5", "dog"))
+        worker = site.worker()
+        site.writer.losing, site.writer.failing = lost, 2 if lost else 0
+        worker.drain()
+        for sent in site.writer.to("examples"):
+            examples.append(sent.value)
+        learned.append((counts(examples.run()), statistics(examples).tobytes()))
+    assert learned[0] == learned[1]
+    assert learned[0][0] == {"cat": 5, "pet": 1, "dog": 1}
 
 
 def statistics(examples):
