@@ -1,5 +1,6 @@
 """The search API: FastAPI over the same index and the published models.
 
-`app` builds it, `routes` say what can be asked, `schemas` what comes in and out, `query` how an answer is made,
-`served` which models answer now.
+In: HTTP requests, announcements of models. Out: results, predictions, events in the log. `app` and `build` put it
+together, `routes` say what can be asked, `schemas` what comes in and out, `query` finds, `views` shows, `served` holds
+the models that answer now.
 """

@@ -12,8 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.errors import Fate, MekikiError, NotFoundError, PolicyError
-from search.routes import all as routes
-from search.routes import tags as routes_tags
+from search.routes import clicks, images, predict, search, status, tags
 from search.service import Service
 from stream import metrics
 
@@ -34,8 +33,8 @@ def create_app(service: Service) -> FastAPI:
 
     app = FastAPI(title="mekiki", version="1", description=DESCRIPTION, lifespan=lifespan)
     app.state.service = service
-    app.include_router(routes.router)
-    app.include_router(routes_tags.router)
+    for noun in (search, predict, images, clicks, status, tags):
+        app.include_router(noun.router)
     app.add_exception_handler(MekikiError, _sentence)
     app.add_middleware(Measured)
     return app

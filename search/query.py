@@ -7,7 +7,7 @@ for ids and tags nobody knows, InfrastructureError while a neighbour is away.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -18,7 +18,8 @@ from models.quantise import dequantise, quantise
 from models.ranking.published import PublishedRanker
 from models.tagging.memory.names import normalise_tag
 from models.tagging.serving.predictor import Predictor
-from search.schemas import Collapse, Rank
+from search.answer import Answer, Found, Options, PredictedTag, Prediction
+from search.duplicates import collapse
 from search.served import ServedModels
 from search.tag_names import TagNames
 from stream.index.contract import Hit, VectorIndex
@@ -28,7 +29,6 @@ from stream.pictures.decode_pool import Decoded
 RERANKED = 100  # candidates that evidence or taste may reorder; vectors of 100 cost 20 ms over the network
 RESCORED = 40  # candidates of a tag query that get all evidence: a small solve each, some 0.3 ms
 MOST_CANDIDATES = 2_000  # asked of the index for one page, however many of them collapse
-NEAR_BITS = 6  # of 64 perceptual-hash bits that may differ between near duplicates
 
 Crop = tuple[float, float, float, float]  # left, top, width, height as shares of the picture
 
@@ -40,35 +40,6 @@ class Decoder(Protocol):
         self, contents: list[bytes], crops: Sequence[Crop | None] | None = None
     ) -> list[Decoded | PoisonError]:
         """Pictures to pixels."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """How the page is to be."""
-
-    limit: int = 20
-    rank: Rank = "similarity"
-    collapse: Collapse = "exact"
-    tags: tuple[str, ...] = ()
-
-
-@dataclass
-class Found:
-    """One result with what was collapsed into it."""
-
-    hit: Hit
-    rank_score: float | None = None
-    duplicates: list[str] = field(default_factory=list)
-    near_duplicate_of: str | None = None
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Results, and the versions that made them."""
-
-    results: list[Found]
-    ranker_version: int | None = None
-    tagger_version: int | None = None
 
 
 class Searcher:
@@ -130,6 +101,9 @@ class Searcher:
             return sorted(rescored, key=lambda hit: -hit.score)
 
         found = self._candidates(predictor.catalogue.weights(name), wanted, options, True, rescore)
+        (threshold,) = predictor.catalogue.thresholds([name])
+        for item in found:
+            item.above_threshold = bool(item.hit.score >= threshold)
         return self._ordered(found, options, tagger_version=predictor.snapshot.version)
 
     def _candidates(
@@ -153,16 +127,24 @@ class Searcher:
                 return found[:wanted]
             asked = min(asked * 4, MOST_CANDIDATES)
 
-    def tags_of(self, vector: Vector, limit: int, min_images: int) -> tuple[int, list[tuple[str, float]]]:
-        """The tagger's version, and the most probable tags of a vector [D] with their probabilities, best first."""
+    def predict(self, vector: Vector, limit: int, min_images: int) -> Prediction:
+        """The `limit` most probable tags of a vector [D], of those that are on at least `min_images` images.
+
+        Raises:
+            InfrastructureError: no tagger was published yet.
+        """
         predictor = self.tagger()
         snapshot = predictor.snapshot
         if min_images <= 1:
-            return snapshot.version, predictor.predict(vector[None], limit)[0]
-        scores = predictor.probabilities(vector[None])[0]
-        served = np.flatnonzero(snapshot.columns.counts >= min_images)
-        best = served[np.argsort(-scores[served], kind="stable")[:limit]]
-        return snapshot.version, [(snapshot.names[row], float(scores[row])) for row in best]
+            found = predictor.predict(vector[None], limit)[0]
+        else:
+            scores = predictor.probabilities(vector[None])[0]
+            served = np.flatnonzero(snapshot.columns.counts >= min_images)
+            best = served[np.argsort(-scores[served], kind="stable")[:limit]]
+            found = [(snapshot.names[row], float(scores[row])) for row in best]
+        thresholds = predictor.catalogue.thresholds([tag for tag, _ in found])
+        tags = [PredictedTag(tag, p, bool(p >= least)) for (tag, p), least in zip(found, thresholds, strict=True)]
+        return Prediction(tags, snapshot.version)
 
     def rank(self, image_ids: Sequence[str]) -> tuple[int, list[tuple[str, float]]]:
         """The ranker's version, and these images by its score, best first."""
@@ -212,33 +194,3 @@ class Searcher:
                 item.rank_score = float(score)
             found = sorted(found, key=lambda item: -(item.rank_score or 0.0))
         return Answer(found[: options.limit], ranker.version, tagger_version)
-
-
-def collapse(hits: Sequence[Hit], mode: Collapse) -> list[Found]:
-    """Fold images with the same bytes into the best of them; mark near ones, fold them too with mode `near`."""
-    if mode == "none":
-        return [Found(hit) for hit in hits]
-    by_sha: dict[str, Found] = {}
-    found: list[Found] = []
-    for hit in hits:
-        same = by_sha.get(hit.payload.sha256)
-        if same is not None:
-            same.duplicates.append(hit.image_id)
-            continue
-        near = _near(hit, found)
-        if near is not None and mode == "near":
-            near.duplicates.append(hit.image_id)
-            by_sha[hit.payload.sha256] = near
-            continue
-        item = Found(hit, near_duplicate_of=near.hit.image_id if near is not None else None)
-        by_sha[hit.payload.sha256] = item
-        found.append(item)
-    return found
-
-
-def _near(hit: Hit, found: Sequence[Found]) -> Found | None:
-    mine = int(hit.payload.phash, 16)
-    for item in found:
-        if (mine ^ int(item.hit.payload.phash, 16)).bit_count() <= NEAR_BITS:
-            return item
-    return None

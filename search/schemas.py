@@ -14,13 +14,16 @@ class Result(BaseModel):
     """One image of a results page."""
 
     model_config = ConfigDict(json_schema_extra={"example": {
-        "image_id": "1F431", "score": 0.83, "rank_score": None, "tags": ["animal", "cat"], "duplicates": [],
-        "near_duplicate_of": None, "width_px": 224, "height_px": 224, "posted_at": "2026-11-21T12:00:00+00:00",
-        "bytes_url": "/v1/images/1F431/bytes",
+        "image_id": "1F431", "score": 0.83, "rank_score": None, "above_threshold": None, "tags": ["animal", "cat"],
+        "duplicates": [], "near_duplicate_of": None, "width_px": 224, "height_px": 224,
+        "posted_at": "2026-11-21T12:00:00+00:00", "bytes_url": "/v1/images/1F431/bytes",
     }})  # fmt: skip
     image_id: str
     score: float = Field(description="inner product of unit vectors, or the tag's probability when searching by tag")
     rank_score: float | None = Field(None, description="the ranker's score, where it ordered the page")
+    above_threshold: bool | None = Field(
+        None, description="searching by tag: the tag's probability is at or above its threshold; null otherwise"
+    )
     tags: list[str] = Field(description="applied by people, as they are called after operations on tags")
     duplicates: list[str] = Field(description="ids of images with the same bytes, collapsed into this one")
     near_duplicate_of: str | None = Field(None, description="an earlier result that looks nearly the same")
@@ -44,9 +47,14 @@ class Page(BaseModel):
 class TagProbability(BaseModel):
     """A predicted tag."""
 
-    model_config = ConfigDict(json_schema_extra={"example": {"tag": "cat", "probability": 0.91}})
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "tag": "cat", "probability": 0.91, "above_threshold": True,
+    }})  # fmt: skip
     tag: str
     probability: float
+    above_threshold: bool = Field(
+        description="the probability is at or above the tag's threshold; false before one was learned"
+    )
 
 
 class Prediction(BaseModel):
@@ -148,12 +156,12 @@ class TagView(BaseModel):
 
 
 class TagQuality(BaseModel):
-    """How well tags are predicted: each judged image was predicted before it was learned; null before the first."""
+    """How well tags are predicted: each evaluated image was predicted before it was learned; null before the first."""
 
     model_config = ConfigDict(json_schema_extra={"example": {
         "images": 1472, "lrap": 0.52, "p_at_5": 0.41, "micro_ap": 0.44, "macro_ap": 0.39, "ece": 0.004,
     }})  # fmt: skip
-    images: int = Field(description="images judged")
+    images: int = Field(description="images evaluated")
     lrap: float | None = Field(description="label ranking average precision: how high an image's own tags rank")
     p_at_5: float | None = Field(description="share of an image's own tags among the five most probable")
     micro_ap: float | None = Field(description="average precision over all pairs of image and tag")

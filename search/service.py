@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import uuid
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from models.errors import IndexUnavailableError, InfrastructureError, NotFoundError
-from models.tagging.calibration.metrics import Quality
 from models.tagging.examples import OperationRow
-from models.tagging.serving.catalogue import TagCatalogue
-from models.tagging.serving.columns import TagRow
-from models.tagging.serving.snapshot import Snapshot
+from search import views
 from search.query import Searcher
+from search.schemas import Status
 from search.served import ServedModels
 from stream.events.schema import Event
 from stream.index.contract import VectorIndex
@@ -72,53 +68,32 @@ class Service:
         self.writer.send_now(event, event_id=event_id)
         return event_id
 
-    def tag_rows(self, catalogue: TagCatalogue, limit: int, prefix: str) -> list[dict[str, Any]]:
-        """The learner's tags, most images first."""
-        return [_row(row) for row in catalogue.tags(limit, prefix)]
-
-    def quality(self, snapshot: Snapshot) -> dict[str, Any]:
-        """The running metrics over all tags; None where nothing was evaluated yet."""
-        return _row(snapshot.quality)
-
-    def tag_row(self, catalogue: TagCatalogue, tag: str) -> dict[str, Any]:
-        """One tag.
-
-        Raises:
-            NotFoundError: nobody used it.
-        """
-        return _row(catalogue.tag(tag))
-
-    def operations(self, snapshot: Snapshot, limit: int) -> list[dict[str, Any]]:
-        """What came of operations on tags, newest first."""
-        newest = snapshot.operations[: -limit - 1 : -1]
-        return [_operation(row) for row in newest]
-
-    def operation(self, snapshot: Snapshot, operation_id: str) -> dict[str, Any]:
-        """What came of one operation.
+    def operation(self, operation_id: str) -> OperationRow:
+        """What came of one operation on tags.
 
         Raises:
             NotFoundError: the learner has not met it.
         """
-        for row in reversed(snapshot.operations):
+        for row in reversed(self.searcher.tagger().snapshot.operations):
             if row.operation_id == operation_id:
-                return _operation(row)
+                return row
         raise NotFoundError(f"operation {operation_id!r}: not learned; `mekiki tags history` shows those that were")
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> Status:
         """Counts and versions of everything this process sees."""
         served, ranking = self.served.tagger, self.served.ranker  # read once: another thread swaps them
         tagger = None if served is None else served.predictor.snapshot
         ranker = None if ranking is None else ranking.ranker
-        return {
-            "images": self.index.count(),
-            "tags": 0 if tagger is None else tagger.known,
-            "encoder_version": self.encoder_version,
-            "tagger_version": None if tagger is None else tagger.version,
-            "ranker_version": None if ranker is None else ranker.version,
-            "pairs_seen": 0 if ranker is None else ranker.pairs_seen,
-            "quality": None if tagger is None else self.quality(tagger),
-            "offsets": self.served.offsets,
-        }
+        return Status(
+            images=self.index.count(),
+            tags=0 if tagger is None else tagger.known,
+            encoder_version=self.encoder_version,
+            tagger_version=None if tagger is None else tagger.version,
+            ranker_version=None if ranker is None else ranker.version,
+            pairs_seen=0 if ranker is None else ranker.pairs_seen,
+            quality=None if tagger is None else views.quality(tagger.quality),
+            offsets=self.served.offsets,
+        )
 
     def check_ready(self) -> None:
         """Raise InfrastructureError unless queries can be answered."""
@@ -135,20 +110,3 @@ class Service:
             self.index.close()
         except IndexUnavailableError:
             return
-
-
-def _operation(row: OperationRow) -> dict[str, Any]:
-    return {
-        "operation_id": row.operation_id,
-        "kind": row.kind,
-        "tags": list(row.tags),
-        "into": row.into,
-        "outcome": row.outcome,
-        "in_force": row.active,
-        "images_moved": len(row.moved),
-    }
-
-
-def _row(row: TagRow | Quality) -> dict[str, Any]:
-    fields = asdict(row)
-    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in fields.items()}

@@ -76,7 +76,7 @@ def document(settings: Settings | None = None) -> dict[str, Any]:
         },
         "defaultContentType": JSON,
         "channels": {shape.name: _channel(settings, shape) for shape in SHAPES},
-        "operations": {_operation_name(shape): _operation(shape) for shape in SHAPES},
+        "operations": _operations(),
         "components": {
             "messages": _messages(),
             "schemas": {"ExampleHeader": EXAMPLE_HEADER, "OperationHeader": OPERATION_HEADER},
@@ -107,65 +107,55 @@ def _names(shape: TopicShape) -> list[str]:
     return [*names, "ImagePostedByReference"] if shape.name == "images" else names
 
 
-def _operation_name(shape: TopicShape) -> str:
-    return ("receive" if _is_received(shape) else "send") + "".join(p.capitalize() for p in shape.name.split("."))
-
-
-def _is_received(shape: TopicShape) -> bool:
-    return shape.name in ("images", "tags", "clicks")
-
-
-def _operation(shape: TopicShape) -> dict[str, Any]:
-    return {
-        "action": "receive" if _is_received(shape) else "send",
-        "channel": {"$ref": f"#/channels/{shape.name.replace('~', '~0').replace('/', '~1')}"},
-    }
+def _operations() -> dict[str, Any]:
+    found = {}
+    for shape in SHAPES:
+        action = "receive" if shape.name in ("images", "tags", "clicks") else "send"
+        name = action + "".join(part.capitalize() for part in shape.name.split("."))
+        found[name] = {"action": action, "channel": {"$ref": f"#/channels/{shape.name}"}}
+    return found
 
 
 def _messages() -> dict[str, Any]:
     messages = {type(example).__name__: _message(example) for example in EXAMPLES}
     reference = ImagePosted(image_id="cat-1", dataref="file:///pictures/cat.jpg", sha256="9f" * 32)
     messages["ImagePostedByReference"] = {
-        "name": ImagePosted.type,
-        "title": "ImagePosted as JSON",
+        **_form(ImagePosted.type, "ImagePosted as JSON", JSON, "images"),
         "summary": "A picture by reference (claim check): a JSON body with dataref and sha256 instead of bytes.",
-        "contentType": JSON,
-        "headers": _headers(ImagePosted.type, JSON),
         "payload": _payload(ImagePosted),
-        "bindings": _key("images"),
         "examples": [{"payload": reference.model_dump(mode="json", exclude_none=True)}],
     }
     messages["Example"] = {
-        "name": TYPE,
-        "title": "Example",
+        **_form(TYPE, "Example", CONTENT_TYPE, "examples"),
         "summary": "Internal: what the tag learner learns. Only ingest workers write it.",
-        "contentType": CONTENT_TYPE,
-        "headers": _headers(TYPE, CONTENT_TYPE),
         "payload": {"type": "string", "format": "binary", "description": EXAMPLE_LAYOUT},
-        "bindings": _key("examples"),
     }
     return messages | _dead_letters()
+
+
+def _form(kind: str, title: str, content_type: str, topic: str) -> dict[str, Any]:
+    key = {"type": "string", "description": KEYS[topic]}
+    return {
+        "name": kind,
+        "title": title,
+        "contentType": content_type,
+        "headers": _headers(kind, content_type),
+        "bindings": {"kafka": {"key": key, "bindingVersion": "0.5.0"}},
+    }
 
 
 def _message(example: Event) -> dict[str, Any]:
     kind = type(example)
     _, value, written = encode(example, source="/shop/eu", event_id="0001")
     shown: dict[str, Any] = {"headers": {name: raw.decode() for name, raw in written}}
-    message: dict[str, Any] = {
-        "name": kind.type,
-        "title": kind.__name__,
-        "summary": (kind.__doc__ or "").strip(),
-        "contentType": JSON,
-        "headers": _headers(kind.type, JSON),
-        "payload": _payload(kind),
-        "bindings": _key(kind.topic),
-    }
+    message = _form(kind.type, kind.__name__, JSON, kind.topic) | {"summary": (kind.__doc__ or "").strip()}
     if isinstance(example, ImagePosted):
         message["contentType"] = "application/octet-stream"
         message["headers"] = _image_headers()
         message["payload"] = {"type": "string", "format": "binary", "description": "the picture's bytes, or nothing"}
     else:
         shown["payload"] = json.loads(value)
+        message["payload"] = _payload(kind)
     return message | {"examples": [shown]}
 
 
@@ -210,10 +200,6 @@ def _attribute(field: Schema) -> Schema:
         return {"type": "string", "contentMediaType": JSON, "contentSchema": field}
     text: Schema = next(form for form in field.get("anyOf", [field]) if form.get("type") == "string")
     return text | about
-
-
-def _key(topic: str) -> dict[str, Any]:
-    return {"kafka": {"key": {"type": "string", "description": KEYS[topic]}, "bindingVersion": "0.5.0"}}
 
 
 def _dead_letters() -> dict[str, Any]:

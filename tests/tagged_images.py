@@ -17,9 +17,9 @@ def images(seed: int, count: int, tags: int) -> list[Example]:
     random = np.random.default_rng(seed)
     centres = np.random.default_rng(99).standard_normal((tags, DIMENSION))
     points = random.standard_normal((count, DIMENSION)) + centres[random.integers(0, tags, count)]
-    codes = quantise((points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32))
+    quantised = quantise((points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32))
     near = np.argsort(-points @ centres.T, axis=1)[:, :2]
-    return [Example(f"{seed}/{i}", codes[i], tuple(f"tag {t}" for t in near[i])) for i in range(count)]
+    return [Example(f"{seed}/{i}", quantised[i], tuple(f"tag {t}" for t in near[i])) for i in range(count)]
 
 
 def learner(count: int = 400, tags: int = 12) -> Tagger:

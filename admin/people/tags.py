@@ -45,7 +45,7 @@ def list_tags(
         print_json(page)
         return
     names = list(dict.fromkeys(name for row in page["tags"] for name in row))
-    out.print(_quality(page["quality"]))
+    out.print(quality_line(page["quality"]))
     table = Table(caption=f"{page['known']} tags known, tagger {page['tagger_version']}")
     for name in names:
         table.add_column(name.replace("_", " "), overflow="fold")
@@ -141,12 +141,13 @@ def history(
     out.print(table)
 
 
-def _quality(figures: dict[str, Any]) -> str:
+def quality_line(figures: dict[str, Any]) -> str:
+    """The running metrics over all tags in one line."""
     names = {"lrap": "LRAP", "p_at_5": "P@5", "micro_ap": "micro AP", "macro_ap": "macro AP", "ece": "ECE"}
     if not figures["images"]:
-        return "quality: no image judged yet"
-    said = ", ".join(f"{name} {_cell(figures[key])}" for key, name in names.items())
-    return f"quality, {figures['images']:,} images predicted before they were learned: {said}"
+        return "quality: no image evaluated yet"
+    values = ", ".join(f"{name} {_cell(figures[key])}" for key, name in names.items())
+    return f"quality, {figures['images']:,} images predicted before they were learned: {values}"
 
 
 def _cell(value: object) -> str:

@@ -1,4 +1,5 @@
-"""What can be asked over HTTP, by noun.
+"""What can be asked over HTTP, one noun a file.
 
-In: requests. Out: models of search/schemas.py, or one sentence.
+In: requests, whose common parameters are in `parameters`. Out: models of search/schemas.py as search/views.py makes
+them, or one sentence.
 """

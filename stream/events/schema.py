@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from models.tagging.examples import OperationKind
 
+KEY_FIELDS = {"images": "image_id", "tags": "image_id", "clicks": "session_id", "models": "model", "drift": "tag"}
 OPERATION_KEY = "tag-operation"  # Kafka key of every operation on tags: one partition, one order
 RESERVED_IDS = {OPERATION_KEY, "tag-surgery"}  # no image may be called so; the second was that key until November 2026
 
@@ -42,7 +43,7 @@ class Event(BaseModel):
 
     def key(self) -> str:
         """Kafka key: what must stay in order together."""
-        raise TypeError(f"{type(self).__name__} has no key")
+        return str(getattr(self, KEY_FIELDS[self.topic]))
 
 
 class ImagePosted(Event):
@@ -59,10 +60,6 @@ class ImagePosted(Event):
     tags: tuple[str, ...] = Field((), max_length=MAX_TAGS_PER_EVENT)
     complete: bool = Field(False, description="the tag list is exhaustive")
 
-    def key(self) -> str:
-        """The image id."""
-        return self.image_id
-
 
 class ImageDeleted(Event):
     """Take a picture down everywhere: index, stored bytes, everything learned from it."""
@@ -71,10 +68,6 @@ class ImageDeleted(Event):
     topic: ClassVar[str] = "images"
 
     image_id: ImageId
-
-    def key(self) -> str:
-        """The image id."""
-        return self.image_id
 
 
 class TagsApplied(Event):
@@ -88,10 +81,6 @@ class TagsApplied(Event):
     by: str | None = Field(None, max_length=256)
     complete: bool = Field(False, description="with these tags the picture's list is exhaustive")
 
-    def key(self) -> str:
-        """The image id: co-partitioned with the images."""
-        return self.image_id
-
 
 class TagsRemoved(Event):
     """Somebody took tags off a picture."""
@@ -102,10 +91,6 @@ class TagsRemoved(Event):
     image_id: ImageId
     tags: tuple[str, ...] = Field(min_length=1, max_length=MAX_TAGS_PER_EVENT)
     by: str | None = Field(None, max_length=256)
-
-    def key(self) -> str:
-        """The image id: co-partitioned with the images."""
-        return self.image_id
 
 
 # By kind: fewest and most tags, the other fields it needs, and the same in words.
@@ -166,10 +151,6 @@ class Impression(Event):
         None, description="probability that each position was examined, same length as shown"
     )
 
-    def key(self) -> str:
-        """The session id."""
-        return self.session_id
-
 
 class Clicked(Event):
     """A click on a picture of an impression."""
@@ -181,10 +162,6 @@ class Clicked(Event):
     session_id: SessionId
     image_id: ImageId
 
-    def key(self) -> str:
-        """The session id."""
-        return self.session_id
-
 
 class PairClicked(Event):
     """Of two pictures, somebody preferred one."""
@@ -195,10 +172,6 @@ class PairClicked(Event):
     session_id: SessionId = "anonymous"
     preferred: ImageId
     over: ImageId
-
-    def key(self) -> str:
-        """The session id."""
-        return self.session_id
 
 
 class ModelPublished(Event):
@@ -216,10 +189,6 @@ class ModelPublished(Event):
     )
     offsets: dict[str, int] = Field(default_factory=dict, description="log positions the model has seen")
 
-    def key(self) -> str:
-        """The model's name."""
-        return self.model
-
 
 class TagDrifted(Event):
     """People began to use a tag otherwise than before: what the learner predicts for it fits worse."""
@@ -231,10 +200,6 @@ class TagDrifted(Event):
     learned: int = Field(description="records the learner had seen; with the tag it names the drift")
     loss_before: float = Field(description="mean |truth - probability| until then")
     loss_after: float = Field(description="and since the change")
-
-    def key(self) -> str:
-        """The tag."""
-        return self.tag
 
 
 EVENTS: dict[str, type[Event]] = {

@@ -108,7 +108,7 @@ class EdgeIndex(PointIndex):
             try:
                 return getattr(self._shard, name)(*arguments)
             except Exception as error:
-                raise _mapped(error, name) from error
+                raise translated(error, name) from error
 
 
 def _load(folder: Path, dimension: int) -> Any:
@@ -134,7 +134,8 @@ def _load(folder: Path, dimension: int) -> Any:
         raise ConfigurationError(f"index folder {folder}: cannot be opened ({text[:300]})") from error
 
 
-def _mapped(error: Exception, call: str) -> Exception:
+def translated(error: Exception, call: str) -> Exception:
+    """What an error of Edge is to the service: the disk is full, a mistake of ours, or the index is away."""
     text = str(error)
     if "No space left" in text:
         return StorageUnavailableError(f"index: disk full in {call}; free some space, the service goes on by itself")

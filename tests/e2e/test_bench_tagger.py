@@ -82,6 +82,14 @@ def test_a_broken_line_is_named(own, tmp_path, line):
     refused(bench((own[0], labels)), "line 2", "correct the line")
 
 
+def test_a_peer_that_cannot_run_is_an_error_unless_it_is_left_out(tmp_path):
+    (tmp_path / "xgboost.py").write_text("raise ImportError('not for this machine')")
+    done = run_cli("bench", "tagger", "--only", "quality", PYTHONPATH=str(tmp_path))
+    assert (done.returncode, "Traceback" in done.stderr) == (78, False), done.stderr
+    assert "not for this machine" in done.stderr and "--without xgboost" in done.stderr
+    refused(run_cli("bench", "tagger", "--without", "xboost"), "xboost", "scikit-learn")
+
+
 def test_too_little_to_measure_on_is_refused(tmp_path):
     labels = tmp_path / "tags.jsonl"
     for number in range(60):

@@ -123,17 +123,17 @@ def test_a_forgotten_tag_is_gone_until_undo(service, pictures):
 
 
 def test_an_implied_tag_is_predicted_at_least_as_probably(service, pictures):
-    def chances():
+    def probabilities():
         said = json.loads(service.cli("predict", str(pictures / "s3.png"), "--json", "--limit", "1000"))
         return {row["tag"]: row["probability"] for row in said["tags"]}
 
-    before = chances()
+    before = probabilities()
     assert before["crane"] > before["barrow"]
     imply = operate(service, "imply", "crane", "barrow")
-    after = chances()
+    after = probabilities()
     assert after["barrow"] >= after["crane"] > 0
     operate(service, "undo", imply)
-    assert chances()["barrow"] < after["barrow"]
+    assert probabilities()["barrow"] < after["barrow"]
 
 
 def test_what_cannot_be_done_is_refused_with_the_reason(service, pictures):

@@ -1,11 +1,13 @@
 """Every error has one fate; nothing of the client libraries comes through unmapped."""
 
 import inspect
+from unittest import mock
 
 import grpc
 import httpx
 import kafka.errors
 import pytest
+from qdrant_client import QdrantClient
 from qdrant_client.common import client_exceptions
 from qdrant_client.http import exceptions as http_exceptions
 
@@ -112,11 +114,11 @@ def qdrant():
 
 
 def mapped(index, error) -> MekikiError:
-    def ask():
-        raise error
-
-    with pytest.raises(MekikiError) as caught:
-        index._call(ask)
+    with (
+        mock.patch.object(QdrantClient, "count", side_effect=error),
+        pytest.raises(MekikiError) as caught,
+    ):
+        index.count()
     assert caught.value.__cause__ is error
     return caught.value
 
@@ -178,7 +180,7 @@ def test_a_refused_connection_is_infrastructure():
     ],
 )
 def test_edge_errors_are_mapped(error, expected):
-    assert type(index_edge._mapped(error, "update")) is expected
+    assert type(index_edge.translated(error, "update")) is expected
 
 
 def test_an_index_process_that_is_gone_is_infrastructure():

@@ -1,10 +1,12 @@
-"""Tags that go together: what the likeliest tags of an image say about the others.
+"""Tags that occur together: the likeliest tags of an image are evidence for those that co-occur with them.
 
-The evidence of kriging for a tag grows by `Σ s_uv √e_u` over the `LIKELIEST` tags u of the image, with e_u their own
-evidence beyond the prior and `s_uv = STRENGTH n_uv / √((n_u + 3) (n_v + 3))`, n_uv being the images of the reference
-set that carry both. Pairs met once are chance. Fitted where the metric is.
+In: the tags of the exemplars; later the tags of an image's neighbours. Out: evidence for more tags. The evidence of
+kriging for a tag v grows by `Σ s_uv √e_u` over the `LIKELIEST` tags u of the image, with e_u their own evidence beyond
+the prior and `s_uv = STRENGTH n_uv / √((n_u + 3) (n_v + 3))`, n_uv being the exemplars that carry both. Pairs met once
+are chance. Fitted where the metric is.
 
-What it is worth on OpenMoji: docs/decisions/0008-tag-learner.md. All tags instead of the likeliest cost LRAP.
+Source: the cosine of two tags' sets of images (Salton and McGill 1983), shrunk. What it is worth on OpenMoji:
+docs/decisions/0008-tag-learner.md. All tags instead of the likeliest cost LRAP.
 """
 
 from __future__ import annotations
@@ -19,22 +21,22 @@ from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
 
 from models.tagging.arrays import Float32, Int32, Int64
 
-LIKELIEST = 4  # tags of an image that speak for others
+LIKELIEST = 4  # tags of an image that are evidence for others
 STRENGTH = 0.12
 LEAST = 2  # images that carry both
-MOST = 32  # associates of a tag, the strongest; 16 cost 0.001 of average precision on OpenMoji
-SHRINK = 3.0  # images added to each count, so that rare tags do not shout
+MOST = 32  # co-occurring tags of a tag, the strongest; 16 cost 0.001 of average precision on OpenMoji
+SHRINK = 3.0  # images added to each count, so that rare tags do not outweigh others
 _SMALL = 1 << 16  # rows below which a pair fits 32 bits, which sort twice as fast
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CoOccurrence:
-    """Associates of each tag.
+    """The co-occurring tags of each tag, the strongest first.
 
     Attributes:
-        starts: where those of each tag begin [T + 1]; a tag that is newer than this has none.
-        tags: their rows [P].
-        strengths: s_uv [P].
+        starts: where those of each tag begin, int64 [T + 1]; a tag that is newer than this has none.
+        tags: their rows, int32 [P].
+        strengths: s_uv, float32 [P].
     """
 
     starts: Int64
@@ -48,7 +50,7 @@ class CoOccurrence:
 
     @classmethod
     def of(cls, images: Sequence[Sequence[int]], tags: int) -> CoOccurrence:
-        """Count which of the rows 0 .. tags - 1 go together on images; 0.2 s for 50,000 images with ten tags each."""
+        """Count which of the rows 0 .. tags - 1 are on the same images; 0.2 s for 50,000 images with ten tags each."""
         rows = np.fromiter((row for carried in images for row in carried), np.int64)
         lengths = np.fromiter(map(len, images), np.int64, len(images))
         pairs, both = _met_often(rows, lengths, tags)
@@ -60,15 +62,15 @@ class CoOccurrence:
         )
 
     @classmethod
-    def _strongest(cls, of_tag: Int64, associate: Int64, strengths: np.ndarray, tags: int) -> CoOccurrence:
-        order = np.lexsort((associate, -strengths, of_tag))
+    def _strongest(cls, of_tag: Int64, other: Int64, strengths: np.ndarray, tags: int) -> CoOccurrence:
+        order = np.lexsort((other, -strengths, of_tag))
         starts = np.searchsorted(of_tag[order], np.arange(tags + 1))
         kept = order[np.arange(len(order)) - starts[of_tag[order]] < MOST]
         starts = np.searchsorted(of_tag[kept], np.arange(tags + 1))
-        return cls(starts, associate[kept].astype(np.int32), strengths[kept].astype(np.float32))
+        return cls(starts, other[kept].astype(np.int32), strengths[kept].astype(np.float32))
 
     def without(self, rows: Sequence[int]) -> CoOccurrence:
-        """As if these tags had never gone with others: their rows will belong to other tags."""
+        """As if these tags had never occurred with others: their rows will belong to other tags."""
         of_tag = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
         kept = ~(np.isin(self.tags, rows) | np.isin(of_tag, rows))
         starts = np.searchsorted(of_tag[kept], np.arange(len(self.starts)))
@@ -77,7 +79,7 @@ class CoOccurrence:
     def spread(
         self, images: Int64, tags: Int32, weights: Float32, expected: Float32, priors: Float32
     ) -> tuple[Int64, Int64, Float32]:
-        """Let the likeliest tags of images speak for others.
+        """The evidence of neighbours' tags, and of what co-occurs with the likeliest of them.
 
         Args:
             images: for each tag of a neighbour, the image that it is a neighbour of, ascending [P].
@@ -87,22 +89,23 @@ class CoOccurrence:
             priors: of all tags [T].
 
         Returns:
-            What tags gain: (image, tag, evidence), each pair of neighbour's tag summed, then associates.
+            (image, tag, evidence), each [Q]: one for each pair of image and neighbours' tag, then those of co-occurring
+            tags, where a pair may come again.
         """
         bounds = np.searchsorted(images, np.arange(len(expected) + 1))
         once = csr_matrix((weights, tags, bounds), shape=(len(expected), len(priors)))
         once.sum_duplicates()
         image, tag = np.repeat(np.arange(len(expected)), np.diff(once.indptr)), once.indices.astype(np.int64)
         beyond = once.data - expected[image] * priors[tag]
-        beyond[tag >= len(self.starts) - 1] = 0.0  # new tags know no others
-        speakers = _likeliest(beyond, once.indptr.tolist())
-        first, lengths = self.starts[tag[speakers]], np.diff(self.starts)[tag[speakers]]
-        owner = np.repeat(speakers, lengths)
-        associate = np.arange(len(owner)) + np.repeat(first - (np.cumsum(lengths) - lengths), lengths)
-        gained = np.sqrt(beyond[owner]) * self.strengths[associate]
+        beyond[tag >= len(self.starts) - 1] = 0.0  # new tags have no others
+        likeliest = _likeliest(beyond, once.indptr.tolist())
+        first, lengths = self.starts[tag[likeliest]], np.diff(self.starts)[tag[likeliest]]
+        owner = np.repeat(likeliest, lengths)
+        others = np.arange(len(owner)) + np.repeat(first - (np.cumsum(lengths) - lengths), lengths)
+        gained = np.sqrt(beyond[owner]) * self.strengths[others]
         return (
             np.concatenate([image, image[owner]]),
-            np.concatenate([tag, self.tags[associate].astype(np.int64)]),
+            np.concatenate([tag, self.tags[others].astype(np.int64)]),
             np.concatenate([once.data, gained]),
         )
 

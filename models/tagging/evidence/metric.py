@@ -1,12 +1,14 @@
 """A metric learned from the sums: directions that tell tags apart count more when images are compared.
 
-Images are compared by `xᵀ B y` with `B = (I + s (G + λI)⁻¹) / 2 + M`. The first part takes from directions in which all
-images lie alike (s makes both halves equally long). M is what tags say: with ridge weights w_t, `N = Σ w_t w_tᵀ / √n_t`
-says how much each direction of the space matters to them, and M has its strongest directions with flattened strengths.
-Both need only the exact sums: `N = A⁻¹ (Σ r_t r_tᵀ / √n_t) A⁻¹` with `A = G + λI` and `r_t = C_t - prior Σx`. Fitted
-on the past where the schedule says so, and used for what comes after: no example is evaluated by one that saw it.
+In: the exact sums. Out: a matrix [D, D]. Images are compared by `xᵀ B y` with `B = (I + s (G + λI)⁻¹) / 2 + M`. The
+first part takes from directions in which all images lie alike (s makes both halves equally long). M is of tags: with
+ridge weights w_t, `N = Σ w_t w_tᵀ / √n_t` says how much each direction of the space matters to them, and M has its
+strongest directions with flattened strengths. Both need only the exact sums: `N = A⁻¹ (Σ r_t r_tᵀ / √n_t) A⁻¹` with
+`A = G + λI` and `r_t = C_t - prior Σx`. Fitted on the past where the schedule says so, and used for what comes after:
+no example is evaluated by one that saw it.
 
-What it is worth on OpenMoji: docs/decisions/0008-tag-learner.md.
+The formula is ours; whitening by the Gram matrix is that of Mahalanobis (1936). What it is worth on OpenMoji:
+docs/decisions/0008-tag-learner.md.
 """
 
 from __future__ import annotations
@@ -34,10 +36,10 @@ def no_metric(dimension: int) -> Float32:
 def fit_metric(sums: Sums, backend: Backend = NUMPY) -> Float32:
     """The lower triangle L [D, D] with `L Lᵀ = B`: images are compared by their `x @ L`."""
     gram, total = sums.gram.astype(np.float64), sums.total.astype(np.float64)
-    factor = invert_gram(gram, total, sums.images, RIDGE_LAMBDA, backend)
+    gram_inverse = invert_gram(gram, total, sums.images, RIDGE_LAMBDA, backend)
     counts = np.maximum(sums.counts, 1).astype(np.float64)
-    scatter = backend.scatter(sums.tags, sums.counts / max(sums.images, 1), factor.total, counts**-RARE)
-    inverse = factor.inverse.astype(np.float32)
+    scatter = backend.scatter(sums.tags, sums.counts / max(sums.images, 1), gram_inverse.total, counts**-RARE)
+    inverse = gram_inverse.inverse.astype(np.float32)
     matters = inverse @ scatter.astype(np.float32) @ inverse
     strength = float(np.trace(matters))
     if strength <= 0.0:
@@ -49,10 +51,10 @@ def fit_metric(sums: Sums, backend: Backend = NUMPY) -> Float32:
     )
     scales = np.maximum(strengths, 0) ** np.float32(POWER)
     scales *= WEIGHT * np.sqrt(np.float32(sums.dimension)) / np.linalg.norm(scales)
-    told = (directions * scales).astype(np.float32)
-    length = sums.dimension - RIDGE_LAMBDA * float(np.trace(factor.inverse))  # tr((G + λI)⁻¹ G)
-    form: Float64 = factor.inverse * (0.5 * sums.images / length)
+    of_tags = (directions * scales).astype(np.float32)
+    length = sums.dimension - RIDGE_LAMBDA * float(np.trace(gram_inverse.inverse))  # tr((G + λI)⁻¹ G)
+    form: Float64 = gram_inverse.inverse * (0.5 * sums.images / length)
     form[np.diag_indices_from(form)] += 0.5
-    form += told @ told.T
+    form += of_tags @ of_tags.T
     lower = cholesky(form.T, lower=True, overwrite_a=True, check_finite=False)  # the transpose is as LAPACK has it
     return np.asarray(lower, np.float32, order="C")

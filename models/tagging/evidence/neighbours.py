@@ -1,4 +1,7 @@
-"""Which labelled images are most alike to a query: exact, or by signs first where queries are few among many."""
+"""Which labelled images are most similar to a query: exact, or by signs first where queries are few among many.
+
+In: exemplars and queries as integers in float32. Out: slots of the exemplars.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ _SPARE = 8  # candidates beyond k that the exact inner product may still reorder
 def nearest(
     exemplars: Exemplars, queries: Float32, k: int, without: Int64 | None = None, backend: Backend = NUMPY
 ) -> Int64:
-    """Slots [B, k'] of the rows most alike to each query, best first; k' = min(k, rows left).
+    """Slots [B, k'] of the exemplars most similar to each query, best first; k' = min(k, rows left).
 
     Decided by exact inner products, ties by hash, so that it depends neither on slots nor on the number of threads.
 
@@ -55,7 +58,7 @@ def nearest(
 def nearest_by_bits(exemplars: Exemplars, bits: UInt64, queries: Float32, k: int) -> Int64:
     """Like `nearest`, for one query or a few: signs choose the candidates, exact inner products order them.
 
-    `bits` are the exemplars' signs, as `ExemplarCache.bits` gives them.
+    `bits` are the exemplars' signs [ceil(D / 64), N], as `ExemplarCache.bits` gives them. Slots [B, min(k, N)].
 
     A matrix of 50,000 x 512 floats takes 8 ms to read; its signs are 3 MB. Embeddings end with a rotation that makes
     signs a good code: on OpenMoji the forty nearest by 512 signs hold 0.97 of the ten nearest; here it is 8 for 1.
@@ -63,9 +66,8 @@ def nearest_by_bits(exemplars: Exemplars, bits: UInt64, queries: Float32, k: int
     k = min(k, len(exemplars))
     wanted = min(_CANDIDATES * k, len(exemplars))
     found = np.empty((len(queries), k), np.int64)
-    codes = signs(queries)
-    for row, code in enumerate(codes):
-        apart = np.bitwise_count(bits ^ code[:, None]).sum(axis=0, dtype=np.int16)
+    for row, of_query in enumerate(signs(queries)):
+        apart = np.bitwise_count(bits ^ of_query[:, None]).sum(axis=0, dtype=np.int16)
         candidates = np.argpartition(apart, wanted - 1)[:wanted] if wanted < len(apart) else np.arange(len(apart))
         exact = exemplars.vectors.take(candidates).astype(np.float64) @ queries[row].astype(np.float64)
         found[row] = candidates[np.lexsort((exemplars.hashes.take(candidates), -exact))[:k]]

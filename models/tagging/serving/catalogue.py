@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 
 from models.errors import NotFoundError
-from models.tagging.arrays import Float32
+from models.tagging.arrays import Float32, Int64
 from models.tagging.memory.names import normalise_tag
 from models.tagging.serving.columns import TagRow
 from models.tagging.serving.snapshot import Snapshot
@@ -55,6 +56,13 @@ class TagCatalogue:
         """What is known of a tag as written. Raises as `row` does."""
         return self._known(self.row(name))
 
+    def thresholds(self, tags: Sequence[str]) -> Float32:
+        """Probability from which on each of these tags [N] is predicted; NaN before anything was evaluated.
+
+        Raises as `row` does.
+        """
+        return self._thresholds(np.array([self.row(tag) for tag in tags], np.int64))
+
     def tags(self, limit: int | None = None, prefix: str = "") -> list[TagRow]:
         """The first `limit` tags with this beginning, as written, the most used first.
 
@@ -75,5 +83,9 @@ class TagCatalogue:
             first_seen=int(columns.first_seen[row]),
             quality=float(columns.quality[row]),
             drift=int(columns.drift[row]),
-            threshold=float(columns.thresholds[row]),
+            threshold=float(self._thresholds(np.array([row]))[0]),
         )
+
+    def _thresholds(self, rows: Int64) -> Float32:
+        found: Float32 = self.snapshot.columns.thresholds[rows]
+        return found if self.snapshot.quality.images else np.full_like(found, np.nan)

@@ -109,8 +109,8 @@ def _put_chunks(tensors: dict[str, Array], name: str, new: Chunks, old: Chunks) 
 def _put_exemplars(tensors: dict[str, Array], new: Exemplars, old: Exemplars) -> None:
     _put_chunks(tensors, "hashes", new.hashes, old.hashes)
     _put_chunks(tensors, "vectors", new.vectors, old.vectors)
-    codes: Int16 = tensors["vectors.values"].astype(np.int16)
-    tensors["vectors.values"] = codes
+    quantised: Int16 = tensors["vectors.values"].astype(np.int16)
+    tensors["vectors.values"] = quantised
     chunks = [i for i, part in enumerate(new.tags) if i >= len(old.tags) or not _same_tags(part, old.tags[i])]
     tensors["tags.chunks"] = np.array(chunks, np.int32)
     tensors["tags.ends"] = np.concatenate([np.empty(0, np.int32), *(new.tags[i][0] for i in chunks)])

@@ -60,8 +60,10 @@ class TorchScorer:
     @torch.inference_mode()
     def log_odds(self, vectors: Float32, neighbours: Int64 | None = None) -> Float32:
         """See Scorer."""
-        codes = self._quantised(vectors)
-        return to_numpy(self._log_odds(codes, self._nearest(codes) if neighbours is None else self._put(neighbours)))
+        quantised = self._quantised(vectors)
+        return to_numpy(
+            self._log_odds(quantised, self._nearest(quantised) if neighbours is None else self._put(neighbours))
+        )
 
     def log_odds_of(self, rows: list[int], vectors: Float32) -> Float32:
         """See Scorer. Of all tags: single ones would not be faster."""
@@ -70,13 +72,13 @@ class TorchScorer:
     def _quantised(self, vectors: Float32) -> Tensor:
         return torch.round(self._put(vectors.astype(np.float32)) * SCALE)
 
-    def _nearest(self, codes: Tensor) -> Tensor:
-        return torch.topk(codes @ self._vectors.T, min(self._k, len(self._vectors)), dim=1).indices
+    def _nearest(self, quantised: Tensor) -> Tensor:
+        return torch.topk(quantised @ self._vectors.T, min(self._k, len(self._vectors)), dim=1).indices
 
-    def _log_odds(self, codes: Tensor, slots: Tensor) -> Tensor:
+    def _log_odds(self, quantised: Tensor, slots: Tensor) -> Tensor:
         ridge, base, slope, intercept = self._coefficients
-        raw = (codes / SCALE) @ self._ridge.T * ridge
-        weights = kriging_weights(self._compared[slots], codes @ self._metric, torch)
+        raw = (quantised / SCALE) @ self._ridge.T * ridge
+        weights = kriging_weights(self._compared[slots], quantised @ self._metric, torch)
         expected = weights.sum(dim=1)
         raw += base * (1 - expected)[:, None] + intercept
         evidence = self._carried(slots, weights, len(ridge))

@@ -1,21 +1,21 @@
 """How an answer is made: candidates, duplicates, order."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from models.errors import DecodeError, InfrastructureError, NotFoundError, PolicyError
 from models.quantise import quantise
-from models.tagging.examples import Example, TagOperation
+from models.tagging.examples import Example
+from models.tagging.serving.predictor import Predictor
 from models.tagging.tagger import Tagger
-from search.query import NEAR_BITS, Options, Searcher, collapse
+from search.answer import Options
+from search.query import Searcher
 from search.served import ServedModels, ServedRanker, ServedTagger
-from stream.index.contract import Hit
 from stream.index.payload import IndexRecord
-from tests.fakes import D, FakeDecoder, FakeEncoder, local_index, payload, unit
-
-COUNT = 30
+from tests.fakes import D, FakeDecoder, FakeEncoder, local_index, unit
+from tests.unit.search.images import COUNT, ids, record
 
 
 class FirstNumberRanker:
@@ -25,11 +25,6 @@ class FirstNumberRanker:
 
     def score(self, vectors):
         return vectors[:, 0]
-
-
-def record(number, **known):
-    phash = f"{0xFFFF_0000_FFFF_0000 ^ (number * 0x1234_5678_9ABC):016x}"
-    return IndexRecord(f"i{number}", 1, 0, payload(sha256=f"{number:064x}", phash=phash, **known), unit(number))
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +42,15 @@ def predictor():
     tagger = Tagger(dimension=D)
     vectors = quantise(np.stack([unit(n) for n in range(COUNT)]))
     tagger.learn_many([Example(f"i{n}", vectors[n], ("cat",) if n % 3 == 0 else ("dog",)) for n in range(COUNT)], 0)
-    return tagger.predictor()
+    return with_thresholds(tagger.predictor())
+
+
+def with_thresholds(predictor):
+    """The same version after an evaluation: each tag's threshold is its median probability."""
+    medians = np.median(predictor.probabilities(np.stack([unit(n) for n in range(COUNT)])), axis=0)
+    before = predictor.snapshot
+    columns = replace(before.columns, thresholds=medians.astype(np.float32))
+    return Predictor(replace(before, columns=columns, quality=replace(before.quality, images=COUNT)))
 
 
 @pytest.fixture
@@ -58,10 +61,6 @@ def served(predictor):
 @pytest.fixture
 def searcher(index, served):
     return Searcher(index, FakeEncoder(), FakeDecoder(), served)
-
-
-def ids(answer):
-    return [found.hit.image_id for found in answer.results]
 
 
 def nearest(number, among):
@@ -87,66 +86,6 @@ def test_only_images_with_all_tags_however_spelt(searcher, spelling):
     assert ids(searcher.by_vector(unit(4), Options(tags=(spelling, "cat")))) == []
 
 
-@pytest.fixture(scope="module")
-def operated():
-    """A searcher whose learner has renamed, merged, split and forgotten tags that the index holds as written."""
-    tags = {n: ("cat",) if n % 3 == 0 else ("red panda",) for n in range(COUNT)} | {100: ("kitty", "junk")}
-    tags[101] = tags[100]
-    index = local_index()
-    index.write([record(n, tags=list(names)) for n, names in tags.items()], [])
-    tagger = Tagger(dimension=D)
-    log = [Example(f"i{n}", quantise(unit(n)[None])[0], names) for n, names in tags.items()]
-    log += [
-        TagOperation("1", "rename", ("red panda",), "firefox"),
-        TagOperation("2", "merge", ("kitty",), "cat"),
-        TagOperation("3", "split", ("cat",), "lynx", images=("i0", "i100")),
-        TagOperation("4", "forget", ("junk",)),
-    ]
-    tagger.learn_many(log, 0)
-    served = ServedModels(tagger=ServedTagger(tagger.predictor()))
-    yield Searcher(index, FakeEncoder(), FakeDecoder(), served)
-    index.close()
-
-
-@pytest.mark.parametrize(("tag", "wanted"), [
-    ("firefox", {n for n in range(COUNT) if n % 3}),
-    ("red panda", {n for n in range(COUNT) if n % 3}),
-    ("cat", {n for n in range(1, COUNT) if n % 3 == 0} | {101}),
-    ("Kitty", {n for n in range(1, COUNT) if n % 3 == 0} | {101}),
-    ("lynx", {0, 100}),
-    ("junk", set()),
-    ("never used", set()),
-])  # fmt: skip
-def test_a_filter_finds_images_under_whatever_name_they_were_tagged(operated, tag, wanted):
-    answer = operated.by_vector(unit(4), Options(limit=COUNT + 2, collapse="none", tags=(tag,)))
-    assert set(ids(answer)) == {f"i{n}" for n in wanted}
-
-
-def test_two_filters_are_both_kept_after_operations(operated):
-    def found(*tags):
-        return set(ids(operated.by_vector(unit(4), Options(limit=COUNT, collapse="none", tags=tags))))
-
-    assert found("cat", "kitty") == found("cat")
-    assert found("cat", "lynx") == found("cat", "junk") == set()
-
-
-def test_tags_are_shown_as_they_are_called_now(operated):
-    names = operated.names()
-    assert names.shown("i1", ["red panda"]) == ["firefox"]
-    assert names.shown("i100", ["kitty", "junk"]) == ["lynx"]
-    assert names.shown("i101", ["kitty", "junk", "cat"]) == ["cat"]
-
-
-def test_search_by_a_merged_or_renamed_tag_is_search_by_what_it_became(operated):
-    for old, new in (("kitty", "cat"), ("red panda", "firefox")):
-        one, other = operated.by_tag(old, Options()), operated.by_tag(new, Options())
-        assert [(f.hit.image_id, f.hit.score) for f in one.results] == [
-            (f.hit.image_id, f.hit.score) for f in other.results
-        ]
-    with pytest.raises(NotFoundError):
-        operated.by_tag("junk", Options())
-
-
 def test_a_filter_that_is_no_tag_is_refused(searcher):
     with pytest.raises(PolicyError):
         searcher.by_vector(unit(4), Options(tags=("x" * 1_000,)))
@@ -165,7 +104,7 @@ def test_taste_looks_beyond_the_page(searcher):
     assert ids(searcher.by_vector(unit(4), Options(limit=1, rank="taste"))) == [f"i{best}"]
 
 
-def test_by_tag_the_score_is_the_probability_and_the_version_is_told(searcher, predictor):
+def test_by_tag_the_score_is_the_probability_and_the_version_is_given(searcher, predictor):
     answer = searcher.by_tag("Cat", Options(limit=10))
     assert answer.tagger_version == predictor.snapshot.version
     scores = [found.hit.score for found in answer.results]
@@ -202,13 +141,39 @@ def test_ranks_ids_best_first_without_those_unknown_or_twice(searcher):
     assert searcher.rank(["nobody"]) == (7, [])
 
 
-def test_predicts_the_best_tags_first(searcher):
-    _, tags = searcher.tags_of(unit(0), 2, 1)
-    assert {tag for tag, _ in tags} == {"cat", "dog"}
-    assert tags[0][1] >= tags[1][1]
-    assert searcher.tags_of(unit(0), 5, min_images=11)[1] == [
-        pair for pair in searcher.tags_of(unit(0), 5, 1)[1] if pair[0] == "dog"
-    ]
+def test_predicts_the_best_tags_first(searcher, predictor):
+    found = searcher.predict(unit(0), 2, 1)
+    assert found.tagger_version == predictor.snapshot.version
+    assert {row.tag for row in found.tags} == {"cat", "dog"}
+    assert found.tags[0].probability >= found.tags[1].probability
+    assert searcher.predict(unit(0), 5, min_images=11).tags == [row for row in found.tags if row.tag == "dog"]
+
+
+@pytest.mark.parametrize("min_images", [1, 2])
+def test_predicted_tags_say_whether_they_reach_their_threshold(searcher, predictor, min_images):
+    found = [row for number in range(COUNT) for row in searcher.predict(unit(number), 5, min_images).tags]
+    thresholds = {tag: predictor.catalogue.tag(tag).threshold for tag in ("cat", "dog")}
+    assert [row.above_threshold for row in found] == [row.probability >= thresholds[row.tag] for row in found]
+    assert {row.above_threshold for row in found} == {True, False}
+
+
+def test_by_tag_results_say_whether_they_reach_its_threshold_and_otherwise_nothing(searcher, predictor):
+    results = searcher.by_tag("cat", Options(limit=COUNT, collapse="none")).results
+    threshold = predictor.catalogue.tag("cat").threshold
+    assert [found.above_threshold for found in results] == [found.hit.score >= threshold for found in results]
+    assert {found.above_threshold for found in results} == {True, False}
+    assert {found.above_threshold for found in searcher.by_vector(unit(0), Options()).results} == {None}
+
+
+def test_before_anything_was_evaluated_nothing_reaches_a_threshold(index):
+    tagger = Tagger(dimension=D)
+    tagger.learn_many([Example("i0", quantise(unit(0)[None])[0], ("cat",))], 0)
+    served = ServedModels(tagger=ServedTagger(tagger.predictor()))
+    searcher = Searcher(index, FakeEncoder(), FakeDecoder(), served)
+    assert tagger.predictor().snapshot.quality.images == 0
+    assert not any(row.above_threshold for row in searcher.predict(unit(0), 5, 1).tags)
+    assert not any(found.above_threshold for found in searcher.by_tag("cat", Options()).results)
+    assert np.isnan(tagger.predictor().catalogue.tag("cat").threshold)
 
 
 def test_before_a_model_is_published_the_answer_is_later(index):
@@ -217,50 +182,6 @@ def test_before_a_model_is_published_the_answer_is_later(index):
         with pytest.raises(InfrastructureError, match="nothing published yet"):
             ask()
     assert len(searcher.by_vector(unit(1), Options(limit=3)).results) == 3
-
-
-# ---- duplicates ---------------------------------------------------------------------------------------------------
-
-
-def hit(number, sha256, phash):
-    return Hit(f"h{number}", 1 - number / 100, payload(sha256=sha256, phash=f"{phash:016x}"))
-
-
-PHASHES = st.sampled_from([0, 0b111, (1 << NEAR_BITS) - 1, (1 << NEAR_BITS + 1) - 1, 2**63])
-HITS = st.lists(
-    st.tuples(st.sampled_from("abcd"), PHASHES),
-    max_size=10,
-).map(lambda rows: [hit(n, sha256, phash) for n, (sha256, phash) in enumerate(rows)])  # fmt: skip
-
-
-@given(HITS, st.sampled_from(["exact", "near", "none"]))
-def test_collapsing_keeps_order_and_loses_nobody(hits, mode):
-    found = collapse(hits, mode)
-    kept = [f.hit.image_id for f in found]
-    assert kept == [h.image_id for h in hits if h.image_id in kept]
-    assert sorted(kept + [d for f in found for d in f.duplicates]) == sorted(h.image_id for h in hits)
-
-
-@given(HITS)
-def test_the_same_bytes_are_shown_once_under_the_best(hits):
-    found = collapse(hits, "exact")
-    hashes = [f.hit.payload.sha256 for f in found]
-    assert len(hashes) == len(set(hashes))
-    for item in found:
-        same = [h.image_id for h in hits if h.payload.sha256 == item.hit.payload.sha256]
-        assert [item.hit.image_id, *item.duplicates] == same
-
-
-@given(HITS)
-def test_near_ones_are_marked_and_folded_only_on_request(hits):
-    marked = collapse(hits, "exact")
-    for position, item in enumerate(marked):
-        earlier = {f.hit.image_id for f in marked[:position]}
-        assert item.near_duplicate_of is None or item.near_duplicate_of in earlier
-    folded = collapse(hits, "near")
-    for position, item in enumerate(folded):
-        for other in folded[:position]:
-            assert (int(item.hit.payload.phash, 16) ^ int(other.hit.payload.phash, 16)).bit_count() > NEAR_BITS
 
 
 def test_more_copies_than_the_page_has_room_for_do_not_empty_it():

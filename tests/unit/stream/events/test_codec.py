@@ -4,8 +4,6 @@ import base64
 import json
 
 import pytest
-from cloudevents.core.bindings import kafka as binding
-from cloudevents.core.v1.event import CloudEvent
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -54,70 +52,6 @@ def test_every_event_without_an_id_gets_one_of_its_own(event):
 def test_identities_are_equal_only_where_source_and_id_are(one, other):
     event = EXAMPLES[TagsApplied.type]
     assert (Envelope(one[1], one[0], event).identity == Envelope(other[1], other[0], event).identity) == (one == other)
-
-
-# ---- an independent reader and writer -----------------------------------------------------------------------------
-
-
-def data_of(event):
-    return event.content or b"" if isinstance(event, ImagePosted) else event.model_dump(mode="json", exclude_none=True)
-
-
-def check_attributes(read, event, event_id):
-    assert (read.get_id(), read.get_source(), read.get_type()) == (event_id, "/shop/1", event.type)
-    assert read.get_specversion() == "1.0"
-    if isinstance(event, ImagePosted):
-        assert read.get_subject() == event.image_id
-        assert read.get_extension("dataref") == event.dataref
-        assert read.get_extension("sha256") == event.sha256
-        assert json.loads(read.get_extension("tags") or "[]") == list(event.tags)
-
-
-@given(events, ids)
-def test_the_cloudevents_package_reads_our_binary_mode(event, event_id):
-    key, value, written = encode(event, source="/shop/1", event_id=event_id)
-    read = binding.from_binary_event(binding.KafkaMessage(dict(written), key, value))
-    check_attributes(read, event, event_id)
-    if not (isinstance(event, ImagePosted) and event.media_type is None):  # without a type it takes bytes for text
-        assert read.get_data() == data_of(event)
-
-
-@given(events, ids)
-def test_the_cloudevents_package_reads_our_structured_mode(event, event_id):
-    key, value, written = encode_structured(event, source="/shop/1", event_id=event_id)
-    read = binding.from_structured_event(binding.KafkaMessage(dict(written), key, value))
-    check_attributes(read, event, event_id)
-    if event.type != ImagePosted.type or event.content is not None:
-        assert read.get_data() == data_of(event)
-
-
-def foreign(event, event_id):
-    """The event as the CloudEvents package writes it."""
-    attributes = {"type": event.type, "source": "/shop", "id": event_id, "specversion": "1.0"}
-    if isinstance(event, ImagePosted):
-        attributes |= {
-            "subject": event.image_id,
-            "tags": json.dumps(event.tags),
-            "complete": str(event.complete).lower(),
-        }
-        attributes |= {name: v for name, v in (("dataref", event.dataref), ("sha256", event.sha256)) if v is not None}
-        attributes |= {"datacontenttype": event.media_type or "application/octet-stream"}
-        return CloudEvent(attributes, event.content)
-    return CloudEvent(attributes | {"datacontenttype": "application/json"}, event.model_dump(mode="json"))
-
-
-@given(events, ids)
-def test_we_read_what_the_cloudevents_package_writes(event, event_id):
-    for write in (binding.to_binary_event, binding.to_structured_event):
-        if write is binding.to_binary_event and event.type == ImagePosted.type and event.content is None:
-            continue  # its binary mode cannot write an event without data
-        message = write(foreign(event, event_id))
-        read = decode(event.key().encode(), message.value, message.headers.items())
-        expected = event
-        if isinstance(event, ImagePosted):
-            media_type = event.media_type or "application/octet-stream"
-            expected = event.model_copy(update={"media_type": media_type})
-        assert (read.id, read.source, read.event) == (event_id, "/shop", expected)
 
 
 # ---- what other producers may do ----------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ def fed(*values: float) -> Drift:
     return drift
 
 
-def test_a_rise_is_drift_and_is_told_once() -> None:
+def test_a_rise_is_drift_and_is_reported_once() -> None:
     drift = fed(*losses(0.2, 300, 1), *losses(0.7, 200, 2))
     (noticed,) = drift.take_noticed()
     assert noticed.row == 7

@@ -1,4 +1,4 @@
-"""Which tags go together, and what the likeliest tags of an image add to others."""
+"""Which tags occur together, and what the likeliest tags of an image add to others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from models.tagging.evidence.co_occurrence import LEAST, LIKELIEST, MOST, SHRINK, STRENGTH, CoOccurrence
 
 
-def test_associations_equal_their_definition() -> None:
+def test_strengths_equal_their_definition() -> None:
     random = np.random.default_rng(1)
     images = [tuple(random.choice(20, random.integers(0, 6), replace=False).tolist()) for _ in range(200)]
     found = CoOccurrence.of(images, 21)
@@ -24,7 +24,7 @@ def test_associations_equal_their_definition() -> None:
             assert np.isclose(given.get(other, 0.0), expected if both >= LEAST else 0.0)
 
 
-def test_a_tag_keeps_its_strongest_associates() -> None:
+def test_a_tag_keeps_the_strongest_of_its_co_occurring_tags() -> None:
     images = [(0, tag) for tag in range(1, 2 * MOST) for _ in range(2 + tag)]
     found = CoOccurrence.of(images, 2 * MOST)
     assert found.tags[found.starts[0] : found.starts[1]].tolist() == list(range(2 * MOST - 1, MOST - 1, -1))
@@ -36,7 +36,7 @@ def test_pairs_of_many_tags_are_counted_too() -> None:
     assert found.tags.tolist() == [70_000, 3]
 
 
-def test_nothing_goes_together_at_first() -> None:
+def test_nothing_co_occurs_at_first() -> None:
     for images in ([], [()], [(0,), (1,)], [(0, 1)]):
         assert CoOccurrence.of(images, 2).tags.size == 0
     image, tag, evidence = CoOccurrence.none().spread(
@@ -49,27 +49,27 @@ def test_nothing_goes_together_at_first() -> None:
     assert (image.tolist(), tag.tolist(), evidence.tolist()) == ([0], [1], [0.75])
 
 
-def test_the_likeliest_tags_speak_for_others() -> None:
+def test_the_likeliest_tags_are_evidence_for_others() -> None:
     tags = LIKELIEST + 3
-    silent, new, told = LIKELIEST, LIKELIEST + 1, LIKELIEST + 2
-    met = [(tag, told) for tag in range(LIKELIEST + 1) for _ in range(3)]
+    beaten, new, gaining = LIKELIEST, LIKELIEST + 1, LIKELIEST + 2
+    met = [(tag, gaining) for tag in range(LIKELIEST + 1) for _ in range(3)]
     known = CoOccurrence.of(met, tags)
     weights = np.array([*np.linspace(0.6, 0.5, LIKELIEST), 0.4, 0.9], np.float32)
     expected = np.array([0.0, 0.5], np.float32)
     priors = np.full(tags + 1, 0.1, np.float32)
     image, tag, evidence = known.spread(
-        np.full(tags - 1, 1), np.array([*range(silent), silent, tags]), weights, expected, priors
+        np.full(tags - 1, 1), np.array([*range(beaten), beaten, tags]), weights, expected, priors
     )
     gained = np.zeros((2, tags + 1))
     np.add.at(gained, (image, tag), evidence)
-    speaking = np.sqrt(weights[:LIKELIEST] - 0.05).sum()  # not the next, nor the newest, which knows no others
-    assert gained[1, silent] == np.float32(0.4) and gained[1, tags] == np.float32(0.9)
+    expected_gain = np.sqrt(weights[:LIKELIEST] - 0.05).sum()  # not the next, nor the newest, which knows no others
+    assert gained[1, beaten] == np.float32(0.4) and gained[1, tags] == np.float32(0.9)
     assert gained[1, new] == 0.0 and not gained[0].any()
     strength = STRENGTH * 3 / np.sqrt((3 + SHRINK) * (3 * (LIKELIEST + 1) + SHRINK))
-    assert np.isclose(gained[1, told], strength * speaking)
+    assert np.isclose(gained[1, gaining], strength * expected_gain)
 
 
-def test_rows_given_to_other_tags_go_with_nothing() -> None:
+def test_rows_given_to_other_tags_co_occur_with_nothing() -> None:
     images = [pair for pair in itertools.combinations(range(5), 2) for _ in range(2)]
     left = CoOccurrence.of(images, 5).without([1, 4])
     for tag in range(5):

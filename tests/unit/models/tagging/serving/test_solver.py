@@ -50,8 +50,8 @@ def test_a_partial_refresh_has_new_tags_and_leaves_what_hardly_moved_to_a_full_o
 def test_a_full_refresh_after_a_partial_one_shows_what_was_evaluated_though_nothing_was_solved() -> None:
     tagger = Tagger(dimension=8)
     vectors = np.random.default_rng(5).standard_normal((128, 8)).astype(np.float32)
-    codes = quantise(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
-    tagger.learn_many([Example(f"i{n}", codes[n], (f"tag {n % 3}",)) for n in range(128)], 0)
+    quantised = quantise(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+    tagger.learn_many([Example(f"i{n}", quantised[n], (f"tag {n % 3}",)) for n in range(128)], 0)
     partial = tagger.snapshot(partial=True)
     full = tagger.snapshot()
     assert full.version > partial.version

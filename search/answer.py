@@ -1,0 +1,63 @@
+"""What a query asks for and what comes of it: plain data between the routes and search.query."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from search.schemas import Collapse, Rank
+from stream.index.contract import Hit
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the page is to be."""
+
+    limit: int = 20
+    rank: Rank = "similarity"
+    collapse: Collapse = "exact"
+    tags: tuple[str, ...] = ()
+
+
+@dataclass
+class Found:
+    """One result with what was collapsed into it.
+
+    Attributes:
+        hit: the image; searching by a tag, its score is the tag's probability.
+        rank_score: by the ranker, where it orders the page.
+        duplicates: ids of the images collapsed into this one.
+        near_duplicate_of: an earlier result that looks nearly the same.
+        above_threshold: whether the tag's probability is at or above its threshold; None where no tag was asked for.
+    """
+
+    hit: Hit
+    rank_score: float | None = None
+    duplicates: list[str] = field(default_factory=list)
+    near_duplicate_of: str | None = None
+    above_threshold: bool | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Results, and the versions that made them."""
+
+    results: list[Found]
+    ranker_version: int | None = None
+    tagger_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedTag:
+    """A tag, its probability, and whether that is at or above the tag's threshold."""
+
+    tag: str
+    probability: float
+    above_threshold: bool
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Tags of one image, the most probable first, and the version that predicted them."""
+
+    tags: list[PredictedTag]
+    tagger_version: int

@@ -1,0 +1,30 @@
+"""Images of the index: what is kept of one, and its bytes."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from search import schemas, views
+from search.routes.parameters import PROBLEMS, Running
+
+SAME_BYTES = 100  # ids shown of images with the same bytes
+
+router = APIRouter(responses=PROBLEMS, tags=["images"])
+
+
+@router.get("/v1/images/{image_id}/bytes", response_class=Response)
+def image_bytes(running: Running, image_id: str) -> Response:
+    """The picture itself."""
+    payload = running.payload(image_id)
+    content = running.picture(image_id)
+    headers = {"ETag": f'"{payload.sha256}"', "X-Content-Type-Options": "nosniff"}
+    return Response(content, media_type=f"image/{payload.format}", headers=headers)
+
+
+@router.get("/v1/images/{image_id}")
+def show_image(running: Running, image_id: str) -> schemas.ImageView:
+    """What the index holds of one image."""
+    payload = running.payload(image_id)
+    same = running.index.find_sha256(payload.sha256, SAME_BYTES)
+    duplicates = {hit.image_id for hit in same} - {image_id}
+    return views.image(image_id, payload, running.searcher.names(), duplicates)

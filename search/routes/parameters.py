@@ -1,0 +1,99 @@
+"""What every route takes: the running service, query parameters and picture bodies.
+
+Pictures come as raw bodies; every error is one sentence in `detail`. All dependencies are async: FastAPI would run each
+of the others on a thread of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Depends, HTTPException, Query, Request
+
+from models.errors import UsageError
+from search import schemas
+from search.answer import Options
+from search.query import Crop
+from search.service import Service
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {400: {"model": schemas.Problem}, 503: {"model": schemas.Problem}}
+IMAGE_BODY: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {
+        name: {"schema": {"type": "string", "format": "binary"}} for name in ("image/jpeg", "image/png", "image/webp")
+    }}
+}  # fmt: skip
+
+
+async def service(request: Request) -> Service:
+    """The running service, put there by the app."""
+    running: Service = request.app.state.service
+    return running
+
+
+Running = Annotated[Service, Depends(service)]
+Tags = Annotated[
+    list[str],
+    Query(alias="tags", description="only images that carry all of these, under whatever name", max_length=20),
+]
+
+
+async def options(
+    running: Running,
+    limit: Annotated[int, Query(ge=1, description="results wanted")] = 20,
+    rank: schemas.Rank = "similarity",
+    collapse: schemas.Collapse = "exact",
+    tags: Tags = [],  # noqa: B006 - FastAPI copies it
+) -> Options:
+    """The common query parameters.
+
+    Raises:
+        UsageError: more results than the service gives.
+    """
+    most = running.settings.serve.max_limit
+    if limit > most:
+        raise UsageError(f"limit {limit}: expected at most {most}; ask for fewer results")
+    return Options(limit, rank, collapse, tuple(tags))
+
+
+async def crop(
+    crop: Annotated[str | None, Query(description="left,top,width,height as shares of the picture, 0 to 1")] = None,
+) -> Crop | None:
+    """The part of the picture that is meant.
+
+    Raises:
+        UsageError: not four numbers inside the picture.
+    """
+    if crop is None:
+        return None
+    try:
+        left, top, width, height = (float(part) for part in crop.split(","))
+    except ValueError:
+        raise UsageError(f"crop {crop!r}: expected left,top,width,height, e.g. 0.1,0.1,0.5,0.5") from None
+    if not (0 <= left < 1 and 0 <= top < 1 and 0 < width <= 1 - left + 1e-6 and 0 < height <= 1 - top + 1e-6):
+        raise UsageError(f"crop {crop!r}: expected shares of the picture between 0 and 1, inside it")
+    return left, top, width, height
+
+
+async def body(request: Request, running: Running) -> bytes:
+    """The raw body, read no further than allowed.
+
+    Raises:
+        HTTPException: 413 for too large a body, 400 for an empty one.
+    """
+    most = running.settings.serve.max_body_bytes
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > most:
+            raise HTTPException(413, f"body: expected at most {most} bytes; send a smaller picture")
+    if not content:
+        raise HTTPException(400, "body: empty; send the picture's bytes, e.g. curl --data-binary @cat.jpg")
+    return bytes(content)
+
+
+Asked = Annotated[Options, Depends(options)]
+Part = Annotated[Crop | None, Depends(crop)]
+Picture = Annotated[bytes, Depends(body)]
+TagLimit = Annotated[int, Query(ge=1, le=100_000, description="tags wanted")]
+MinImages = Annotated[int, Query(ge=1, description="only tags that are on at least this many images")]
+Session = Annotated[str | None, Query(description="post an impression for this session", max_length=256)]

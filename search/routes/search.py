@@ -1,0 +1,80 @@
+"""Search by picture, id or tag, and images in the order of taste."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Query
+from fastapi.concurrency import run_in_threadpool
+
+from search import schemas, views
+from search.answer import Answer
+from search.routes.parameters import IMAGE_BODY, PROBLEMS, Asked, Part, Picture, Running, Session
+from search.service import Service
+from stream.events.schema import Impression
+
+router = APIRouter(responses=PROBLEMS, tags=["search"])
+
+
+@router.post("/v1/search/image", openapi_extra=IMAGE_BODY)
+async def search_by_image(
+    running: Running, content: Picture, asked: Asked, part: Part, session_id: Session = None
+) -> schemas.Page:
+    """Images like an uploaded one, or like a crop of it."""
+
+    def find() -> schemas.Page:
+        started_s = time.perf_counter()
+        vector = running.searcher.embed(content, part)
+        return _page(running, running.searcher.by_vector(vector, asked), started_s, "image", session_id)
+
+    return await run_in_threadpool(find)
+
+
+@router.get("/v1/search/id/{image_id:path}")
+def search_by_id(running: Running, image_id: str, asked: Asked, part: Part, session_id: Session = None) -> schemas.Page:
+    """Images like one that is in the index, or like a crop of it."""
+    started_s = time.perf_counter()
+    if part is None:
+        vector = running.searcher.vector_of(image_id)
+    else:
+        vector = running.searcher.embed(running.picture(image_id), part)
+    answer = running.searcher.by_vector(vector, asked, without=image_id)
+    return _page(running, answer, started_s, f"id:{image_id}", session_id)
+
+
+@router.get("/v1/search/tag")
+def search_by_tag(
+    running: Running, tag: Annotated[str, Query(max_length=1000)], asked: Asked, session_id: Session = None
+) -> schemas.Page:
+    """Images that a tag fits, tagged by anybody or not; the score is the tag's probability."""
+    started_s = time.perf_counter()
+    return _page(running, running.searcher.by_tag(tag, asked), started_s, f"tag:{tag}", session_id)
+
+
+@router.post("/v1/rank")
+def rank_images(running: Running, wanted: Annotated[schemas.RankIn, Body()]) -> schemas.RankPage:
+    """Order images of your own choice by taste, best first; ids that are not in the index are left out."""
+    version, ranked = running.searcher.rank(wanted.image_ids)
+    rows = [schemas.Ranked(image_id=image_id, score=score) for image_id, score in ranked]
+    return schemas.RankPage(ranked=rows, ranker_version=version)
+
+
+def _page(running: Service, answer: Answer, started_s: float, query: str, session_id: str | None) -> schemas.Page:
+    """An answer as the API gives it; with a session id its impression goes to the log."""
+    impression_id = None
+    if session_id and answer.results:
+        impression_id = str(uuid.uuid4())
+        shown = tuple(item.hit.image_id for item in answer.results)
+        running.post(Impression(
+            impression_id=impression_id, session_id=session_id, shown=shown, query=query,
+            ranker_version=answer.ranker_version,
+        ))  # fmt: skip
+    return views.page(
+        answer,
+        running.searcher.names(),
+        impression_id=impression_id,
+        encoder_version=running.encoder_version,
+        took_ms=round((time.perf_counter() - started_s) * 1000, 2),
+    )

@@ -1,0 +1,111 @@
+"""Answers as the API gives them: the only place where what is kept of a picture or a tag becomes what is shown.
+
+In: results, payloads, rows of the tag learner. Out: models of search/schemas.py. Nothing fails.
+
+A field of the index's payload that a view has under the same name is shown as it is; so a new one needs a line in
+stream/index/payload.py and a line in search/schemas.py, and none here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, fields
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import BaseModel
+
+from models.tagging.calibration.metrics import Quality
+from models.tagging.examples import OperationRow
+from models.tagging.serving.columns import TagRow
+from search import schemas
+from search.answer import Answer, Found, Prediction
+from search.tag_names import TagNames
+from stream.index.payload import ImagePayload
+
+DIGITS = 6  # after the point, of scores and probabilities; float32 has about as many
+
+
+def page(answer: Answer, names: TagNames, **others: Any) -> schemas.Page:
+    """A results page; `others` are the fields that the answer does not know."""
+    return schemas.Page(
+        results=[_result(item, names) for item in answer.results],
+        ranker_version=answer.ranker_version,
+        tagger_version=answer.tagger_version,
+        **others,
+    )
+
+
+def _result(item: Found, names: TagNames) -> schemas.Result:
+    image_id, payload = item.hit.image_id, item.hit.payload
+    return schemas.Result(
+        **_kept(payload, schemas.Result) | {"tags": names.shown(image_id, payload.tags)},
+        image_id=image_id,
+        score=round(item.hit.score, DIGITS),
+        rank_score=None if item.rank_score is None else round(item.rank_score, DIGITS),
+        above_threshold=item.above_threshold,
+        duplicates=item.duplicates,
+        near_duplicate_of=item.near_duplicate_of,
+        bytes_url=_bytes_url(image_id),
+    )
+
+
+def image(image_id: str, payload: ImagePayload, names: TagNames, duplicates: Iterable[str]) -> schemas.ImageView:
+    """One image as the index holds it, with the ids of images of the same bytes."""
+    return schemas.ImageView(
+        **_kept(payload, schemas.ImageView) | {"tags": names.shown(image_id, payload.tags)},
+        image_id=image_id,
+        tags_as_written=list(payload.tags),
+        duplicates=sorted(duplicates),
+        bytes_url=_bytes_url(image_id),
+    )
+
+
+def prediction(found: Prediction, took_ms: float) -> schemas.Prediction:
+    """Tags predicted for one image."""
+    tags = [
+        schemas.TagProbability(
+            tag=row.tag, probability=round(row.probability, DIGITS), above_threshold=row.above_threshold
+        )
+        for row in found.tags
+    ]
+    return schemas.Prediction(tags=tags, tagger_version=found.tagger_version, took_ms=took_ms)
+
+
+def tag(row: TagRow) -> schemas.TagView:
+    """One tag of the learner."""
+    return schemas.TagView(**_numbers(row))
+
+
+def quality(row: Quality) -> schemas.TagQuality:
+    """The running metrics over all tags."""
+    return schemas.TagQuality(**_numbers(row))
+
+
+def operation(row: OperationRow) -> schemas.OperationView:
+    """What came of one operation on tags."""
+    return schemas.OperationView(
+        operation_id=row.operation_id,
+        kind=row.kind,
+        tags=list(row.tags),
+        into=row.into,
+        outcome=row.outcome,
+        in_force=row.active,
+        images_moved=len(row.moved),
+    )
+
+
+def _kept(payload: ImagePayload, model: type[BaseModel]) -> dict[str, Any]:
+    """What the index keeps of a picture, as far as the model has a field of the same name."""
+    return {field.name: getattr(payload, field.name) for field in fields(payload) if field.name in model.model_fields}
+
+
+def _numbers(row: TagRow | Quality) -> dict[str, Any]:
+    """Fields of a row; null for what is not a number yet."""
+    values = asdict(row)
+    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in values.items()}
+
+
+def _bytes_url(image_id: str) -> str:
+    return f"/v1/images/{quote(image_id, safe='')}/bytes"

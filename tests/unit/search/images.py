@@ -1,0 +1,15 @@
+"""Thirty images of an index, each with a vector and hashes of its own."""
+
+from stream.index.payload import IndexRecord
+from tests.fakes import payload, unit
+
+COUNT = 30
+
+
+def record(number, **known):
+    phash = f"{0xFFFF_0000_FFFF_0000 ^ (number * 0x1234_5678_9ABC):016x}"
+    return IndexRecord(f"i{number}", 1, 0, payload(sha256=f"{number:064x}", phash=phash, **known), unit(number))
+
+
+def ids(answer):
+    return [found.hit.image_id for found in answer.results]

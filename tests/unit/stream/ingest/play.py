@@ -1,0 +1,37 @@
+"""A list of log records, applied in order to the state of images."""
+
+from models.errors import PoisonError
+from models.quantise import quantise
+from stream.events.codec import decode
+from stream.events.schema import ImagePosted
+from stream.ingest.apply import EmbeddedImage, apply_event
+from tests.fakes import payload, unit
+
+
+def embedded(content: bytes) -> EmbeddedImage:
+    """As decoding and embedding would make it: a function of the bytes."""
+    return EmbeddedImage(quantise(unit(content[-1])[None])[0], payload(sha256=content.hex().rjust(64, "0")))
+
+
+def play(records, states=None):
+    """Apply records in order: the states after them, examples by where they came from, and the reasons of the dead."""
+    states, examples, dead = dict(states or {}), {}, []
+    for record in records:
+        envelope = decode(record.key, record.value, record.headers)
+        event = envelope.event
+        image = embedded(event.content) if isinstance(event, ImagePosted) else None
+        try:
+            applied = apply_event(states.get(event.image_id), envelope, record, image)
+        except PoisonError as error:
+            dead.append(error.reason)
+            continue
+        if applied is not None:
+            states[event.image_id] = applied.record
+            if applied.example is not None:
+                examples[record.topic, record.position] = flat_example(applied.example)
+    return states, examples, dead
+
+
+def flat_example(example):
+    vector = None if example.vector is None else example.vector.tobytes()
+    return (example.image_id, vector, example.added, example.removed, example.complete, example.deleted)
