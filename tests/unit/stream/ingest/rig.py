@@ -77,7 +77,7 @@ class Rig:
         self.worker().drain()
 
     def examples(self) -> list[tuple[tuple[str, int, int], Example | TagOperation]]:
-        """What the learner is told: (where it came from, what it is), in the order of the topic."""
+        """What the learner gets: (where it came from, what it is), in the order of the topic."""
         return [((one.topic, one.partition, one.position), one.example) for one in self._examples()]
 
     def _examples(self) -> list[SourcedExample]:

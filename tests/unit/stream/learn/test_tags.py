@@ -66,20 +66,20 @@ def test_each_source_partition_has_a_mark_of_its_own(examples):
 
 def sent_again(made, seed):
     """What ingest workers write that die now and then: each goes back to where its offset stands, and sends on."""
-    chance, at, written = random.Random(seed), 0, []
+    rng, at, written = random.Random(seed), 0, []
     while at < len(made):
-        count = chance.randint(1, 5)
+        count = rng.randint(1, 5)
         written += list(enumerate(made))[at : at + count]
         at += count
-        if chance.random() < 0.5:
-            at = max(0, at - chance.randint(0, 6))
+        if rng.random() < 0.5:
+            at = max(0, at - rng.randint(0, 6))
     return written
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_whatever_is_sent_again_and_whenever_the_learner_restarts_the_sums_are_the_same(tmp_path, seed):
-    chance = random.Random(seed)
-    made = [example(chance.randrange(12), f"tag {chance.randrange(4)}") for _ in range(40)]
+    rng = random.Random(seed)
+    made = [example(rng.randrange(12), f"tag {rng.randrange(4)}") for _ in range(40)]
     made[20:20] = [example(n, removed=("tag 1",)) for n in range(6)]
     calm, torn = Examples(tmp_path / "calm"), Examples(tmp_path / "torn")
     calm.post(*made)
