@@ -167,8 +167,7 @@ class LogReader:
         at = TopicPartition(self._described[topic].name, partition)
         if at not in self._consumer.assignment():
             return False
-        high = self._consumer.highwater(at)
-        position = self._consumer.position(at)
+        high, position = self._consumer.highwater(at), self._consumer.position(at)
         if high is None or position < high:
             return False
         with broker_errors(self._settings):

@@ -62,7 +62,7 @@ class DecodeChild:
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "stream.pictures.decode_child", *limited],
-                stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, env=_environment(limits),
+                stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=subprocess.PIPE, env=_environment(limits),
                 start_new_session=True,  # Ctrl-C is the parent's to handle; a child ends when its stdin does
             )  # fmt: skip
         except OSError as error:
