@@ -136,7 +136,7 @@ def decode_example(value: bytes | None, time_ms: int = 0) -> SourcedExample:
     try:
         header = json.loads(value[8:end].decode())
         after = _source(header["aft"]) if "aft" in header else None
-        if not _is(str, header["enc"]):
+        if not isinstance(header["enc"], str):
             raise TypeError("an encoder that is no string")
         example = _operation(header) if "op" in header else _example(header, value, end, time_ms)
         return SourcedExample(example, *_source(header["src"]), header["enc"], after)
@@ -170,7 +170,7 @@ def _operation(header: dict[str, Any]) -> TagOperation:
 
 def _source(values: list[Any]) -> tuple[str, int, int]:
     topic, partition, position = values
-    if not (_is(str, topic) and _is(int, partition, position)):
+    if not (isinstance(topic, str) and isinstance(partition, int) and isinstance(position, int)):
         raise TypeError("a source of other types")
     return topic, partition, position
 
