@@ -33,14 +33,20 @@ class OpenTagger:
         self.position: int = document.get("position", 0)
 
     def is_new(self, sourced: SourcedExample) -> bool:
-        """Whether an example was not learned before; from now on it counts as learned.
+        """Whether an example was not learned before, and the one before it in its batch was; then it counts as learned.
+
+        A batch may go to the broker in several requests, of which an early one fails. Then all of it is sent again.
 
         Raises:
             EncoderMismatchError: its vector was made by another encoder than those before.
         """
         source = f"{sourced.topic}/{sourced.partition}"
-        if sourced.position <= self.high_water_marks.get(source, 0):
+        if self._is_learned(source, sourced.position):
             return False
+        if sourced.after is not None:
+            topic, partition, position = sourced.after
+            if not self._is_learned(f"{topic}/{partition}", position):
+                return False
         if self.encoder not in (None, sourced.encoder):
             raise EncoderMismatchError(
                 f"vector of encoder {sourced.encoder}, expected {self.encoder}; learn vectors of another encoder in "
@@ -48,6 +54,9 @@ class OpenTagger:
             )
         self.high_water_marks[source], self.encoder = sourced.position, sourced.encoder
         return True
+
+    def _is_learned(self, source: str, position: int) -> bool:
+        return position <= self.high_water_marks.get(source, 0)
 
     def checkpoint(self) -> None:
         """Make state and offsets durable together."""
