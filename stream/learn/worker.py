@@ -46,8 +46,10 @@ class LearningWorker(ABC):
             self.learn(records)
             self.publish_if_due(time.monotonic())
             self.checkpoint_if_due(time.monotonic())
-        self.checkpoint(last=True)  # needs the disk alone; what comes after needs the broker too
-        self.publish()
+        broker_is_gone = self.stopping.at_once.is_set()
+        self.checkpoint(last=not broker_is_gone)  # needs the disk alone; what comes after needs the broker too
+        if not broker_is_gone:
+            self.publish()
 
     def _drained(self) -> bool:
         return self.stopping.at_once.is_set() or self.reader.caught_up(self.topic, 0)

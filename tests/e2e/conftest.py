@@ -78,14 +78,14 @@ class Service:
         return json.loads(self.cli("dlq", "list", "--json"))
 
 
-def run_cli(*arguments, **environment):
+def run_cli(*arguments, timeout_s=120, **environment):
     return subprocess.run(
         [sys.executable, "-m", "admin.cli", *arguments],
         cwd=ROOT,
         env=clean_environment(**environment),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=timeout_s,
         check=False,
     )
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 
+import psutil
 import pytest
 
 from tests.cluster import wait_for
@@ -67,48 +68,58 @@ def takes_a_new_picture(service, folder):
 def test_a_second_up_goes_on_from_the_first(tmp_path):
     """Ctrl-C drains and checkpoints; index, tags and taste are there again, and learning goes on."""
     first = Service(tmp_path / "data").start()
+    folder, rows = tmp_path / "pictures", []
+    folder.mkdir()
     for n in range(6):
-        file = tmp_path / f"k{n}.png"
-        file.write_bytes(drawing(300 + n))
-        first.cli("post", str(file), "--id", f"k{n}", "--tag", "kept" if n % 2 else "other")
-    first.cli("click", "k1", "k2") if first.has("k2") else None
+        (folder / f"{n}.png").write_bytes(drawing(300 + n))
+        rows.append({"file": f"{n}.png", "image_id": f"k{n}", "tags": ["kept" if n % 2 else "other"]})
+    (folder / "tags.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    first.cli("post", str(folder), "--tags-from", str(folder / "tags.jsonl"))
+    wait_for(lambda: first.has("k1") and first.has("k2"), "the pictures")
+    first.cli("click", "k1", "k2")
     assert first.stop(signal.SIGINT) == 0, first.output.read_text()
     second = Service(tmp_path / "data").start()
     assert all(second.has(f"k{n}") for n in range(6))
-    row = json.loads(second.cli("tags", "show", "kept", "--json"))
-    assert row["count"] == 3
+    assert second.get("/v1/tags/kept").json()["count"] == 3
+    assert second.get("/v1/status").json()["pairs_seen"] == 1
     second.cli("tag", "k0", "kept")
-    wait_for(lambda: json.loads(second.cli("tags", "show", "kept", "--json"))["count"] == 4, "the fourth")
+    wait_for(lambda: second.get("/v1/tags/kept").json()["count"] == 4, "the fourth")
     takes_a_new_picture(second, tmp_path)
 
 
 @pytest.mark.timeout(240)
 def test_a_killed_worker_is_started_again(tmp_path):
     running = Service(tmp_path / "data").start()
-    import psutil
-
     workers = [p for p in psutil.Process(running.process.pid).children() if "ingest" in " ".join(p.cmdline())]
     os.kill(workers[0].pid, signal.SIGKILL)
     takes_a_new_picture(running, tmp_path)
 
 
-@pytest.mark.timeout(240)
-def test_nothing_stays_behind_when_the_service_is_killed(tmp_path):
-    """In the middle of work; the next `up` has what was durable, and takes new pictures."""
-    import psutil
+def killed(service):
+    """Kill `mekiki up` alone; none of the processes that it started outlives it for long."""
+    family = psutil.Process(service.process.pid).children(recursive=True)
+    assert len(family) >= 6
+    service.process.kill()
+    service.process.wait()
+    _, left = psutil.wait_procs(family, timeout=60)
+    assert not left
 
+
+def test_nothing_stays_behind_when_the_service_is_killed(tmp_path):
+    killed(Service(tmp_path / "data").start())
+
+
+@pytest.mark.long
+@pytest.mark.timeout(240)
+def test_nothing_stays_behind_when_the_service_is_killed_at_work(tmp_path):
+    """The next `up` has what was durable, and takes new pictures."""
     first = Service(tmp_path / "data").start()
     folder = tmp_path / "pictures"
     folder.mkdir()
     for n in range(300):
         (folder / f"p{n}.png").write_bytes(drawing(1000 + n))
     first.cli("post", str(folder), "--tag", "many")
-    family = psutil.Process(first.process.pid).children(recursive=True)
-    assert len(family) >= 6
-    first.process.kill()
-    first.process.wait()
-    _, left = psutil.wait_procs(family, timeout=60)
-    assert not left
+    killed(first)
     second = Service(tmp_path / "data").start()
     takes_a_new_picture(second, tmp_path)
 
@@ -173,23 +184,3 @@ def test_a_missing_extra_is_named(tmp_path):
     done = run_cli("demo", PYTHONPATH=str(hidden))
     assert (done.returncode, "Traceback" in done.stderr) == (78, False), done.stderr
     assert "pip install 'mekiki[demo]'" in done.stderr
-
-
-def test_bench_encoder_measures_this_machine(tmp_path):
-    report = tmp_path / "encoder.json"
-    done = run_cli("bench", "encoder", "--images", "32", "--json", str(report))
-    assert done.returncode == 0, done.stderr
-    figures = json.loads(report.read_text())
-    assert figures["id"] == "E1"
-    assert all(figures[f"images_per_second_{batch}"] > 0 for batch in (1, 8, 32, 64))
-
-
-@pytest.mark.timeout(240)
-def test_bench_ingest_measures_the_whole_way(tmp_path):
-    done = run_cli("bench", "ingest", "--images", "60", "--json", "-")
-    assert done.returncode == 0, done.stderr
-    figures = json.loads(done.stdout)
-    assert figures["images"] == 60
-    assert figures["ingest_over_encoder"] == pytest.approx(
-        figures["images_per_second"] / figures["encoder_images_per_second"], rel=0.02
-    )

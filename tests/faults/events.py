@@ -29,11 +29,11 @@ def picture(seed):
     return cv2.imencode(".png", canvas)[1].tobytes()
 
 
-def events():
-    """Posts, tags, removals, deletions and two broken records, in one seeded order."""
+def events(images):
+    """Posts, tags, removals, deletions and a few broken records, in one seeded order."""
     rng = random.Random(7)
     made, alive = [], []
-    for n in range(IMAGES):
+    for n in range(images):
         made.append(ImagePosted(image_id=f"i{n}", content=picture(n), tags=("posted",) if n % 5 == 0 else ()))
         alive.append(n)
         for _ in range(rng.randint(0, 2)):
@@ -50,12 +50,12 @@ def events():
     return made, alive
 
 
-def run(cluster, disturb):
+def run(cluster, disturb, images=IMAGES):
     """Let workers work on half of the events, then `disturb(cluster, index, post)`, which posts the others with `post`.
 
     Returns what the index and the sums are in the end, and the ids of the images that are to be there.
     """
-    made, alive = events()
+    made, alive = events(images)
     half, first_ms = len(made) // 2, int(time.time() * 1000) - 60_000  # older ones would fall to the broker's retention
     post(cluster, made, 0, half, first_ms)
     cluster.start("index", "ingest", "tags")

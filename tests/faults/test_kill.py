@@ -11,7 +11,7 @@ from models.errors import EXIT_TEMPORARY
 from tests.cluster import Cluster, embedded_kafka, kafka_skip_reason, real_kafka, wait_for
 from tests.faults.events import IMAGES, calmly, count, run
 
-KILLS = 3
+QUICK, LONG = (100, 1), (IMAGES, 3)  # images, kills
 pytestmark = pytest.mark.timeout(400)
 
 
@@ -26,22 +26,24 @@ def broker(request, tmp_path):
         yield bootstrap, request.param == "embedded"
 
 
-def kill(cluster, index, post):
-    """SIGKILL to both workers, more than once, while they are at it."""
-    post()
-    for number in range(KILLS):
-        wait_for(lambda at=(number + 1) * IMAGES // (KILLS + 2): count(index) >= at, f"kill {number}")
-        for name in ("ingest", "tags"):
-            cluster.kill(name)
-            cluster.start(name)
-
-
-def test_sigkill_loses_nothing_and_learns_nothing_twice(broker, tmp_path):
+@pytest.mark.parametrize(("images", "kills"), [QUICK, pytest.param(*LONG, marks=pytest.mark.long)])
+def test_sigkill_loses_nothing_and_learns_nothing_twice(broker, tmp_path, images, kills):
+    """Both workers, while they are at it."""
     bootstrap, embedded = broker
+
+    def kill(cluster, index, post):
+        post()
+        for number in range(kills):
+            wait_for(lambda at=(number + 1) * images // (kills + 2): count(index) >= at, f"kill {number}")
+            for name in ("ingest", "tags"):
+                cluster.kill(name)
+                cluster.start(name)
+
     results = []
     for disturb in (calmly, kill):
         small = {"batch_size": 8}  # more batches, so that a kill meets one in flight
-        results.append(run(Cluster(bootstrap, tmp_path / disturb.__name__, embedded=embedded, encoder=small), disturb))
+        cluster = Cluster(bootstrap, tmp_path / disturb.__name__, embedded=embedded, encoder=small)
+        results.append(run(cluster, disturb, images))
     (calm_index, calm_sums, alive), (killed_index, killed_sums, _) = results
     assert sorted(killed_index) == sorted(alive)
     assert killed_index == calm_index

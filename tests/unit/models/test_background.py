@@ -1,7 +1,5 @@
 """Work on a thread of its own: in order, ended by its owner, and begun anew in a copy."""
 
-from __future__ import annotations
-
 import copy
 import threading
 

@@ -20,6 +20,7 @@ from models.ranking.ranknet import Ranker
 # The rotation starts from signs and amplifies the last bit of a feature, so another CPU finds another rotation; what
 # the vectors mean, the cosines between pictures, stays. Features off by 1e-4 of their value move a cosine by 4e-4.
 COSINE_TOLERANCE = 2e-3
+pytestmark = pytest.mark.long  # features of 1,910 pictures take half a minute
 LIKES = {"animal": 1.0, "food": 0.8, "nature": 0.5, "plant": 0.4, "flag": -0.6, "face": -0.3}
 
 

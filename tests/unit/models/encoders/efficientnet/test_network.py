@@ -1,8 +1,10 @@
 """The network: its padding, its five parts, its weights, and batch norms folded away."""
 
+import cv2
 import numpy as np
 import torch
 
+from admin.openmoji import load_pictures, rasterise
 from models.encoders.base import Images
 from models.encoders.efficientnet.network import EfficientNetLite0, fold_batch_norms, load_network, same_padding
 
@@ -38,3 +40,14 @@ def test_folded_and_plain_network_agree(images: Images) -> None:
 def test_the_weights_file_names_every_parameter() -> None:
     expected = {name for name in EfficientNetLite0().state_dict() if not name.endswith("num_batches_tracked")}
     assert len(expected) == 49 * 5 + 2  # 49 convolutions, each with four numbers per channel of its norm; the classes
+
+
+def test_the_weights_see_clocks() -> None:
+    clocks = [picture for picture in load_pictures() if "o'clock" in picture.name]
+    files = [np.frombuffer(rasterise(picture), np.uint8) for picture in clocks]
+    pixels = np.stack([np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR_RGB), np.uint8) for file in files])
+    network = load_network()
+    with torch.inference_mode():
+        classes = network.classify(network(torch.from_numpy(pixels)).features).argmax(dim=1).numpy()
+    assert len(clocks) > 10
+    assert np.isin(classes, [409, 892, 826]).mean() > 0.8  # analog clock, wall clock, stopwatch

@@ -1,0 +1,45 @@
+"""`mekiki bench encoder|ingest` and `mekiki demo` through their processes."""
+
+import json
+
+import cv2
+import pytest
+
+from tests.e2e.conftest import run_cli
+
+
+def test_bench_encoder_measures_this_machine(tmp_path):
+    report = tmp_path / "encoder.json"
+    done = run_cli("bench", "encoder", "--images", "32", "--json", str(report))
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(report.read_text())
+    assert figures["id"] == "E1"
+    assert all(figures[f"images_per_second_{batch}"] > 0 for batch in (1, 8, 32, 64))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(240)
+def test_bench_ingest_measures_the_whole_way():
+    done = run_cli("bench", "ingest", "--images", "60", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert figures["images"] == 60
+    assert figures["ingest_over_encoder"] == pytest.approx(
+        figures["images_per_second"] / figures["encoder_images_per_second"], rel=0.02
+    )
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_the_demo_goes_round_the_whole_loop(tmp_path):
+    report, sheet = tmp_path / "demo.json", tmp_path / "sheet.png"
+    done = run_cli("demo", "--pictures", "240", "--json", str(report), "--sheet", str(sheet), timeout_s=280)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(report.read_text())
+    assert figures["images_posted"] == figures["images_indexed"] == 240
+    assert figures["dead_letters"] == figures["dead_letters_planted"] == 3
+    assert figures["new_tag"]["searchable"] == figures["new_tag"]["tags"] > 0
+    assert figures["ranker"]["pair_accuracy_after"] > 0.65 > figures["ranker"]["pair_accuracy_before"]
+    assert figures["heldout"]["images"] > 20 and figures["heldout"]["lrap"] > 0.3
+    assert cv2.imread(str(sheet)).shape[1] > 500
+    assert "order by taste" in done.stdout
