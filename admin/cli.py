@@ -1,7 +1,5 @@
 """The root of `mekiki`: commands, and errors as one sentence on standard error with the exit code of their fate."""
 
-from __future__ import annotations
-
 import logging
 import os
 import sys

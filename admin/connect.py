@@ -4,8 +4,6 @@ In: nothing but settings. Out: settings with broker and API filled in, or an HTT
 its addresses in `<data_dir>/service.json`; the file of a service that is gone is ignored.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from dataclasses import asdict, dataclass

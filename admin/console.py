@@ -1,7 +1,5 @@
 """Where commands print: tables and bars for people on standard output, errors on standard error."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

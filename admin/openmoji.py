@@ -7,8 +7,6 @@ missing.
 The pictures are by the OpenMoji project (openmoji.org), CC BY-SA 4.0; show `ATTRIBUTION` wherever they are shown.
 """
 
-from __future__ import annotations
-
 import functools
 import importlib
 import random

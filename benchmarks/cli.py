@@ -3,8 +3,6 @@
 `mekiki` finds this file by its entry point. A scenario is a file that is imported only when its command is called.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias

@@ -1,7 +1,5 @@
 """Seeded drawings, for measuring without the OpenMoji pictures: shapes on white, PNG or JPEG."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 import numpy.typing as npt

@@ -1,7 +1,5 @@
 """E1: images per second of the bare encoder, by batch size, on decoded pictures in memory."""
 
-from __future__ import annotations
-
 import os
 import time
 from typing import Any

@@ -1,7 +1,5 @@
 """I1: images per second from the log to the index, embedded, beside the bare encoder before and after in one run."""
 
-from __future__ import annotations
-
 import statistics
 import tempfile
 import time

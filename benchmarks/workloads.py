@@ -4,8 +4,6 @@
 by a power law, as people's tags are.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

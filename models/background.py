@@ -3,8 +3,6 @@
 In: calls. Out: their futures, done in the order they came.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
@@ -32,6 +30,6 @@ class BackgroundThread:
             self._executor.shutdown(wait=True)
             self._executor = None
 
-    def __reduce__(self) -> tuple[type[BackgroundThread], tuple[str]]:
+    def __reduce__(self) -> tuple[type["BackgroundThread"], tuple[str]]:
         """A copy of the owner, as river makes them, gets a thread of its own."""
         return BackgroundThread, (self._name,)

@@ -3,8 +3,6 @@
 Many small products also do not wait for each other's threads; on a busy machine that took four times the work itself.
 """
 
-from __future__ import annotations
-
 from contextlib import AbstractContextManager
 from functools import cache
 

@@ -1,7 +1,5 @@
 """Whether this machine has a GPU that torch can use."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 

@@ -24,8 +24,6 @@ The fate stands on the class, so callers ask the error instead of knowing the li
 "<what> <value>: expected <rule>; <remedy>".
 """
 
-from __future__ import annotations
-
 import enum
 from typing import ClassVar
 

@@ -4,8 +4,6 @@ In: truth bool and scores float as arrays [N, T] of images and tags, or [N] of i
 nothing to measure. Nothing fails and nothing is kept between calls.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -9,8 +9,6 @@ shape and not by what it shows. A crop loses what is at the edges, and a tag may
 were trained with aspect ratios from 3:4 to 4:3, so a moderate change of it does little harm.
 """
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray

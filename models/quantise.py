@@ -8,8 +8,6 @@ numbers, so that search and learning have the same vector of an image. `quantise
 every int16 above -32768.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 

@@ -4,8 +4,6 @@ In: facts (JSON) and named arrays, and what the owner keeps in tables of its own
 whatever killed the process in between. No pickle: arrays are raw little-endian numbers.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import sqlite3

@@ -1,7 +1,5 @@
 """What a query asks for and what comes of it: plain data between the routes and search.query."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from search.schemas import Collapse, Rank

@@ -1,7 +1,5 @@
 """The FastAPI application: routes, and our errors as HTTP answers of one sentence."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import AsyncIterator

@@ -1,7 +1,5 @@
 """Builds the parts of a search API from the settings and starts following the published models."""
 
-from __future__ import annotations
-
 from models.tagging.evidence.backend import load_backend
 from search.query import Searcher
 from search.served import ServedModels

@@ -3,8 +3,6 @@
 In: hits in their order. Out: `Found`, in the same order. Nothing fails.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from models.preprocess import hash_distance

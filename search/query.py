@@ -4,8 +4,6 @@ In: picture bytes, an image id or a tag. Out: `Answer`. Raises PoisonError for p
 for ids and tags nobody knows, InfrastructureError while a neighbour is away.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol

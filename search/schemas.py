@@ -1,7 +1,5 @@
 """What the search API takes and gives, with examples for its OpenAPI page."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field

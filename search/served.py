@@ -4,8 +4,6 @@ In: announcements from models.v1. Out: one immutable object for each model. A ve
 old one serving.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field

@@ -1,7 +1,5 @@
 """The parts one running search API holds: index, searcher, models, and the writer for clicks and impressions."""
 
-from __future__ import annotations
-
 import uuid
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ In: the tags of the version that serves, and names as the index holds them. Out:
 every image that counts for a tag. Pure. A name that the learner has not met yet stands for itself.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias

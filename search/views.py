@@ -6,8 +6,6 @@ A field of the index's payload that a view has under the same name is shown as i
 stream/index/payload.py and a line in search/schemas.py, and none here.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, fields

@@ -5,8 +5,6 @@ and an example of every message. A test compares it with the committed file and 
 Source: https://www.asyncapi.com/docs/reference/specification/v3.0.0
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from typing import Any

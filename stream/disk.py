@@ -1,7 +1,5 @@
 """Room on disk, looked at before it runs out: a memory-mapped index that meets a full disk dies with SIGBUS."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

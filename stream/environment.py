@@ -3,8 +3,6 @@
 In: the environment. Out: one frozen `Settings`. Raises ConfigurationError, naming the variable and the remedy.
 """
 
-from __future__ import annotations
-
 import difflib
 import json
 import os

@@ -3,8 +3,6 @@
 Names follow https://prometheus.io/docs/practices/naming/.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 

@@ -1,7 +1,5 @@
 """What a process of the service is set to before its work begins, and how it learns that it should end."""
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import gc

@@ -3,8 +3,6 @@
 Source: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
 """
 
-from __future__ import annotations
-
 import logging
 import random
 import threading

@@ -3,8 +3,6 @@
 In: the environment. Out: one frozen `Settings`. Fails with ConfigurationError, naming the variable and the remedy.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Literal
 

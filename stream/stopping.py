@@ -1,7 +1,5 @@
 """How a worker is asked to end: from a signal handler or any thread, in one of two ways."""
 
-from __future__ import annotations
-
 import threading
 
 

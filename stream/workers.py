@@ -4,8 +4,6 @@ A worker of the embedded service also drains the log before it ends, since the e
 when the process that started it does.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path

@@ -99,7 +99,6 @@ class FakeReader:
         self.away = 0
         self.polls = 0
         self.most = 2_000
-        self.commits: list[dict[tuple[str, int], int]] = []
         self.paused: set[tuple[str, int]] = set()
         self.revoking = threading.Event()  # it was asked to give up what it had
         self.at_end: Callable[[], None] | None = None  # called by a poll that finds nothing
@@ -175,7 +174,6 @@ class FakeReader:
         """Commit what is assigned; a broker that is away takes nothing and nobody minds."""
         mine = {(at.topic, at.partition): at.offset for at in offsets if (at.topic, at.partition) in self._offsets}
         if mine and not self.away:
-            self.commits.append(mine)
             self._log.committed |= mine
 
     def pause(self, topic: str) -> None:

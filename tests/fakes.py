@@ -141,13 +141,15 @@ class Sent:
 class FakeWriter:
     """See stream.log.produce.LogWriter. What was sent is in the log, `acknowledged`, once a flush after it succeeded.
 
-    The next `refusing` sends and the next `failing` flushes raise; what waited for a flush that failed is lost.
+    The next `refusing` sends and the next `failing` flushes raise. What waited for a flush that failed is lost, or with
+    `losing` the first so many records of it: the others went in another request.
     """
 
     def __init__(self, journal: Journal | None = None, acknowledged: list[Sent] | None = None) -> None:
         self.acknowledged = [] if acknowledged is None else acknowledged  # what outlives the process
         self.refusing = 0
         self.failing = 0
+        self.losing: int | None = None
         self._waiting: list[Sent] = []
         self._journal = journal or Journal()
 
@@ -170,6 +172,7 @@ class FakeWriter:
         waiting, self._waiting = self._waiting, []
         if self.failing:
             self.failing -= 1
+            self.acknowledged += [] if self.losing is None else waiting[self.losing :]
             raise BrokerUnavailableError("Kafka: no acknowledgement")
         self.acknowledged += waiting
         if waiting:

@@ -4,8 +4,6 @@ An operation on tensors of two devices is refused as CUDA refuses it, and what l
 for a GPU shows where it forgot to move something on machines without one; speed and the last bits only a GPU can show.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -30,7 +28,7 @@ class Elsewhere(Tensor):
     inner: Tensor
 
     @staticmethod
-    def __new__(cls, inner: Tensor) -> Elsewhere:
+    def __new__(cls, inner: Tensor) -> "Elsewhere":
         """Wrap a tensor of the CPU."""
         with torch.inference_mode(False):  # inference tensors of a class of one's own cannot be changed in place
             made: Elsewhere = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]

@@ -1,7 +1,5 @@
 """Images that carry a tag when they look like it, and learners of them, for tests of the tag learner."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from models.quantise import dequantise, quantise

@@ -1,7 +1,5 @@
 """Clicks of the simulated person, and what the ranker learns from them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

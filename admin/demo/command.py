@@ -1,7 +1,5 @@
 """`mekiki demo`: its options, and which parts it runs. What takes long to import comes only when it is called."""
 
-from __future__ import annotations
-
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path

@@ -4,8 +4,6 @@ In: the OpenMoji pictures. Out: a plan - which events in which order, which pict
 come only in the second half - and the pictures' bytes.
 """
 
-from __future__ import annotations
-
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """Tags that are new in the middle of the stream: how soon they are searchable, and how soon they find pictures."""
 
-from __future__ import annotations
-
 import functools
 import threading
 from typing import Any

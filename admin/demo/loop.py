@@ -4,8 +4,6 @@ In: a plan of events. Out: the report, as `mekiki demo --json` writes it. Raises
 does not get on within its deadlines.
 """
 
-from __future__ import annotations
-
 import random
 import statistics
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What the demo measures of the running service, over Kafka and HTTP alone."""
 
-from __future__ import annotations
-
 import functools
 import time
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """What the demo shows: one screen a newcomer understands, and a contact sheet."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote

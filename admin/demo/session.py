@@ -1,7 +1,5 @@
 """What every part of a running demo works with, and how it waits for the service."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The stream: all pictures and tags, never far ahead of the index; the late tags come from the middle on."""
 
-from __future__ import annotations
-
 import threading
 import time
 from dataclasses import dataclass, field

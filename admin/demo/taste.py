@@ -4,8 +4,6 @@ The taste is for what is in a picture: its keywords and its colours, never a fun
 ten is random. Nothing of this reaches the service but the clicks.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Sequence
 

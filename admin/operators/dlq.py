@@ -1,7 +1,5 @@
 """`mekiki dlq list|show|replay`: records no step could take, with the reason, and their way back."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """`mekiki doctor`: effective settings with secrets masked, what is reachable, what to do about the rest."""
 
-from __future__ import annotations
-
 import importlib.util
 from collections.abc import Callable
 

@@ -5,8 +5,6 @@ the order of the data's way. A worker that dies is started again, except where i
 will not help.
 """
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import logging
@@ -183,7 +181,7 @@ class EmbeddedService:
         (self._data_path / SERVICE_FILE).unlink(missing_ok=True)
         self._lock.close()
 
-    def __enter__(self) -> EmbeddedService:
+    def __enter__(self) -> "EmbeddedService":
         try:
             self.start()
         except BaseException:

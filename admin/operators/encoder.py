@@ -1,7 +1,5 @@
 """`mekiki encoder fit`: the projection, fitted on pictures of one's own."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -4,8 +4,6 @@ In: files that OpenCV reads; others are passed over. Out: a projection file. Rai
 pictures.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`mekiki serve`: the search API as a process."""
 
-from __future__ import annotations
-
 import socket
 
 import typer

@@ -1,7 +1,5 @@
 """`mekiki status`: how far everything is, in records and seconds, and which versions serve."""
 
-from __future__ import annotations
-
 import time
 from typing import Any
 

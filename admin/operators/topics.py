@@ -1,7 +1,5 @@
 """`mekiki topics create|describe`."""
 
-from __future__ import annotations
-
 import typer
 from rich.table import Table
 

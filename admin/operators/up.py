@@ -1,7 +1,5 @@
 """`mekiki up`: the whole service on this machine, until Ctrl-C or SIGTERM."""
 
-from __future__ import annotations
-
 import signal
 import threading
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`mekiki work ingest|tags|ranking`: one worker of the service as a process."""
 
-from __future__ import annotations
-
 import typer
 
 from stream.environment import load_settings

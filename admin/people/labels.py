@@ -4,8 +4,6 @@ In: a file of lines `{"file": "cat.jpg", "tags": ["cat"], "image_id": "...", "co
 left out. Out: `Labels` by file. Fails with UsageError, naming the line.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass

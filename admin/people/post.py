@@ -1,7 +1,5 @@
 """`mekiki post|tag|click`: events into the log, as any other producer would post them."""
 
-from __future__ import annotations
-
 import hashlib
 import mimetypes
 import shutil

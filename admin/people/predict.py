@@ -1,7 +1,5 @@
 """`mekiki predict`: tags for a picture, as a table or JSON."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`mekiki search`: by picture, id or tag, as a table, JSON or a contact sheet."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote

@@ -3,8 +3,6 @@
 In: rows of pictures. Out: one PNG. OpenCV draws plain Latin letters only, so of a picture's tags those are shown.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

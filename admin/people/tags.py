@@ -3,8 +3,6 @@
 An operation is an event on the log like any other; the learner carries it out in log order, or says why not.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 import uuid

@@ -1,7 +1,5 @@
 """Few-shot: average precision of tags with many pictures, as if the learner had met only the first n of them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -4,8 +4,6 @@ The logistic regression's l2 and epochs are chosen on a validation split by pict
 is refitted on the whole training side. XGBoost takes minutes for 40 tags and is measured on these.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

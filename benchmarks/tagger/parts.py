@@ -1,7 +1,5 @@
 """The parts of `mekiki bench tagger`."""
 
-from __future__ import annotations
-
 import enum
 
 

@@ -4,8 +4,6 @@ A peer that is wanted and cannot run is an error, found before anything is measu
 looks like a figure that was never asked for.
 """
 
-from __future__ import annotations
-
 import enum
 import importlib
 from collections.abc import Collection, Iterator

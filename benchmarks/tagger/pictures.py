@@ -5,8 +5,6 @@ processes under limits, as the service does it; what cannot be read is counted, 
 Raises UsageError when too little is left to measure on.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import cv2

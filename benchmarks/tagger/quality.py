@@ -5,8 +5,6 @@ several and reported as means, with the ratios of each split and their standard 
 first split.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from typing import Any
 

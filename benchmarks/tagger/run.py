@@ -1,7 +1,5 @@
 """`mekiki bench tagger`: its parts in one report, ours and the peers' in one run."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from typing import Any
 

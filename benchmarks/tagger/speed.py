@@ -4,8 +4,6 @@
 that the service uses (models/tagging/calibration/schedule.py). Peers learn the same vectors, see speed_peers.py.
 """
 
-from __future__ import annotations
-
 import gc
 import resource
 import tempfile

@@ -4,8 +4,6 @@ Peers that would take hours are measured on fewer tags and scaled by the number 
 `scaled_from_tags` of the report says where.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Pictures cut into a training and a test side, with a projection fitted on the training side alone."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass

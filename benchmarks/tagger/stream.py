@@ -10,8 +10,6 @@ ready: it then learns the log to its end by the same loop and checkpoints at onc
 This happens twice on one data directory: the first backlog warms up and is not counted.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -3,8 +3,6 @@
 The one place that joins a network (efficientnet) with a way to run it (sessions).
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Literal
 

@@ -3,8 +3,6 @@
 In: pictures uint8 [B, 224, 224, 3] RGB. Out: unit vectors float32 [B, D]. Raises UsageError on other arrays.
 """
 
-from __future__ import annotations
-
 import hashlib
 
 import numpy as np

@@ -8,8 +8,6 @@ the square root of their singular values (half-way to whitening), length 1, and 
 a good code (ITQ; floats and cosines stay as they are).
 """
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +61,7 @@ class Projection:
         save_file({"centre": self.centre, "matrix": self.matrix}, path)
 
     @classmethod
-    def load(cls, path: Path) -> Projection:
+    def load(cls, path: Path) -> "Projection":
         """Read what `save` wrote.
 
         Raises:

@@ -6,8 +6,6 @@ accuracy of what was served. Nothing fails.
 Source: Blum, Kalai and Langford, Beating the Hold-Out, COLT 1999 (progressive validation).
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -3,8 +3,6 @@
 In: vectors [V, D], pairs as indices, weights. Out: w [D]. Nothing fails: the problem is convex.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from numpy.typing import NDArray

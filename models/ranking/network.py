@@ -4,8 +4,6 @@ In: minibatches of pairs from the reservoir. Out: parameters and scores. Every r
 and the number of the step, so training that was saved and loaded goes on with the same bits.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

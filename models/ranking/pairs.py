@@ -4,8 +4,6 @@ In: image ids of a results page and a click on it. Out: `Pair` records. Raises U
 propensities do not belong together.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ In: vectors float32 [B, D]. Out: scores float32 [B], higher is preferred. Raises
 not a ranker, EncoderMismatchError on vectors of another length.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +75,7 @@ class PublishedRanker:
         return save(arrays, metadata={"ranker": json.dumps(document)})
 
     @classmethod
-    def load(cls, path: Path) -> PublishedRanker:
+    def load(cls, path: Path) -> "PublishedRanker":
         """Read a file with what `encoded` gave.
 
         Raises:

@@ -12,8 +12,6 @@ same to the bit on one build, whatever batches its pairs came in and wherever it
 Source: Burges et al., Learning to Rank using Gradient Descent, ICML 2005.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -140,7 +138,7 @@ class Ranker:
         return arrays, document
 
     @classmethod
-    def from_state(cls, arrays: Arrays, document: dict[str, Any]) -> Ranker:
+    def from_state(cls, arrays: Arrays, document: dict[str, Any]) -> "Ranker":
         """The ranker that `state` was called on.
 
         Raises:

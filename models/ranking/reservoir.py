@@ -12,8 +12,6 @@ Source: Efraimidis and Spirakis, Weighted random sampling with a reservoir, Info
 algorithm A-Res (here with the logarithm of its keys).
 """
 
-from __future__ import annotations
-
 import heapq
 import math
 from typing import Any

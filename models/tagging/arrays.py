@@ -1,7 +1,5 @@
 """Names of the array types that the tag learner passes around."""
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 

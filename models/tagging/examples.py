@@ -3,8 +3,6 @@
 Both travel on one totally ordered log; the learner's state is a function of that log.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 

@@ -3,8 +3,6 @@
 In: dicts. Out: unit vectors float32 [D].
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -5,8 +5,6 @@ undo makes the mapping anew from the operations in force, so that it leaves what
 to the bit: a merged tag has the sums of relearning from the merged log, an undone merge those of before.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """The learner's state as JSON facts and arrays, and back: what the store writes beside images and tables of tags."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from typing import Any

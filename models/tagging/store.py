@@ -5,8 +5,6 @@ Images are written as they are learned; a checkpoint adds the rows of tags and o
 one, and what belongs to no single tag.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

@@ -4,8 +4,6 @@ In: a tagger. Out: rows of an open SQLite database, and the tagger's state made 
 a tag, or none where there is nothing to keep.
 """
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass

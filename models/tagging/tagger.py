@@ -5,8 +5,6 @@ the schedule cuts the log, so that neither batch sizes nor restarts change a bit
 snapshots; snapshots may be used from any.
 """
 
-from __future__ import annotations
-
 import contextlib
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -188,7 +186,7 @@ class Tagger(MultiLabelClassifier):
         if operation.kind == "undo" and operation.outcome == "done" and undone is not None and undone.created:
             self.evaluator.forget(undone.target)
 
-    def absorb(self, shard: Tagger) -> None:
+    def absorb(self, shard: "Tagger") -> None:
         """Add what another learner knows: the sums are those of one that learned everything both did, to the bit.
 
         An image that both know carries the tags of both. Calibrators and running figures depend on the order of the

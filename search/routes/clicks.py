@@ -1,7 +1,5 @@
 """What people were shown, and what they clicked on: into the log, for the ranker."""
 
-from __future__ import annotations
-
 import uuid
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Images of the index: what is kept of one, and its bytes."""
 
-from __future__ import annotations
-
 from fastapi import APIRouter, Response
 
 from search import schemas, views

@@ -4,8 +4,6 @@ Pictures come as raw bodies; every error is one sentence in `detail`. All depend
 of the others on a thread of its own.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from fastapi import Depends, HTTPException, Query, Request

@@ -1,7 +1,5 @@
 """Tags predicted for a picture."""
 
-from __future__ import annotations
-
 import time
 
 from fastapi import APIRouter

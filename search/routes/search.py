@@ -1,7 +1,5 @@
 """Search by picture, id or tag, and images in the order of taste."""
 
-from __future__ import annotations
-
 import time
 import uuid
 from typing import Annotated

@@ -1,7 +1,5 @@
 """How the service is: counts, health, metrics."""
 
-from __future__ import annotations
-
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 

@@ -1,7 +1,5 @@
 """The tags that are known, and operations on them."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from fastapi import APIRouter, Query

@@ -5,8 +5,6 @@ In: key, headers and value of a Kafka record, in binary mode (`ce_*` headers, va
 Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import json

@@ -6,8 +6,6 @@ Layout: magic "MKX1", uint32 length of the header, header (JSON, UTF-8), int16 l
 operation names its kind in `op` and has no `id`, so that a reader who does not know it stops instead of misreading it.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -22,15 +20,16 @@ EXAMPLE_LAYOUT = (
     "or, for an operation on tags, OperationHeader), then the embedding as int16 little endian, 1.0 being 32767; no "
     "numbers where the learner knows it"
 )
+_SOURCE = {
+    "type": "array", "prefixItems": [{"type": "string"}, {"type": "integer"}, {"type": "integer"}],
+    "minItems": 3, "maxItems": 3,
+}  # fmt: skip
 EXAMPLE_HEADER: dict[str, Any] = {
     "type": "object",
     "properties": {
         "id": {"type": "string", "description": "image_id"},
-        "src": {
-            "type": "array", "prefixItems": [{"type": "string"}, {"type": "integer"}, {"type": "integer"}],
-            "minItems": 3, "maxItems": 3,
-            "description": "topic, partition and position (epoch, offset) of the record it was derived from",
-        },
+        "src": _SOURCE | {"description": "topic, partition and position (epoch, offset) of the record it derives from"},
+        "aft": _SOURCE | {"description": "src of the example before it in its batch: not learned without it"},
         "enc": {"type": "string", "description": "encoder version"},
         "add": {"type": "array", "items": {"type": "string"}, "description": "tags put on"},
         "rem": {"type": "array", "items": {"type": "string"}, "description": "tags taken off"},
@@ -45,6 +44,7 @@ OPERATION_HEADER: dict[str, Any] = {
         "op": {"enum": list(get_args(OperationKind)), "description": "kind of operation"},
         "op_id": {"type": "string", "description": "operation_id"},
         "src": EXAMPLE_HEADER["properties"]["src"],
+        "aft": EXAMPLE_HEADER["properties"]["aft"],
         "enc": EXAMPLE_HEADER["properties"]["enc"],
         "tags": {"type": "array", "items": {"type": "string"}, "description": "the tags operated on"},
         "into": {"type": "string", "description": "the tag that results"},
@@ -60,13 +60,19 @@ CONTENT_TYPE = "application/x-mekiki-example"
 
 @dataclass(frozen=True)
 class SourcedExample:
-    """An example or an operation on tags, and the log record it was derived from."""
+    """An example or an operation on tags, and the log record it was derived from.
+
+    Attributes:
+        after: topic, partition and position of the example before it in its batch; None if it is the first. Without
+            that one this one is not to be learned: the broker lost it, and the batch comes again.
+    """
 
     example: Example | TagOperation
     topic: str
     partition: int
     position: int
     encoder: str
+    after: tuple[str, int, int] | None = None
 
 
 def encode_example(sourced: SourcedExample) -> bytes:
@@ -74,6 +80,7 @@ def encode_example(sourced: SourcedExample) -> bytes:
     example = sourced.example
     header = _operation_header(example) if isinstance(example, TagOperation) else _header(example)
     header |= {"src": [sourced.topic, sourced.partition, sourced.position], "enc": sourced.encoder}
+    header |= {"aft": sourced.after} if sourced.after is not None else {}
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     vector = b""
     if isinstance(example, Example) and example.vector is not None:
@@ -126,11 +133,11 @@ def decode_example(value: bytes | None, time_ms: int = 0) -> SourcedExample:
     end = 8 + int.from_bytes(value[4:8], "little")
     try:
         header = json.loads(value[8:end].decode())
-        topic, partition, position = header["src"]
-        if not (_is(str, topic, header["enc"]) and _is(int, partition, position)):
-            raise TypeError("encoder and source of other types")
+        after = _source(header["aft"]) if "aft" in header else None
+        if not isinstance(header["enc"], str):
+            raise TypeError("an encoder that is no string")
         example = _operation(header) if "op" in header else _example(header, value, end, time_ms)
-        return SourcedExample(example, topic, partition, position, header["enc"])
+        return SourcedExample(example, *_source(header["src"]), header["enc"], after)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise SchemaError(
             f"examples.v1 record: broken header ({error}); only ingest workers write this topic"
@@ -157,6 +164,13 @@ def _operation(header: dict[str, Any]) -> TagOperation:
         raise TypeError("an operation of another kind")
     names, images = _names(header.get("tags", [])), _names(header.get("images", []))
     return TagOperation(header["op_id"], header["op"], names, into, images, target)
+
+
+def _source(values: list[Any]) -> tuple[str, int, int]:
+    topic, partition, position = values
+    if not (isinstance(topic, str) and isinstance(partition, int) and isinstance(position, int)):
+        raise TypeError("a source of other types")
+    return topic, partition, position
 
 
 def _is(kind: type, *values: object) -> bool:

@@ -4,8 +4,6 @@ In: JSON bodies or picture bytes, taken apart by `codec`. Out: one of the event 
 rule raises SchemaError or PolicyError. Tags stay as the producer wrote them; the learner normalises names.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator

@@ -5,8 +5,6 @@ carry a payload and no vector, so no search ever meets them. An offset travels i
 covers: state and offset are one unit. Every write is conditional, point by point, on positions that only grow.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias

@@ -5,8 +5,6 @@ the shard a process of its own (`server`) and reaches it through `remote`. A wri
 log: images and their offsets are there together or not at all, also after SIGKILL.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -4,8 +4,6 @@ In: `IndexRecord`. Out: JSON-ready fields, and back. Fields are stored under the
 that it does not know, and a field that is missing takes its default.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeAlias

@@ -4,8 +4,6 @@ In: calls of the contract. Out: a handful of calls on points, which each adapter
 clients have the same filters under the same names; `Filters` gets those of one of them.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any

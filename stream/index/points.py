@@ -4,8 +4,6 @@ In: records and offsets. Out: points with the positions that they may replace. R
 index should see, EncoderMismatchError for vectors of another encoder.
 """
 
-from __future__ import annotations
-
 import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

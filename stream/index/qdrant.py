@@ -4,8 +4,6 @@ The client itself never retries; neither does this adapter: it maps every failur
 off. With `:memory:` the client's local mode stands in for a server.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 

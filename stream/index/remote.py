@@ -1,7 +1,5 @@
 """VectorIndex in another process of this machine: the client of `server`, over gRPC on loopback."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -4,8 +4,6 @@ Edge holds the GIL in every call: nobody else who must answer or heartbeat lives
 called: it would answer nobody for minutes.
 """
 
-from __future__ import annotations
-
 import logging
 import threading
 from collections.abc import Callable

@@ -4,8 +4,6 @@ In: arguments or an answer, made of plain JSON values, the frozen dataclasses of
 message, a JSON text and the vectors behind it as float32; and back. A sequence in a dataclass comes back as a tuple.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import fields
 from typing import Any

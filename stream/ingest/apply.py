@@ -4,8 +4,6 @@ In: the stored IndexRecord (or None) and a prepared event. Out: the next record 
 UnknownImageError or PolicyError for events that cannot be applied.
 """
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime

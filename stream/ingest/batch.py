@@ -1,7 +1,5 @@
 """What travels through the ingest worker: records of one batch, filled in step by step."""
 
-from __future__ import annotations
-
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 

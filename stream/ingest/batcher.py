@@ -3,8 +3,6 @@
 In: records in the order they apply. Out: batches, and how much waits. One thread.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterable
 

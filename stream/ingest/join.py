@@ -7,8 +7,6 @@ for it, since a producer may hand over a small tag before the large picture it p
 Source: https://cwiki.apache.org/confluence/display/KAFKA/KIP-353 (improved timestamp synchronisation)
 """
 
-from __future__ import annotations
-
 import functools
 from collections import deque
 from collections.abc import Callable

@@ -3,8 +3,6 @@
 In: image ids. Out: yes or no, remembered for the ids seen last. An index that is away says no for now: the tag waits.
 """
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from collections.abc import Iterable
 

@@ -12,8 +12,6 @@ are acknowledged first, then its images and its offsets reach the index in one w
 one step; the queues fill, polling goes on with the partitions paused, and the heartbeat lives.
 """
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import time

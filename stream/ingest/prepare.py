@@ -4,8 +4,6 @@ In: records of images.v1 and tags.v1. Out: the same items with event, pixels, th
 `poison`. Waits for a dataref's store that is away; never raises for what a record contains.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Sequence
 from typing import Protocol, TypeAlias

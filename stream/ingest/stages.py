@@ -4,8 +4,6 @@ In: batches, in order. Out: the same batches, in order, once the last step is do
 all of them.
 """
 
-from __future__ import annotations
-
 import queue
 import threading
 import time

@@ -4,8 +4,6 @@ In: prepared items in log order. Out: acknowledged examples and dead letters fir
 write. A neighbour that is away is waited for. Raises CircuitBreakerError before anything of the batch is written.
 """
 
-from __future__ import annotations
-
 import functools
 import logging
 import threading
@@ -117,7 +115,7 @@ class Write:
         state = states.get(image_id)
         try:
             if isinstance(event, TagOperationPosted):
-                examples.append(self._sourced(operation_of(event), item.record))
+                self._add_example(examples, operation_of(event), item.record)
                 return None
             applied = apply_event(state, item.envelope, item.record, item.image)
         except PoisonError as error:
@@ -130,12 +128,17 @@ class Write:
         self._keep_picture(item, kept)
         states[image_id] = changed[image_id] = applied.record
         if applied.example is not None:
-            examples.append(self._sourced(applied.example, item.record))
+            self._add_example(examples, applied.example, item.record)
         return None
 
-    def _sourced(self, example: Example | TagOperation, record: Record) -> tuple[Record, bytes]:
-        sourced = SourcedExample(example, record.topic, record.partition, record.position, self._encoder_version)
-        return record, encode_example(sourced)
+    def _add_example(
+        self, examples: list[tuple[Record, bytes]], example: Example | TagOperation, record: Record
+    ) -> None:
+        before = examples[-1][0] if examples else None
+        after = None if before is None else (before.topic, before.partition, before.position)
+        source = (record.topic, record.partition, record.position)
+        sourced = SourcedExample(example, *source, self._encoder_version, after)
+        examples.append((record, encode_example(sourced)))
 
     def _keep_picture(self, item: Item, kept: ImagePayload | None) -> None:
         """Put inline bytes down if the image has them now; a producer's retry after a deletion brings nothing back."""

@@ -4,8 +4,6 @@ In: events of clicks.v1, in log order. Out: pairs. Remembers the pages that may 
 recent events, since a producer may send one twice. Raises SchemaError for an event that says nothing.
 """
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from typing import Any
 

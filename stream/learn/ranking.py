@@ -5,8 +5,6 @@ State is the ranker, the pages that may still be clicked, recent event identitie
 the ranker cannot use (unknown image or impression) become dead letters, which can be replayed.
 """
 
-from __future__ import annotations
-
 import functools
 import logging
 import time

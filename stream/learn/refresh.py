@@ -4,8 +4,6 @@ A *partial* refresh has new and rare tags up to date, a *full* one all of them. 
 publishing costs. Out: when the next version is due, and its kind. Pure: the clock comes with the call, in seconds.
 """
 
-from __future__ import annotations
-
 MAX_PAUSE_S = 1.0  # between two versions: a new tag is to be served within a second
 AGAIN_S = 1.0  # after the last example, once more: a solve in the background may have ended since
 FULL_S = 15.0  # between two full refreshes

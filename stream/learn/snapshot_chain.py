@@ -7,8 +7,6 @@ everything every second. Links go on until a late follower would read twice as m
 nearly all is new anyway.
 """
 
-from __future__ import annotations
-
 from models.tagging.serving.delta import encode
 from models.tagging.serving.snapshot import Snapshot
 from stream.log.model_versions import Kind

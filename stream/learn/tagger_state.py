@@ -3,12 +3,10 @@
 In: the settings. Out: an `OpenTagger`, as it was at the last checkpoint.
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from typing import Any
 
-from models.errors import EncoderMismatchError, StorageUnavailableError
+from models.errors import EncoderMismatchError
 from models.tagging.store import TaggerStore
 from models.tagging.tagger import Tagger
 from stream.events.example import SourcedExample
@@ -35,14 +33,20 @@ class OpenTagger:
         self.position: int = document.get("position", 0)
 
     def is_new(self, sourced: SourcedExample) -> bool:
-        """Whether an example was not learned before; from now on it counts as learned.
+        """Whether an example was not learned before, and the one before it in its batch was; then it counts as learned.
+
+        A batch may go to the broker in several requests, of which an early one fails. Then all of it is sent again.
 
         Raises:
             EncoderMismatchError: its vector was made by another encoder than those before.
         """
         source = f"{sourced.topic}/{sourced.partition}"
-        if sourced.position <= self.high_water_marks.get(source, 0):
+        if self._is_learned(source, sourced.position):
             return False
+        if sourced.after is not None:
+            topic, partition, position = sourced.after
+            if not self._is_learned(f"{topic}/{partition}", position):
+                return False
         if self.encoder not in (None, sourced.encoder):
             raise EncoderMismatchError(
                 f"vector of encoder {sourced.encoder}, expected {self.encoder}; learn vectors of another encoder in "
@@ -50,6 +54,9 @@ class OpenTagger:
             )
         self.high_water_marks[source], self.encoder = sourced.position, sourced.encoder
         return True
+
+    def _is_learned(self, source: str, position: int) -> bool:
+        return position <= self.high_water_marks.get(source, 0)
 
     def checkpoint(self) -> None:
         """Make state and offsets durable together."""
@@ -73,14 +80,7 @@ def open_tagger(settings: Settings) -> OpenTagger:
         StorageUnavailableError: the folder cannot be made, or another process has the state open.
         CheckpointError: damaged, newer than this code, or learned with other settings.
     """
-    folder = settings.data_path
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageUnavailableError(
-            f"state folder {folder}: {error.strerror}; free space or choose another"
-        ) from error
     tagging = settings.tagging
     learner = Tagger(classifier=tagging.classifier, max_tags=tagging.max_tags, backend=tagging.backend)
-    store = TaggerStore(folder / "tagger.sqlite", learner)
+    store = TaggerStore(settings.data_path / "tagger.sqlite", learner)
     return OpenTagger(store, *store.open())

@@ -5,8 +5,6 @@ second and whole when the deltas together grow large. State, offset and the high
 are one unit (models/tagging/store.py); an example that an ingest worker sent twice is learned once.
 """
 
-from __future__ import annotations
-
 import functools
 import logging
 import time

@@ -1,7 +1,5 @@
 """The loop of a learner: poll, learn, publish, checkpoint, on one thread, until it is asked to stop."""
 
-from __future__ import annotations
-
 import functools
 import time
 from abc import ABC, abstractmethod

@@ -3,8 +3,6 @@
 In: settings. Out: options, an admin client. Raises BrokerUnavailableError (no broker answers) or ConfigurationError.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any

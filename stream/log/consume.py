@@ -5,8 +5,6 @@ are for lag tools alone: made after the state is durable, and never read. Raises
 would skip or repeat silently, BrokerUnavailableError while the broker is away.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -100,10 +98,9 @@ class LogReader:
         try:
             self._choose()
             self._seek([at for at in partitions if at in self._consumer.assignment()])
-        except InfrastructureError as error:
-            self._failure, self._unplaced = error, list(partitions)
         except MekikiError as error:
             self._failure = error
+            self._unplaced = list(partitions) if isinstance(error, InfrastructureError) else []
 
     def _check_expired(self, partitions: Sequence[TopicPartition]) -> None:
         """The embedded broker does not say that an offset is gone, so it is asked at the start."""

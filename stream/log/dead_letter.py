@@ -5,8 +5,6 @@ worker (CircuitBreakerError) when too large a share of the last records is dead:
 filling a topic helps nobody.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections import deque
 from dataclasses import dataclass

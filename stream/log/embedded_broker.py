@@ -4,8 +4,6 @@ It speaks Kafka's protocol, forgets everything when it stops, and comes back wit
 process that started it.
 """
 
-from __future__ import annotations
-
 import ctypes
 import logging
 import signal
@@ -112,7 +110,7 @@ class EmbeddedBroker:
         """True while the process runs."""
         return self._process is not None and self._process.poll() is None
 
-    def __enter__(self) -> EmbeddedBroker:
+    def __enter__(self) -> "EmbeddedBroker":
         self.start()
         return self
 

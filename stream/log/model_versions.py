@@ -5,8 +5,6 @@ A delta names the files it applies to, a full one and the links of a chain that 
 late needs these, and one that follows has them.
 """
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import threading

@@ -3,8 +3,6 @@
 In: offsets that reached the state. Out: at most one commit a second, since each costs the broker and us a message.
 """
 
-from __future__ import annotations
-
 import queue
 import time
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ In: topics, and the offsets that were stored with the state they produced. Out: 
 OffsetLostError where going on would skip or repeat silently.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 

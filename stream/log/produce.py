@@ -3,8 +3,6 @@
 `flush` is the gate: it returns when everything sent before is durable, or raises BrokerUnavailableError.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from kafka import KafkaProducer

@@ -1,7 +1,5 @@
 """One record of the log, as every step sees it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

@@ -4,8 +4,6 @@ In: what `KafkaSettings` says of it. Out: one `ssl.SSLContext`. Fails with Confi
 the file.
 """
 
-from __future__ import annotations
-
 import socket
 import ssl
 from pathlib import Path

@@ -3,8 +3,6 @@
 Fails with BrokerUnavailableError (no broker answers) or ConfigurationError (a topic of another shape).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

@@ -4,8 +4,6 @@ In: a `dataref` URL. Out: bytes. Raises PolicyError (outside the allowed folders
 too many bytes) and StorageUnavailableError (the store does not answer).
 """
 
-from __future__ import annotations
-
 import errno
 import hashlib
 from collections.abc import Sequence

@@ -7,8 +7,6 @@ It imports numpy and OpenCV and nothing of the service: a start takes 0.2 s, and
 process, there is nothing here to reach. The parent stops one that is late; the alarm here is for an orphan.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import resource

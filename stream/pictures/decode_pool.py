@@ -9,8 +9,6 @@ A child that dies or passes its deadline is replaced; the other files of the bat
 ConfigurationError when children cannot start at all.
 """
 
-from __future__ import annotations
-
 import queue
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -153,7 +151,7 @@ class DecodePool:
         for child in list(self._children):
             self._stop(child)
 
-    def __enter__(self) -> DecodePool:
+    def __enter__(self) -> "DecodePool":
         return self
 
     def __exit__(

@@ -4,8 +4,6 @@ Comes in: a file's bytes. Goes out: `Answer`. Fails with ChildLate after the dea
 gone; both stay inside stream.pictures.decode_pool. A child is asked by one thread at a time.
 """
 
-from __future__ import annotations
-
 import os
 import socket
 import subprocess

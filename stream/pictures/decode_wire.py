@@ -1,7 +1,5 @@
 """The frames between stream.pictures.decode_process and stream.pictures.decode_child."""
 
-from __future__ import annotations
-
 import struct
 
 SIZE_PX = 224  # side of the square that comes back

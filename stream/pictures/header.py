@@ -6,8 +6,6 @@ Only the structure is walked, so a file of a kilobyte that promises a gigapixel 
 BMP are read; TIFF is not, for its many variants are the weak spot of image libraries and the web does not show them.
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ file is damaged). A picture is a few kilobytes: a file each costs an inode and t
 times that for minutes after many files were deleted (docs/decisions/0015-pictures-in-one-file.md).
 """
 
-from __future__ import annotations
-
 import sqlite3
 import threading
 from pathlib import Path

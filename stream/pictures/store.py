@@ -4,8 +4,6 @@ In: bytes with their sha256, or a `dataref` URL. Out: an fsspec URI, or bytes. R
 the allowed folders and hosts, a hash that does not match, too many bytes) and StorageUnavailableError (disk full).
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os

@@ -55,16 +55,29 @@ def test_search_by_tag_ranks_tagged_pictures_high(service, pictures):
     assert page["tagger_version"] > 0
 
 
-def test_search_by_crop_and_contact_sheet(service, pictures, tmp_path):
-    sheet = tmp_path / "sheet.png"
-    said = service.cli(
-        "search", "--image", str(pictures / "p8.jpg"), "--crop", "0.1,0.1,0.8,0.8", "--sheet", str(sheet)
+def test_a_contact_sheet_shows_the_query_and_the_results(service, pictures, tmp_path):
+    sheet, query = tmp_path / "sheet.png", ("--image", str(pictures / "p8.jpg"), "--crop", "0.1,0.1,0.8,0.8")
+    page = json.loads(service.cli("search", *query, "--json"))
+    assert "contact sheet" in service.cli("search", *query, "--sheet", str(sheet))
+    drawn = cv2.imread(str(sheet))
+    shown = [service.get(f"/v1/images/{result['image_id']}/bytes").content for result in page["results"]]
+    assert all(is_in(drawn, content) for content in [(pictures / "p8.jpg").read_bytes(), *shown])
+    assert not is_in(drawn, drawing(9_999))
+
+
+def is_in(sheet, content):
+    """Whether a contact sheet has this picture, 112 pixels large."""
+    small = cv2.resize(
+        cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR), (112, 112), interpolation=cv2.INTER_AREA
     )
-    assert "contact sheet" in said
-    drawn = cv2.imdecode(np.frombuffer(sheet.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-    assert drawn.shape[1] > 500
-    assert (drawn != 255).mean() > 0.02
-    assert service.get("/v1/search/id/p8", crop="0.2,0.2,0.5,0.5").status_code == 200
+    return cv2.matchTemplate(sheet, small, cv2.TM_SQDIFF_NORMED).min() < 1e-3
+
+
+def test_a_part_of_an_indexed_picture_is_another_query_than_the_whole(service, pictures):
+    whole, part = (
+        service.get("/v1/search/id/p8", limit=5, **crop).json()["results"] for crop in ({}, {"crop": "0.2,0.2,0.5,0.5"})
+    )
+    assert [result["score"] for result in part] != [result["score"] for result in whole]
 
 
 def test_predict_knows_what_is_tagged(service, pictures):
@@ -140,14 +153,16 @@ def test_clicks_order_by_taste(service, pictures):
     assert len(even) >= 10
 
 
-def test_the_ranker_learns_from_an_impression_and_a_click(service, pictures):
+def test_what_is_clicked_on_results_pages_is_preferred_over_what_stood_above_it(service, pictures):
     before = service.get("/v1/status").json()["pairs_seen"]
-    page = service.get("/v1/search/id/p38", limit=10, session_id="s-1").json()
-    assert page["impression_id"]
-    clicked = page["results"][4]["image_id"]
-    click = {"impression_id": page["impression_id"], "session_id": "s-1", "image_id": clicked}
-    assert service.post("/v1/clicks", json=click).status_code == 202
-    wait_for(lambda: service.get("/v1/status").json()["pairs_seen"] > before, "the click to be learned")
+    for n in range(8):
+        page = service.get("/v1/search/id/p38", limit=5, session_id=f"s-{n}").json()
+        shown = [result["image_id"] for result in page["results"]]
+        click = {"impression_id": page["impression_id"], "session_id": f"s-{n}", "image_id": shown[4]}
+        assert service.post("/v1/clicks", json=click).status_code == 202
+    wait_for(lambda: service.get("/v1/status").json()["pairs_seen"] >= before + 28, "the clicks to be learned")
+    ranked = service.post("/v1/rank", json={"image_ids": shown}).json()["ranked"]
+    assert ranked[0]["image_id"] == shown[4]
 
 
 def test_status_topics_and_doctor(service, pictures):
@@ -194,13 +209,19 @@ def test_bad_bodies_get_a_sentence(service):
 
 
 def test_health_metrics_and_openapi(service):
+    def counted():
+        """Requests so far: to /healthz, and to what is no route."""
+        lines = service.get("/metrics").text.splitlines()
+        figures = dict(line.rsplit(" ", 1) for line in lines if line.startswith("mekiki_request"))
+        routes = ('{route="/healthz",status="200"}', '{route="unknown",status="404"}')
+        timed = float(figures.get('mekiki_request_seconds_count{route="/healthz"}', 0))
+        return [*(float(figures.get("mekiki_requests_total" + route, 0)) for route in routes), timed]
+
+    before = counted()
     assert service.get("/healthz").status_code == 200
     assert service.get("/readyz").json() == {"status": "ready"}
     assert service.get("/nowhere").status_code == 404
-    text = service.get("/metrics").text
-    assert 'mekiki_requests_total{route="/healthz",status="200"}' in text
-    assert 'mekiki_requests_total{route="unknown",status="404"}' in text
-    assert 'mekiki_request_seconds_count{route="/healthz"}' in text
+    assert [after - was for after, was in zip(counted(), before, strict=True)] == [1, 1, 1]
     document = service.get("/openapi.json").json()
     assert "/v1/search/image" in document["paths"]
     assert document["components"]["schemas"]["Result"]["example"]["image_id"]

@@ -19,11 +19,11 @@ IMAGES = 240
 
 def picture(seed):
     """A drawing of a few shapes: real enough for an encoder to tell apart."""
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     canvas = np.full((96, 96, 3), 255, np.uint8)
     for _ in range(4):
-        colour = tuple(int(c) for c in chance.integers(0, 255, 3))
-        x, y, r = (int(v) for v in chance.integers(10, 80, 3))
+        colour = tuple(int(c) for c in rng.integers(0, 255, 3))
+        x, y, r = (int(v) for v in rng.integers(10, 80, 3))
         cv2.circle(canvas, (x, y), r // 3 + 3, colour, -1)
         cv2.rectangle(canvas, (y, r), (y + 20, r + 12), colour[::-1], -1)
     return cv2.imencode(".png", canvas)[1].tobytes()
@@ -31,19 +31,19 @@ def picture(seed):
 
 def events(images):
     """Posts, tags, removals, deletions and a few broken records, in one seeded order."""
-    chance = random.Random(7)
+    rng = random.Random(7)
     made, alive = [], []
     for n in range(images):
         made.append(ImagePosted(image_id=f"i{n}", content=picture(n), tags=("posted",) if n % 5 == 0 else ()))
         alive.append(n)
-        for _ in range(chance.randint(0, 2)):
-            target = chance.choice(alive[-30:])
-            tags = tuple(f"tag {chance.randint(0, 25)}" for _ in range(chance.randint(1, 3)))
+        for _ in range(rng.randint(0, 2)):
+            target = rng.choice(alive[-30:])
+            tags = tuple(f"tag {rng.randint(0, 25)}" for _ in range(rng.randint(1, 3)))
             made.append(TagsApplied(image_id=f"i{target}", tags=tags))
         if n % 17 == 16:
-            made.append(TagsRemoved(image_id=f"i{chance.choice(alive[-30:])}", tags=("posted", "tag 3")))
+            made.append(TagsRemoved(image_id=f"i{rng.choice(alive[-30:])}", tags=("posted", "tag 3")))
         if n % 40 == 39:
-            gone = alive.pop(chance.randrange(len(alive) - 30, len(alive)))
+            gone = alive.pop(rng.randrange(len(alive) - 30, len(alive)))
             made.append(ImageDeleted(image_id=f"i{gone}"))
         if n % 100 == 50:
             made.append(ImagePosted(image_id=f"broken{n}", content=b"no picture"))

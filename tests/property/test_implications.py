@@ -1,7 +1,5 @@
 """Implications: one pass over the ordered pairs is the transitive closure, and there are few pairs."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

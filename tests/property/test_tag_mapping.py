@@ -1,7 +1,5 @@
 """What rows count for: an operation edits the mapping to what all operations in force would make from nothing."""
 
-from __future__ import annotations
-
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """Laws of names after operations on tags: the index shows and finds what the learner says images carry."""
 
-from __future__ import annotations
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -1,7 +1,5 @@
 """Bounded memory: cold tags wait on disk, lose nothing, and are restored as they were."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path

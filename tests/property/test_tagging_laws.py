@@ -1,7 +1,5 @@
 """Laws of the tag learner: what it knows is a function of the log, to the bit."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Laws of operations on tags: relearning from the changed log gives the same sums, and undo leaves no trace."""
 
-from __future__ import annotations
-
 import dataclasses
 import tempfile
 from pathlib import Path

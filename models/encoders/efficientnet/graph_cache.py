@@ -4,8 +4,6 @@ In: a folder. Out: the path of the graph. Raises StorageUnavailableError for a f
 ConfigurationError when the weights are missing.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import tempfile

@@ -7,8 +7,6 @@ Source: Tan and Le, EfficientNet, arXiv 1905.11946; the lite variant drops squee
 (tensorflow/tpu, models/official/efficientnet/lite). Parameter names follow the weights file, without its underscores.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from typing import NamedTuple

@@ -8,8 +8,6 @@ float64), and TensorFlow's uneven padding becomes an attribute of the convolutio
 which ONNX Runtime cannot fuse into its blocked layout: they and the reordering around them cost 12 % of the time.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -4,8 +4,6 @@ The raw features of a picture are five parts: the means of the last feature map,
 four middle layers.
 """
 
-from __future__ import annotations
-
 NAME = "efficientnet-lite0"
 HEAD_CHANNELS = 1280
 TAPPED_BLOCKS = (4, 10, 14, 15)  # 40, 112, 192 and 320 channels: colours and strokes up to whole objects

@@ -1,7 +1,5 @@
 """Where the ImageNet weights lie and what they hash to. No torch here: a cached graph runs without it."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 

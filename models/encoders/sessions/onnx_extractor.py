@@ -8,8 +8,6 @@ second, against 140 for batches on two threads: a picture's activations stay in 
 each other), and a picture's numbers cannot depend on its batch or on the number of threads.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Callable

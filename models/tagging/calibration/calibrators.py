@@ -4,8 +4,6 @@ A tag uses the shared classifier until it was evaluated often enough to have its
 reads all classifiers as one array and computes what river's `predict_proba_one` would (log_odds.py).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

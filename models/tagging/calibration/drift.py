@@ -7,8 +7,6 @@ become long: memory stays bounded, and the state is those losses, which fed agai
 Source: Bifet and Gavalda, Learning from Time-Changing Data with Adaptive Windowing, SIAM SDM 2007.
 """
 
-from __future__ import annotations
-
 from array import array
 from dataclasses import dataclass
 from typing import Any
@@ -106,7 +104,7 @@ class Drift:
             self.counts[row] = drifts
 
 
-def _window(losses: array[float]) -> Any:  # river's detectors are not typed
+def _window(losses: "array[float]") -> Any:  # river's detectors are not typed
     window: Any = _ADWIN(delta=CONFIDENCE, clock=CLOCK)
     for loss in losses:
         window.update(loss)

@@ -3,8 +3,6 @@
 In: the running metrics. Out: arrays [T] for a snapshot. Nothing here is learned.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from models.tagging.arrays import Float32

@@ -3,8 +3,6 @@
 In: predictions of evaluated images and their truth. Out: counts float64 [T, 3, BINS]; memory is bounded by tags.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from models.tagging.arrays import Bool, Float32, Float64, Int64

@@ -3,8 +3,6 @@
 In: ids of a sample of images. Out: ridge scores and kriging evidence of every tag known without them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

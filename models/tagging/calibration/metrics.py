@@ -7,8 +7,6 @@ Source: Dawid, Statistical Theory: The Prequential Approach (1984); Gama, Sebast
 Learning Algorithms (2013).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -6,8 +6,6 @@ the metric and co-occurrence that later evidence is made with. All of it depends
 Source: Gama, Sebastião and Rodrigues, On Evaluating Stream Learning Algorithms (2013), section 3.1.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

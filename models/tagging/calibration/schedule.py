@@ -7,8 +7,6 @@ look for drift once a month. The sample of a block is evaluated as soon as its l
 which all of the sample was taken out.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

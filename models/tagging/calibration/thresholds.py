@@ -4,8 +4,6 @@ In: histograms of predicted log-odds [T, 3, BINS]. Out: one probability a tag, f
 in this file; serving/columns.py carries the result.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from models.tagging.arrays import Float32, Float64

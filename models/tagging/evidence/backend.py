@@ -4,8 +4,6 @@ In: arrays of NumPy. Out: arrays of NumPy. What is learned with one backend diff
 in its last bits; a state may go from one to the other. The exact sums are integers on either.
 """
 
-from __future__ import annotations
-
 from typing import Literal, Protocol
 
 import numpy as np

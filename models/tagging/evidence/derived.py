@@ -3,8 +3,6 @@
 In: a version of the exemplars. Out: arrays that `nearest_by_bits` and kriging read. Nothing here is learned.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from models.tagging.arrays import Float32, UInt64
@@ -45,7 +43,7 @@ class ExemplarCache:
             known = self._products = metric, Derived(lambda part, old: _multiplied(part, metric, old))
         return Chunks(tuple(known[1].of(exemplars.vectors)), exemplars.vectors.empty @ metric)
 
-    def __reduce__(self) -> tuple[type[ExemplarCache], tuple[()]]:
+    def __reduce__(self) -> tuple[type["ExemplarCache"], tuple[()]]:
         """A copy, as river makes them of a whole learner, begins empty."""
         return ExemplarCache, ()
 

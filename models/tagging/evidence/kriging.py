@@ -12,8 +12,6 @@ Cleveland and Devlin, Locally Weighted Regression (1988), doi:10.1080/01621459.1
 Computations (4th edition, 2013), section 11.5 (conjugate gradients with a preconditioner).
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -11,8 +11,6 @@ The formula is ours; whitening by the Gram matrix is that of Mahalanobis (1936).
 docs/decisions/0008-tag-learner.md.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.linalg import cholesky, eigh  # type: ignore[import-untyped]
 

@@ -3,8 +3,6 @@
 In: exemplars and queries as integers in float32. Out: slots of the exemplars.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from models.tagging.arrays import Float32, Int64, UInt64

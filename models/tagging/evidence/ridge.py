@@ -7,8 +7,6 @@ is a vector times a matrix.
 Source: Hoerl and Kennard, Ridge Regression (1970), equation 2.1; targets and vectors are centred by the mean.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,7 +41,7 @@ class InverseGram:
     total: Float64
     images: int
 
-    def around(self, total: Float64, images: int) -> InverseGram:
+    def around(self, total: Float64, images: int) -> "InverseGram":
         """The same inverse with the present mean: integer sum [D] of so many images. A stale mean shifts every row."""
         return InverseGram(self.inverse, total / SCALE, images)
 

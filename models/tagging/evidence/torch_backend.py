@@ -5,8 +5,6 @@ NumPy. Single precision throughout but for inverses (torch leaves TF32 off unles
 where learning depends on them, so that a replay on the same device gives the same bits.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

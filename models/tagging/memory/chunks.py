@@ -4,8 +4,6 @@ A snapshot of 30,000 x 512 weights is then a tuple of references: publishing cop
 since, and what two versions differ in shows by identity before a number is compared.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
@@ -26,7 +24,7 @@ class Chunks:
         self.empty = empty
 
     @classmethod
-    def of(cls, array: Array) -> Chunks:
+    def of(cls, array: Array) -> "Chunks":
         """Cut an array; the parts are views of it."""
         parts = tuple(array[start : start + CHUNK] for start in range(0, len(array), CHUNK))
         return cls(parts, array[:0])
@@ -56,14 +54,14 @@ class Chunks:
             np.matmul(queries, part.T, out=result[:, index * CHUNK : index * CHUNK + len(part)])
         return result
 
-    def replaced(self, rows: npt.NDArray[np.integer[Any]], values: Array, length: int) -> Chunks:
+    def replaced(self, rows: npt.NDArray[np.integer[Any]], values: Array, length: int) -> "Chunks":
         """A version of `length` rows in which `rows` hold `values`; rows that are new and not named are zero."""
         cow = CopyOnWrite(self)
         cow.resize(length)
         cow.write(rows, values)
         return cow.freeze()
 
-    def changed(self, since: Chunks) -> npt.NDArray[np.int64]:
+    def changed(self, since: "Chunks") -> npt.NDArray[np.int64]:
         """Rows that differ from an older version, or that it did not have."""
         found = [np.empty(0, np.int64)]
         for index, part in enumerate(self.parts):

@@ -5,8 +5,6 @@ the transaction of everything else; the images keep counting as labelled. Its ne
 carries it, restores it as it was, to the bit. Both happen at log positions, so that learning a log again does the same.
 """
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Iterable, Sequence
 

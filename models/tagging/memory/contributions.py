@@ -3,8 +3,6 @@
 In: contributions before and after. Out: products in `Sums`.
 """
 
-from __future__ import annotations
-
 from array import array
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -4,8 +4,6 @@ Two shards' sets merge into the set of all; a member that leaves makes room for 
 caller looks up in the image memory. Slots are storage, not state: nothing learned depends on them.
 """
 
-from __future__ import annotations
-
 import hashlib
 import heapq
 from dataclasses import dataclass

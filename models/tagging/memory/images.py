@@ -4,8 +4,6 @@ This is what makes forgetting exact: what an image added to the sums can be subt
 bounded by the page cache, however many images there are. All calls happen inside the transaction of the store.
 """
 
-from __future__ import annotations
-
 import sqlite3
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -75,7 +73,7 @@ class ImageMemory:
         self._select = f"SELECT {_COLUMNS} FROM images WHERE hash IN ({','.join('?' * _BATCH)})"
 
     @classmethod
-    def in_memory(cls, schema: str = SCHEMA) -> ImageMemory:
+    def in_memory(cls, schema: str = SCHEMA) -> "ImageMemory":
         """One of no file; `schema` are the tables in it."""
         database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         database.executescript(schema)

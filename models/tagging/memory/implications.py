@@ -3,8 +3,6 @@
 In: pairs of rows (tag, what it implies). Out: the same relation as pairs to go through once, linear in their number.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from graphlib import TopologicalSorter
 from itertools import pairwise

@@ -3,8 +3,6 @@
 Images keep the rows as people wrote them. Only rows that do not count for themselves take memory here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 
 NOTHING = -1  # what a forgotten row counts for
@@ -50,10 +48,10 @@ class TagMapping:
             self._members.get(self.of(row), set()).discard(row)
             self.put(row, target)
 
-    def copy(self) -> TagMapping:
+    def copy(self) -> "TagMapping":
         """One that can be changed without this."""
         return TagMapping(self)
 
-    def differing(self, other: TagMapping) -> set[int]:
+    def differing(self, other: "TagMapping") -> set[int]:
         """Rows that count for something else in another mapping."""
         return {row for row, _ in self._target.items() ^ other._target.items()}

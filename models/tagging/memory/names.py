@@ -4,8 +4,6 @@ NFKC, lower case (Unicode case folding), trimmed, inner white space and undersco
 `red_panda` for `red panda`; a name of nothing but underscores stays). Japanese and emoji stay intact, joined emoji too.
 """
 
-from __future__ import annotations
-
 import unicodedata
 from functools import lru_cache
 

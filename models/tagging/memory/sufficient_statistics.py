@@ -4,8 +4,6 @@ Of a run of examples the image memory is read, the net change of each touched im
 memory and the exemplars follow. How examples are cut into runs changes nothing.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future

@@ -4,8 +4,6 @@
 all over int16 embeddings in int64. One image adds at most 2^30 to an entry of G, so int64 has room for 8e9 images.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
 

@@ -1,7 +1,5 @@
 """Which row a tag has. Rows are given in order of first use; only that of a cold tag is ever given again."""
 
-from __future__ import annotations
-
 import heapq
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """Tags of one snapshot by name: as people write them in, rows and what is known of them out."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cached_property
 

@@ -1,7 +1,5 @@
 """Numbers that a snapshot keeps beside each tag's weights, and one tag's row of them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,7 +52,7 @@ class Columns:
     hidden: Bool
 
     @classmethod
-    def empty(cls) -> Columns:
+    def empty(cls) -> "Columns":
         """Of no tag."""
         whole, real = np.empty(0, np.int64), np.empty(0, np.float32)
         return cls(whole, whole, np.empty((0, NUMBERS), np.float32), real, real, whole, np.empty(0, np.bool_))

@@ -3,8 +3,6 @@
 In: two versions. Out: bytes with what the newer one has that the older one has not; and back, to the bit.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Log-odds of a snapshot in NumPy: ridge score, kriging under the metric, co-occurrence, calibrated. See scorer.py."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from models.quantise import SCALE

@@ -3,8 +3,6 @@
 In: a snapshot, and unit vectors of images. Out: probabilities, as the learner itself would give them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import cached_property, partial
 
@@ -33,7 +31,7 @@ class Predictor:
         catalogue: its tags by name.
     """
 
-    def __init__(self, snapshot: Snapshot, backend: Backend = NUMPY, *, before: Predictor | None = None) -> None:
+    def __init__(self, snapshot: Snapshot, backend: Backend = NUMPY, *, before: "Predictor | None" = None) -> None:
         """Predict with `snapshot` on `backend`.
 
         `before` is the predictor of an earlier version on the same backend: what did not change is taken from it.
@@ -95,7 +93,7 @@ class Predictor:
         batch = self._scorer.batch
         return [slice(start, start + batch) for start in range(0, count, batch)]
 
-    def __reduce__(self) -> tuple[type[Predictor], tuple[Snapshot, Backend]]:
+    def __reduce__(self) -> tuple[type["Predictor"], tuple[Snapshot, Backend]]:
         """A copy makes anew what is derived."""
         return Predictor, (self.snapshot, self._backend)
 

@@ -3,8 +3,6 @@
 In: the learner's parts. Out: immutable versions. Nothing here flows back into what is learned.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Protocol
 

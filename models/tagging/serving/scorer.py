@@ -3,8 +3,6 @@
 In: unit vectors of images. Out: log-odds. numpy_scorer.py keeps to it on a CPU, torch_scorer.py on a GPU.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,7 +56,7 @@ class Coefficients:
     hidden: Int64
 
     @classmethod
-    def of(cls, snapshot: Snapshot) -> Coefficients:
+    def of(cls, snapshot: Snapshot) -> "Coefficients":
         """Of a snapshot: 1 ms at 30,000 tags."""
         columns = snapshot.columns
         priors = prior_of(columns.counts.astype(np.float64), snapshot.images)

@@ -3,8 +3,6 @@
 What looks tags up in it is in catalogue.py, what predicts with it in predictor.py, its wire form in delta.py.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -55,7 +53,7 @@ class Snapshot:
     operations: tuple[OperationRow, ...] = ()
 
     @classmethod
-    def empty(cls, dimension: int, neighbours: int = NEIGHBOURS, version: int = 0) -> Snapshot:
+    def empty(cls, dimension: int, neighbours: int = NEIGHBOURS, version: int = 0) -> "Snapshot":
         """A version that knows nothing."""
         nothing = Chunks.of(np.empty((0, dimension), np.float32))
         exemplars = Exemplars(nothing, Chunks.of(np.empty(0, np.int64)), ())

@@ -4,8 +4,6 @@ In: the sums as they are. Out: weights float32 [T, D] in chunks that versions sh
 likes: nothing here flows back into what is learned.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any

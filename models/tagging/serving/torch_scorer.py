@@ -1,7 +1,5 @@
 """Log-odds of a snapshot in torch, which stays on the device. See scorer.py; numpy_scorer.py says what is computed."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import Tensor

@@ -1,7 +1,5 @@
 """The pictures of the demo: how many, in which order, with which tags."""
 
-from __future__ import annotations
-
 import sys
 from collections import Counter
 

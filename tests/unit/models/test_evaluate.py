@@ -1,7 +1,5 @@
 """The definitions equal scikit-learn's on random inputs, ties included."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from sklearn import metrics

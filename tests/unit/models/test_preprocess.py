@@ -1,7 +1,5 @@
 """The square and the hash."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 import pytest

@@ -1,7 +1,5 @@
 """Fixed-point vectors: what goes in comes out, and what is not of length 1 is refused."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Learned state on disk: one unit, whatever kills the process; damaged, held or full is one sentence."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sqlite3

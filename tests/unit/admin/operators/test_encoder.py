@@ -1,7 +1,5 @@
 """`mekiki encoder fit` on an operator's own folder."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import cv2

@@ -1,7 +1,5 @@
 """An encoder on this CPU, and pictures for it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """On real pictures: the shipped projection can be fitted again, the weights see what is there, taste can be learned."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

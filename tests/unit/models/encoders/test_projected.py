@@ -1,7 +1,5 @@
 """The encoder's promise: unit vectors, the same bits in every batch, a version that names what they depend on."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The projection's arithmetic, on small made-up features."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

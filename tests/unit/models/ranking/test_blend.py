@@ -1,7 +1,5 @@
 """The network's share: nothing before it is proved, and what is served is counted."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

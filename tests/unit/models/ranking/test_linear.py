@@ -1,7 +1,5 @@
 """RankNet's loss and the linear fit, against arithmetic written out and another optimiser."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The small network: AdamW as torch has it, and the same bits after a save."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

@@ -1,7 +1,5 @@
 """Clicks to pairs."""
 
-from __future__ import annotations
-
 import pytest
 
 from models.errors import UsageError

@@ -1,7 +1,5 @@
 """The served ranker: the learner's scores without torch."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The ranker: right from the first hundreds of pairs, and the same bits however the log is cut."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

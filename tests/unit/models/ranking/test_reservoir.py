@@ -1,7 +1,5 @@
 """The reservoir of pairs: which pairs stay, and where."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from models.ranking.reservoir import PairReservoir, position_key

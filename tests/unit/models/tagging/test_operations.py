@@ -1,7 +1,5 @@
 """Operations on tags as they are served: in deltas, and as good as learning the changed log from the beginning."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

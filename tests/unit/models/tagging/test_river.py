@@ -4,8 +4,6 @@ river's Music is fetched from the network, so a synthetic one with its form (72 
 Every check that river yields for a multi-label classifier applies.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Iterator
 from itertools import islice

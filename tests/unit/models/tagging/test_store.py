@@ -1,7 +1,5 @@
 """The learner on disk: killed at any moment it is what it was at the last checkpoint; what is damaged is refused."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sqlite3

@@ -3,11 +3,12 @@
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from models.tagging.examples import Example, TagOperation
 from stream.environment import load_settings
-from stream.events.example import decode_example
+from stream.events.example import SourcedExample, decode_example, encode_example
 from stream.events.schema import ImageDeleted, ImagePosted, TagsApplied
 from stream.ingest.pipeline import Ingest, IngestPipeline
 from stream.ingest.stages import QUEUE_BATCHES
@@ -76,9 +77,11 @@ class Rig:
         self.worker().drain()
 
     def examples(self) -> list[tuple[tuple[str, int, int], Example | TagOperation]]:
-        """What the learner is told: (where it came from, what it is), in the order of the topic."""
-        found = [decode_example(sent.value) for sent in self.writer.to("examples")]
-        return [((one.topic, one.partition, one.position), one.example) for one in found]
+        """What the learner gets: (where it came from, what it is), in the order of the topic."""
+        return [((one.topic, one.partition, one.position), one.example) for one in self._examples()]
+
+    def _examples(self) -> list[SourcedExample]:
+        return [decode_example(sent.value) for sent in self.writer.to("examples")]
 
     def dead(self) -> list[tuple[str, bytes | None, str]]:
         """Dead letters as (topic, key, reason)."""
@@ -109,7 +112,7 @@ class Rig:
             )
             for i, r in images.items()
         }
-        examples = {(sent.value, tuple(sent.headers)) for sent in self.writer.to("examples")}
+        examples = {encode_example(replace(one, after=None)) for one in self._examples()}  # however batches are cut
         return stored, dict(self.pictures.kept), self.offsets(), examples, set(self.dead())
 
 

@@ -59,7 +59,7 @@ def test_a_new_log_continues_where_the_old_one_ended():
     assert play([post(9, content=b"pic1")], states)[0] == states
 
 
-def test_another_picture_under_the_same_id_is_told_with_its_new_vector():
+def test_another_picture_under_the_same_id_is_an_example_with_its_new_vector():
     _, examples, _ = play([post(0, content=b"pic1", tags=("cat",)), post(1, content=b"pic2")])
     first, second = examples.values()
     assert first[1] == embedded(b"pic1").quantised.tobytes()

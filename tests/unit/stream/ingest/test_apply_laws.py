@@ -85,7 +85,7 @@ def test_a_retry_is_applied_once(records):
 
 
 @given(histories())
-def test_versions_only_grow(records):
+def test_positions_only_grow(records):
     states = {}
     for record in records:
         after = play([record], states)[0]

@@ -30,14 +30,14 @@ def check_offsets_cover_what_is_done(rig):
     done = rig.offsets()
     present = rig.index.real.fetch([record.key.decode() for record in rig.log.read("images", 0, 0)])
     dead = {key for _, key, _ in rig.dead()}
-    told = {source for source, _ in rig.examples()}
+    sent = {source for source, _ in rig.examples()}
     for record in rig.log.read("images", 0, 0)[: done.get(("images", 0), 0)]:
         image_id = record.key.decode()
         assert record.key in dead or present[image_id].image_position >= record.position
         has_tags = any(name in ("ce_tags", "ce_complete") for name, _ in record.headers)
-        assert not has_tags or ("images", 0, record.position) in told
+        assert not has_tags or ("images", 0, record.position) in sent
     for record in rig.log.read("tags", 0, 0)[: done.get(("tags", 0), 0)]:
-        assert record.key in dead or ("tags", 0, record.position) in told
+        assert record.key in dead or ("tags", 0, record.position) in sent
     posted = Counter(record.key.decode() for record in rig.log.read("images", 0, 0))
     for image_id, stored in present.items():  # old bytes go before the write that says so
         assert posted[image_id] > 1 or rig.pictures.get(stored.payload.sha256)

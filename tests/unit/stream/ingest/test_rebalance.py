@@ -152,12 +152,12 @@ def test_an_index_that_is_away_when_partitions_come_is_waited_for(rig):
 
 def events(seed):
     """Posts, posts again, tags and deletions of sixty images, in one seeded order."""
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     made = []
     for n in range(60):
         made.append(post(f"i{n}", b"pic%d" % n, tags=("new",) if n % 4 == 0 else ()))
-        target = f"i{chance.randrange(max(0, n - 9), n + 1)}"
-        made.append(tag(target, f"tag {chance.randrange(9)}"))
+        target = f"i{rng.randrange(max(0, n - 9), n + 1)}"
+        made.append(tag(target, f"tag {rng.randrange(9)}"))
         if n % 7 == 6:
             made.append(post(target, b"again%d" % n if n % 2 else b"pic again %d" % n))
         if n % 11 == 10:
@@ -172,11 +172,11 @@ def test_however_often_partitions_move_the_outcome_is_that_of_one_worker(tmp_pat
     calm.run()
     rig = Rig(tmp_path / "moved", partitions=4, encoder={"batch_size": 2})
     one, other = two(rig)
-    chance, made = random.Random(seed), events(seed)
+    rng, made = random.Random(seed), events(seed)
     one.start()
     other.start()
     for start in range(0, len(made), 20):
-        ones = {p for p in range(4) if chance.random() < 0.5}
+        ones = {p for p in range(4) if rng.random() < 0.5}
         share(rig, one, other, ones, set(range(4)) - ones)
         rig.log.post(*made[start : start + 20])
         written = len(rig.journal.of("index"))

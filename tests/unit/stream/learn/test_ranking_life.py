@@ -18,13 +18,13 @@ def clicks(tmp_path):
 
 def session(seed, count):
     """Pages, clicks on them, pairs, and clicks that cannot be used, in one seeded order."""
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     made = []
     for n in range(count):
-        shown = [f"i{i}" for i in chance.sample(range(10), 4)]
+        shown = [f"i{i}" for i in rng.sample(range(10), 4)]
         propensities = (1.0, 0.5, 0.25, 0.125) if n % 3 == 0 else None
-        made += [page(f"p{n}", *shown, propensities=propensities), click(f"p{max(0, n - 2)}", chance.choice(shown))]
-        made.append(pair(*chance.sample(shown, 2)))
+        made += [page(f"p{n}", *shown, propensities=propensities), click(f"p{max(0, n - 2)}", rng.choice(shown))]
+        made.append(pair(*rng.sample(shown, 2)))
     return made
 
 

@@ -16,8 +16,8 @@ D = 16
 
 
 def examples(start, stop, tag):
-    chance = np.random.default_rng(start)
-    codes = chance.integers(-9_000, 9_000, (stop - start, D), dtype=np.int16)
+    rng = np.random.default_rng(start)
+    codes = rng.integers(-9_000, 9_000, (stop - start, D), dtype=np.int16)
     return [Example(f"i{n}", codes[n - start], (tag(n),)) for n in range(start, stop)]
 
 

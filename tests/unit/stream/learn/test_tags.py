@@ -8,8 +8,9 @@ import pytest
 
 from models.quantise import quantise
 from models.tagging.examples import Example
-from stream.events.schema import TagDrifted
+from stream.events.schema import TagDrifted, TagsRemoved
 from tests.fakes import D, unit
+from tests.unit.stream.ingest.rig import Rig, post, tag
 from tests.unit.stream.learn.examples import EXAMPLES, Examples, counts, example
 
 
@@ -65,20 +66,20 @@ def test_each_source_partition_has_a_mark_of_its_own(examples):
 
 def sent_again(made, seed):
     """What ingest workers write that die now and then: each goes back to where its offset stands, and sends on."""
-    chance, at, written = random.Random(seed), 0, []
+    rng, at, written = random.Random(seed), 0, []
     while at < len(made):
-        count = chance.randint(1, 5)
+        count = rng.randint(1, 5)
         written += list(enumerate(made))[at : at + count]
         at += count
-        if chance.random() < 0.5:
-            at = max(0, at - chance.randint(0, 6))
+        if rng.random() < 0.5:
+            at = max(0, at - rng.randint(0, 6))
     return written
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_whatever_is_sent_again_and_whenever_the_learner_restarts_the_sums_are_the_same(tmp_path, seed):
-    chance = random.Random(seed)
-    made = [example(chance.randrange(12), f"tag {chance.randrange(4)}") for _ in range(40)]
+    rng = random.Random(seed)
+    made = [example(rng.randrange(12), f"tag {rng.randrange(4)}") for _ in range(40)]
     made[20:20] = [example(n, removed=("tag 1",)) for n in range(6)]
     calm, torn = Examples(tmp_path / "calm"), Examples(tmp_path / "torn")
     calm.post(*made)
@@ -90,6 +91,24 @@ def test_whatever_is_sent_again_and_whenever_the_learner_restarts_the_sums_are_t
     snapshot = torn.run()
     assert counts(snapshot) == counts(expected)
     assert np.array_equal(statistics(torn), statistics(calm))
+
+
+@pytest.mark.parametrize("losing", [1, 2, 5])
+def test_an_example_that_overtook_a_lost_one_waits_for_it(tmp_path, losing):
+    """A batch in two requests to the broker, of which the first fails: the batch is sent once more, whole."""
+    learned = []
+    for lost in (0, losing):
+        site, examples = Rig(tmp_path / f"ingest {lost}"), Examples(tmp_path / f"tags {lost}")
+        site.log.post(*(post(f"i{n}", b"pic%d" % n, tags=("cat",)) for n in range(6)), tag("i1", "pet"))
+        site.log.post(TagsRemoved(image_id="i5", tags=("cat",)), tag("i5", "dog"))
+        worker = site.worker()
+        site.writer.losing, site.writer.failing = lost, 2 if lost else 0
+        worker.drain()
+        for sent in site.writer.to("examples"):
+            examples.append(sent.value)
+        learned.append((counts(examples.run()), statistics(examples).tobytes()))
+    assert learned[0] == learned[1]
+    assert learned[0][0] == {"cat": 5, "pet": 1, "dog": 1}
 
 
 def statistics(examples):

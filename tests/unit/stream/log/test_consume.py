@@ -65,13 +65,13 @@ def test_offsets_of_other_topics_do_not_matter():
     assert chosen["images", 0] == Start(None, 0, "t1")
 
 
-def test_generations_end_before_versions_lose_their_order():
+def test_epochs_end_before_positions_lose_their_order():
     with pytest.raises(ConfigurationError, match="4096"):
         starts(topic("t2"), [stored(7, epoch=MAX_EPOCH)], new_log_allowed=True)
 
 
 @given(st.lists(st.integers(0, 5), max_size=6), st.integers(1, 3))
-def test_versions_grow_over_restarts_of_the_embedded_broker(reads, partitions):
+def test_positions_grow_over_restarts_of_the_embedded_broker(reads, partitions):
     """Each life of the broker gives a new topic id; some records are read, their offsets stored."""
     state: dict[int, StoredOffset] = {}
     newest = dict.fromkeys(range(partitions), 0)
@@ -81,19 +81,19 @@ def test_versions_grow_over_restarts_of_the_embedded_broker(reads, partitions):
             start = chosen["images", partition]
             assert start.offset is None
             for offset in range(count):
-                version = position_of(start.epoch, offset)
-                assert version > newest[partition]
-                newest[partition] = version
+                position = position_of(start.epoch, offset)
+                assert position > newest[partition]
+                newest[partition] = position
             if count:
                 state[partition] = stored(count, partition, start.topic_id, start.epoch)
 
 
 @given(st.integers(0, MAX_EPOCH), st.integers(0, 2**OFFSET_BITS - 2))
-def test_versions_are_exact_in_float64_and_begin_above_never(epoch, offset):
-    version = position_of(epoch, offset)
-    assert 0 < version < 2**53
-    assert int(float(version)) == version
-    assert position_of(epoch, offset + 1) > version
+def test_positions_are_exact_in_float64_and_begin_above_never(epoch, offset):
+    position = position_of(epoch, offset)
+    assert 0 < position < 2**53
+    assert int(float(position)) == position
+    assert position_of(epoch, offset + 1) > position
 
 
 def test_a_record_weighs_its_value_and_some_overhead():

@@ -1,4 +1,4 @@
-"""Dead letters keep everything; the brake stops a worker before it fills a topic."""
+"""Dead letters keep everything; the circuit breaker stops a worker before it fills a topic."""
 
 import pytest
 from hypothesis import given
@@ -70,20 +70,20 @@ def test_a_producer_cannot_hide_or_forge_dead_letters_with_our_headers():
 
 
 @given(st.lists(st.booleans(), max_size=60), st.integers(1, 20), st.sampled_from([0.1, 0.5, 1.0]))
-def test_the_brake_holds_exactly_when_the_last_full_window_is_too_dead(outcomes, window, share):
-    breaker, braked_at = CircuitBreaker(share, window), None
+def test_the_circuit_opens_exactly_when_the_last_full_window_is_too_dead(outcomes, window, share):
+    breaker, opened_at = CircuitBreaker(share, window), None
     for position, dead in enumerate(outcomes):
         try:
             breaker.count(dead)
         except CircuitBreakerError:
-            braked_at = position
+            opened_at = position
             break
     windows = {end: outcomes[end - window + 1 : end + 1] for end in range(window - 1, len(outcomes))}
     expected = next((end for end, last in windows.items() if sum(last) > share * window), None)
-    assert braked_at == expected
+    assert opened_at == expected
 
 
-def test_the_brake_says_what_to_do():
+def test_the_circuit_breaker_says_what_to_do():
     breaker = CircuitBreaker(0.5, 10)
     with pytest.raises(CircuitBreakerError, match=r"10 of the last 10 records.*mekiki dlq list"):
         for _ in range(10):

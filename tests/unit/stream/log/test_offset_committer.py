@@ -1,7 +1,7 @@
 """Commits to Kafka: the newest offset of each partition, not every time, and at once when asked."""
 
-from stream.log import offset_committer as mirror
-from stream.log.offset_committer import OffsetCommitter
+from stream.log import offset_committer
+from stream.log.offset_committer import EVERY_S, OffsetCommitter
 from stream.log.positions import StoredOffset
 
 
@@ -19,25 +19,25 @@ def offset(partition, number):
 
 def test_commits_the_newest_of_each_partition_and_then_waits(monkeypatch):
     clock = [100.0]
-    monkeypatch.setattr(mirror.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(offset_committer.time, "monotonic", lambda: clock[0])
     reader = Reader()
-    mirrored = OffsetCommitter(reader)
-    mirrored.add([offset(0, 1), offset(1, 5)])
-    mirrored.add([offset(0, 2)])
-    mirrored.commit()
-    mirrored.add([offset(0, 3)])
-    mirrored.commit()
+    committer = OffsetCommitter(reader)
+    committer.add([offset(0, 1), offset(1, 5)])
+    committer.add([offset(0, 2)])
+    committer.commit()
+    committer.add([offset(0, 3)])
+    committer.commit()
     assert reader.commits == [({("images", 0): 2, ("images", 1): 5}, False)]
-    clock[0] += mirror.EVERY_S
-    mirrored.commit()
+    clock[0] += EVERY_S
+    committer.commit()
     assert reader.commits[1:] == [({("images", 0): 3}, False)]
 
 
 def test_the_last_commit_does_not_wait_its_turn():
     reader = Reader()
-    mirrored = OffsetCommitter(reader)
+    committer = OffsetCommitter(reader)
     for number in (1, 2):
-        mirrored.add([offset(0, number)])
-        mirrored.commit(now=True, wait=True)
-    mirrored.commit(now=True, wait=True)
+        committer.add([offset(0, number)])
+        committer.commit(now=True, wait=True)
+    committer.commit(now=True, wait=True)
     assert reader.commits == [({("images", 0): 1}, True), ({("images", 0): 2}, True)]

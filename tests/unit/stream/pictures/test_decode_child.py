@@ -1,7 +1,5 @@
 """Files to pixels, through real child processes."""
 
-from __future__ import annotations
-
 import hashlib
 import struct
 import zlib

@@ -1,7 +1,5 @@
 """Children that die, hang or run out of memory: the file in question alone is answered for."""
 
-from __future__ import annotations
-
 import os
 import signal
 import threading

@@ -1,7 +1,5 @@
 """What a header says, and what is refused before a pixel is decoded."""
 
-from __future__ import annotations
-
 import struct
 import zlib
 

@@ -1,7 +1,5 @@
 """The cached graph: one file, whoever writes it, and no torch once it is there."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The network: its padding, its five parts, its weights, and batch norms folded away."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 import torch

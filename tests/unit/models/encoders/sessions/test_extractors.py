@@ -1,7 +1,5 @@
 """Ways to run one network: the same numbers on every device, within its tolerance."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Which classifier a tag has: the shared one, later one of its own, which survives a restart and goes with its tag."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from models.tagging.calibration.calibrators import OWN_AFTER, Calibrators

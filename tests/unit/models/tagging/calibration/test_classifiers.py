@@ -1,7 +1,5 @@
 """River classifiers of tags: those whose state is weights and an intercept work, all others are refused."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

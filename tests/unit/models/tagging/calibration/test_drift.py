@@ -1,7 +1,5 @@
 """ADWIN over progressive losses: what counts as drift, bounded windows, and state that survives to the bit."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from models.tagging.calibration.drift import KEPT, LONGEST, Drift

@@ -1,7 +1,5 @@
 """Running metrics equal those of all predictions together; histograms hold every prediction once."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score

@@ -1,7 +1,5 @@
 """Thresholds maximise F1 of what was predicted; rare tags lean on the average tag."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score

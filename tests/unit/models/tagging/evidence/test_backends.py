@@ -1,7 +1,5 @@
 """torch gives what NumPy gives: every product, and what is learned with it."""
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import itertools

@@ -1,7 +1,5 @@
 """Which tags occur together, and what the likeliest tags of an image add to others."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What is derived from exemplars is made once, and again only for what is new."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from models.tagging.evidence.derived import ExemplarCache

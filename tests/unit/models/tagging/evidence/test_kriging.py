@@ -1,7 +1,5 @@
 """Kriging weights equal the solved system, in NumPy and in torch."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

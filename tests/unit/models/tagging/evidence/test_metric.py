@@ -1,7 +1,5 @@
 """The metric of kriging equals its definition."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from models.tagging.evidence.metric import fit_metric, no_metric

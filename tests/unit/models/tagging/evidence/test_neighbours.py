@@ -1,7 +1,5 @@
 """The nearest labelled images: exact, and by signs nearly so."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from models.quantise import SCALE

@@ -1,7 +1,5 @@
 """Chunked arrays behave like arrays, and versions share chunks."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from models.tagging.memory.chunks import CHUNK, Chunks

@@ -1,7 +1,5 @@
 """Tag names: one spelling comes out of what people write, or it is refused."""
 
-from __future__ import annotations
-
 import pytest
 
 from models.errors import PolicyError

@@ -1,7 +1,5 @@
 """Tags by name: however spelt, under former names, and not at all."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 import numpy as np

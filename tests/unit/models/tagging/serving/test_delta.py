@@ -1,7 +1,5 @@
 """The wire form: a delta leads to the same version to the bit, is as small as the change, and refused when damaged."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Predictions: what is served equals river, whatever class of classifier, and the ways of asking agree."""
 
-from __future__ import annotations
-
 import copy
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Ridge weights are those of the normal equations, soon or at once; versions say so and share the rest."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from models.quantise import quantise

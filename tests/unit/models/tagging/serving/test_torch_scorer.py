@@ -1,7 +1,5 @@
 """A snapshot on a device predicts what NumPy predicts, and a new version uploads only what changed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np
