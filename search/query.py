@@ -114,7 +114,7 @@ class Searcher:
     ) -> list[Found]:
         """The first `wanted` of the index after `prepare` and collapsing; asks for more where many collapse."""
         names = self.names()
-        tags = [names.carrying(tag) for tag in options.tags]
+        tags = [names.filters(tag) for tag in options.tags]
         if not all(tags):
             return []
         asked = wanted + wanted // 2 + 10

@@ -78,7 +78,7 @@ class TagNames:
         meanings = dict.fromkeys(self.meaning(name, moves) for name in names)
         return [meaning for meaning in meanings if not meaning.startswith(FORGOTTEN)]
 
-    def carrying(self, tag: str) -> tuple[TagFilter, ...]:
+    def filters(self, tag: str) -> tuple[TagFilter, ...]:
         """A group of conditions, one of which holds for every image that carries a tag; empty for a forgotten one.
 
         Raises:

@@ -68,7 +68,7 @@ def trickle(api: Api, writer: LogWriter, posted: Sequence[Posted], on_done: Call
 
 
 def held_out_quality(api: Api, plan: Plan, on_done: Callable[[], None]) -> dict[str, Any]:
-    """LRAP, mAP and P@5 of the predicted tags of pictures nobody tagged."""
+    """LRAP, mAP and P@5 of the predicted tags of held-out pictures, which were posted without tags."""
     evaluated = sorted(tag for tag, count in plan.counts.items() if count >= MIN_PICTURES)
     column = {tag: number for number, tag in enumerate(evaluated)}
     truth, scores = [], []

@@ -48,7 +48,7 @@ def show(console: Console, report: dict[str, Any], plan: Plan, sheet: Path | Non
         (
             "held-out pictures",
             f"LRAP {heldout['lrap']:.3f}, mAP {heldout['map']:.3f}",
-            f"{heldout['images']} pictures nobody tagged, {heldout['tags']} tags; P@5 {heldout['p_at_5']:.3f}",
+            f"{heldout['images']} pictures without tags, {heldout['tags']} tags; P@5 {heldout['p_at_5']:.3f}",
         ),
         (
             "a new tag is searchable",
@@ -58,7 +58,7 @@ def show(console: Console, report: dict[str, Any], plan: Plan, sheet: Path | Non
         (
             "and finds its pictures",
             f"after {first_hit:g}" if first_hit is not None else "not yet",
-            "events (median): a picture of its kind that nobody had tagged is among the first ten",
+            "events (median): a picture of its kind without that tag is among the first ten",
         ),
         (
             "order by taste",

@@ -1,4 +1,4 @@
-"""Contact sheets: a query and its results with score and tags, so that a person can judge at a glance.
+"""Contact sheets: a query and its results with score and tags, so that a person sees at a glance how well they fit.
 
 In: rows of pictures. Out: one PNG. OpenCV draws plain Latin letters only, so of a picture's tags those are shown.
 """

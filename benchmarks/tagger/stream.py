@@ -105,7 +105,7 @@ def _worker(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
 
 @contextmanager
 def _committed(settings: Settings) -> Iterator[Callable[[], int | None]]:
-    """What the worker told the broker it has made durable."""
+    """A function that gives the offset which the worker has committed."""
     at = TopicPartition(settings.topic("examples"), 0)
     with broker_errors(settings):
         consumer = KafkaConsumer(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from models.errors import UsageError
 
-MAX_WEIGHT = 10.0  # a click where nobody looks is rare evidence; more than this would be one click's noise
+MAX_WEIGHT = 10.0  # with more, one click far down the page would outweigh many
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def test_images_show_and_are_found_by_what_the_learner_says_they_carry(
     for tag in (*TAGS, *NEW, FORGETTABLE):
         row = catalogue.find(tag)
         wanted = {i for i, carries in truth.items() if row is not None and catalogue.snapshot.names[row] in carries}
-        group = names.carrying(tag)
+        group = names.filters(tag)
         assert {i for i, tags in zip(IMAGES, tags_of, strict=True) if meets(i, tags, group)} == wanted
         assert catalogue.snapshot.columns.counts[row] == len(wanted) if row is not None else not wanted
 
@@ -83,11 +83,11 @@ def test_images_show_and_are_found_by_what_the_learner_says_they_carry(
 def test_names_stand_for_themselves_before_a_model_is_served() -> None:
     names = TagNames(None)
     assert names.shown("a", ["cat", "dog"]) == ["cat", "dog"]
-    assert names.carrying("Red_Panda") == (TagFilter(("red panda",)),)
+    assert names.filters("Red_Panda") == (TagFilter(("red panda",)),)
 
 
 def test_a_forgotten_name_is_not_shown_and_finds_nothing() -> None:
     tagger = play([("junk", "cat")] * 6, [TagOperation("", "forget", ("junk",))])
     names = TagNames(TagCatalogue(tagger.snapshot(wait=True)))
     assert names.shown("image 0", ["junk", "cat", "never learned"]) == ["cat", "never learned"]
-    assert names.carrying("junk") == ()
+    assert names.filters("junk") == ()

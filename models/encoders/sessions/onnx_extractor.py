@@ -77,7 +77,7 @@ class OnnxExtractor:
 
 
 def _usable_cores() -> int:
-    """What this process may use; a container's share, where the system tells."""
+    """Cores that this process may use; on Linux those of its container."""
     if sys.platform == "linux":
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
