@@ -21,9 +21,21 @@ def show(console: Console, report: dict[str, Any], plan: Plan, sheet: Path | Non
     table.add_column("what")
     table.add_column("measured", justify="right")
     table.add_column("meaning", style="dim")
+    for row in _figures(report):
+        table.add_row(*row)
+    console.print(table)
+    if sheet is not None:
+        console.print(f"contact sheet: {sheet}", markup=False)
+    console.print(f"late tags: {', '.join(plan.late)}", markup=False)
+    console.print("The taste is for keywords and colours, never for the embedding; one click in ten was random.")
+    console.print(CREDIT, markup=False)
+
+
+def _figures(report: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Rows of the table: what, measured, meaning."""
     new, ranker, heldout = report["new_tag"], report["ranker"], report["heldout"]
     late, first_hit = report["post_to_searchable_ms"], new["events_to_first_hit"]["p50"]
-    rows = [
+    return [
         (
             "pictures posted, indexed",
             f"{report['images_posted']}, {report['images_indexed']}",
@@ -71,14 +83,6 @@ def show(console: Console, report: dict[str, Any], plan: Plan, sheet: Path | Non
             "p50 and p95 over HTTP",
         ),
     ]
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
-    if sheet is not None:
-        console.print(f"contact sheet: {sheet}", markup=False)
-    console.print(f"late tags: {', '.join(plan.late)}", markup=False)
-    console.print("The taste is for keywords and colours, never for the embedding; one click in ten was random.")
-    console.print(CREDIT, markup=False)
 
 
 def draw(api: Api, plan: Plan, path: Path) -> None:

@@ -5,7 +5,8 @@ looks like a figure that was never asked for.
 """
 
 import enum
-import importlib
+import subprocess
+import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
@@ -29,14 +30,16 @@ BROKEN = (ImportError, OSError, RuntimeError, ValueError, MemoryError)  # what l
 
 
 def check_installed(peers: Collection[Peer]) -> None:
-    """Import each.
+    """Import each, in a process of its own: what they load must not count as memory of ours.
 
     Raises:
         ConfigurationError: one cannot be imported.
     """
     for peer in sorted(peers):
-        with running(peer):
-            importlib.import_module(MODULES.get(peer, peer.value))
+        module = MODULES.get(peer, peer.value)
+        done = subprocess.run([sys.executable, "-c", f"import {module}"], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise _cannot_run(peer, (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1])
 
 
 @contextmanager
@@ -49,7 +52,11 @@ def running(peer: Peer) -> Iterator[None]:
     try:
         yield
     except BROKEN as error:
-        raise ConfigurationError(
-            f"peer {peer}: expected to run, {type(error).__name__}: {error}; install the extra `bench` (make bench "
-            f"does) or leave it out with --without {peer}"
-        ) from error
+        raise _cannot_run(peer, f"{type(error).__name__}: {error}") from error
+
+
+def _cannot_run(peer: Peer, why: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"peer {peer}: expected to run, {why}; install the extra `bench` (make bench does) or leave it out with "
+        f"--without {peer}"
+    )

@@ -1,7 +1,5 @@
 """Peers of `mekiki bench tagger`: measured, left out by name, or an error."""
 
-import sys
-
 import pytest
 
 from benchmarks.tagger.peers import SPEED, Peer, check_installed, running
@@ -10,9 +8,10 @@ from benchmarks.workloads import TagStream
 from models.errors import ConfigurationError
 
 
-def test_a_peer_that_is_not_installed_is_named_with_the_remedy(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sklearn", None)
-    with pytest.raises(ConfigurationError, match=r"peer scikit-learn: .*make bench.*--without scikit-learn"):
+def test_a_peer_that_cannot_be_imported_is_named_with_the_remedy(monkeypatch, tmp_path):
+    (tmp_path / "sklearn.py").write_text("raise ImportError('of another age')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(ConfigurationError, match=r"scikit-learn: .*another age.*make bench.*--without scikit-learn"):
         check_installed({Peer.SKLEARN, Peer.RIVER})
     check_installed({Peer.RIVER})
 
