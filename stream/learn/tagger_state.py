@@ -79,6 +79,7 @@ def open_tagger(settings: Settings) -> OpenTagger:
     Raises:
         StorageUnavailableError: the folder cannot be made, or another process has the state open.
         CheckpointError: damaged, newer than this code, or learned with other settings.
+        ConfigurationError: the classifier of tags is none that can be served.
     """
     tagging = settings.tagging
     learner = Tagger(classifier=tagging.classifier, max_tags=tagging.max_tags, backend=tagging.backend)

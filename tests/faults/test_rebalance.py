@@ -5,6 +5,7 @@ import pytest
 from tests.cluster import Cluster, embedded_kafka, wait_for
 from tests.faults.events import calmly, count, run
 
+IMAGES = 120
 pytestmark = pytest.mark.timeout(300)
 
 
@@ -34,7 +35,7 @@ def test_partitions_that_change_hands_lose_nothing_and_repeat_nothing(tmp_path):
         for disturb in (calmly, change_hands):
             group, small = {"session_timeout_ms": 2_000}, {"batch_size": 4}
             cluster = Cluster(bootstrap, tmp_path / disturb.__name__, embedded=False, kafka=group, encoder=small)
-            results.append(run(cluster, disturb))
+            results.append(run(cluster, disturb, IMAGES))
     (calm_index, calm_sums, alive), (index, sums, _) = results
     assert sorted(index) == sorted(alive)
     assert index == calm_index

@@ -73,7 +73,8 @@ def release():
 @pytest.mark.skipif(release() < (6, 12), reason="this Linux has slices of its own length")
 @pytest.mark.skipif(platform.machine() not in SCHED_SETATTR, reason="the call's number is not known for this processor")
 def test_the_slices_are_as_long_as_eight_pictures_and_the_priority_is_what_it_was():
-    assert said(str(SCHED_SETATTR[platform.machine()]), code=SLICE) == ["3", str(SLICE_NS)]
+    lower = os.getpriority(os.PRIO_PROCESS, 0) + 3  # the tests themselves may run at a lower priority
+    assert said(str(SCHED_SETATTR[platform.machine()]), code=SLICE) == [str(lower), str(SLICE_NS)]
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library has no heaps of threads")

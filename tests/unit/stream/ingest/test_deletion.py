@@ -101,7 +101,9 @@ def test_deleted_then_posted_again_it_begins_without_its_tags(tmp_path, images):
     assert rig.index.real.fetch(["a"])["a"].payload.tags == ()
 
 
-def test_a_retry_of_the_post_does_not_bring_a_deleted_picture_back(rig):
+@BATCHES
+def test_a_retry_of_the_post_does_not_bring_a_deleted_picture_back(tmp_path, images):
+    rig = Rig(tmp_path, encoder={"batch_size": images})
     rig.log.post(post("a"), event_id="p")
     rig.log.post(delete("a"))
     rig.log.post(post("a"), event_id="p")

@@ -1,0 +1,89 @@
+"""The index in another process: its failures arrive as what they are, and its absence is one to wait for."""
+
+import contextlib
+import threading
+
+import pytest
+
+from models.errors import (
+    ConfigurationError,
+    EncoderMismatchError,
+    IndexUnavailableError,
+    StorageUnavailableError,
+)
+from stream.index.remote import RemoteIndex
+from stream.index.server import IndexServer
+from stream.log.embedded_broker import free_port
+from tests.fake_stores import FakeIndex
+from tests.fakes import D, FakeEncoder
+
+
+class FailingIndex(FakeIndex):
+    """What the server owns; `count` raises what it is told to."""
+
+    error = None
+
+    def count(self):
+        if self.error is not None:
+            raise self.error
+        return self.real.count()
+
+
+@pytest.fixture
+def index():
+    return FailingIndex()
+
+
+@contextlib.contextmanager
+def served(index, address):
+    server = IndexServer(index, address)
+    thread = threading.Thread(target=server.serve)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.stop()
+        thread.join()
+
+
+@pytest.fixture
+def remote(index):
+    address = f"127.0.0.1:{free_port()}"
+    with served(index, address):
+        client = RemoteIndex(address)
+        client.open(FakeEncoder.version, D)
+        yield client
+        client.close()
+
+
+@pytest.mark.parametrize("error", [
+    IndexUnavailableError("index: away; 猫"), StorageUnavailableError("index: disk full; free some space"),
+    EncoderMismatchError("encoder a: expected b"), ConfigurationError("index folder: damaged"),
+    ValueError("vector with NaN: expected finite numbers"),
+])  # fmt: skip
+def test_a_failure_of_the_owner_is_the_same_failure_here(index, remote, error):
+    index.error = error
+    with pytest.raises(type(error)) as caught:
+        remote.count()
+    assert type(caught.value) is type(error)
+    assert str(caught.value) == str(error)
+
+
+def test_a_process_that_is_gone_is_waited_for_and_found_again():
+    address = f"127.0.0.1:{free_port()}"
+    client = RemoteIndex(address, timeout_s=5.0)
+    with served(FakeIndex(), address):
+        client.open(FakeEncoder.version, D)
+        assert client.count() == 0
+    with pytest.raises(IndexUnavailableError, match=address):
+        client.count()
+    with served(FakeIndex(), address):
+        client.open(FakeEncoder.version, D)
+        assert client.count() == 0
+    client.close()
+
+
+def test_an_address_that_is_taken_is_named(index):
+    address = f"127.0.0.1:{free_port()}"
+    with served(index, address), pytest.raises(ConfigurationError, match=address):
+        IndexServer(FakeIndex(), address)
