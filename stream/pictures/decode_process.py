@@ -18,7 +18,7 @@ from models.errors import ConfigurationError, DecodeError, InfrastructureError
 from stream.pictures.decode_wire import ANSWER, READY, REQUEST, WHOLE
 
 START_S = 60.0  # a start takes 0.2 s; a machine that is starting everything at once may take long
-PIPE_BYTES = 1 << 20  # a file or an answer passes in one go where the system allows; in parts it costs a tenth of the rate
+PIPE_BYTES = 1 << 20  # a picture passes in one go where the system allows; in parts it costs a tenth of the throughput
 KEPT_BYTES = 32 * 2**20  # buffers up to this size are used again, not given back: a fifth of the time of a picture
 _ROOT = Path(__file__).resolve().parents[2]
 _F_SETPIPE_SZ = 1031  # Linux; fcntl names it from 3.10 on there only
