@@ -61,12 +61,13 @@ def tagger(
     left_out = _peers(without or [])
     if (pictures is None) != (tags is None):
         raise UsageError("--pictures and --tags: expected both or neither; name the folder and the file of its tags")
-    from benchmarks.tagger.pictures import load_folder
     from benchmarks.tagger.run import run
 
     parts = only or list(Part)
     own = None
     if pictures is not None and tags is not None and parts != [Part.SPEED]:
+        from benchmarks.tagger.pictures import load_folder
+
         own = load_folder(pictures, tags)
     report = run(parts, pictures=own, tags=speed_tags, without=left_out, split_count=splits)
     _report(report, json_file)

@@ -1,15 +1,16 @@
-"""`mekiki bench tagger`: its parts in one report, ours and the peers' in one run."""
+"""`mekiki bench tagger`: its parts in one report, ours and the peers' in one run.
+
+What only other parts need is imported by them: torch and OpenCV must not count as memory of the speed part.
+"""
 
 from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 
-from benchmarks.tagger import few_shot, quality, speed, stream
+from benchmarks.tagger import speed, stream
 from benchmarks.tagger.parts import Part
 from benchmarks.tagger.peers import QUALITY, SPEED, Peer, check_installed
-from benchmarks.tagger.pictures import load_openmoji
-from benchmarks.tagger.splits import FIRST_SEED, split
 from benchmarks.workloads import TAGS
 
 SPLITS = 5
@@ -40,6 +41,9 @@ def run(
     check_installed(wanted - set(without))
     cuts = []
     if Part.QUALITY in parts or Part.FEW_SHOT in parts:
+        from benchmarks.tagger.pictures import load_openmoji
+        from benchmarks.tagger.splits import FIRST_SEED, split
+
         features, names = pictures if pictures is not None else load_openmoji()
         count = split_count if Part.QUALITY in parts else 1
         cuts = [split(features, names, FIRST_SEED + number) for number in range(count)]
@@ -48,7 +52,11 @@ def run(
         through_broker = stream.run(tags)
         report["speed"] = speed.run(tags, without) | {"stream_examples_per_second": through_broker}
     if Part.QUALITY in parts:
+        from benchmarks.tagger import quality
+
         report["quality"] = quality.run(cuts, without)
     if Part.FEW_SHOT in parts:
+        from benchmarks.tagger import few_shot
+
         report["few_shot"] = few_shot.run(cuts[0])
     return report
