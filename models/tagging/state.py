@@ -12,7 +12,7 @@ from models.tagging.calibration.histograms import BINS
 from models.tagging.calibration.schedule import Schedule
 from models.tagging.evidence.co_occurrence import CoOccurrence
 from models.tagging.memory.chunks import Array
-from models.tagging.tag_tables import BATCH, TABLES
+from models.tagging.tag_tables import TABLES
 from models.tagging.tagger import Tagger
 
 SETTINGS = ("dimension", "ridge_lambda", "neighbours", "max_exemplars", "classifier")
@@ -74,11 +74,9 @@ def digest(tagger: Tagger) -> str:
     result = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for array in arrays.values():
         result.update(np.ascontiguousarray(array).tobytes())
-    rows = range(len(tagger.statistics.vocabulary))
     for table in TABLES:
-        for start in range(0, len(rows), BATCH):
-            for values in table.dump(tagger, rows[start : start + BATCH]):
-                result.update(repr(values).encode())
+        for row in table.all(tagger):
+            result.update(repr(row).encode())
     for image in sorted(tagger.statistics.memory.scan(), key=lambda image: (image.hash, image.image_id)):
         known = (image.image_id, image.vector, image.tags, image.complete, image.labelled, image.cold)
         result.update(repr(known).encode())

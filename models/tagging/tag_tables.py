@@ -1,7 +1,7 @@
 """What the learner knows of single tags, as tables of which only changed rows are written.
 
 In: a tagger. Out: rows of an open SQLite database, and the tagger's state made of them again. Every table has one row
-a tag, or none where there is nothing to keep.
+for a tag, or for so many tags together, or none where there is nothing to keep.
 """
 
 import sqlite3
@@ -16,8 +16,10 @@ from models.tagging.memory.mapping import TagMapping
 from models.tagging.tagger import Tagger
 
 Row = tuple[Any, ...]
-BATCH = 4096  # tags written at a time
-_BIN = np.dtype([("bin", "u1"), ("count", "<f8")])  # of the 3 (BINS - 1) that are kept by row
+BATCH = 4096  # rows written at a time
+TOGETHER = 64  # tags whose histograms are one row: one each, 100 bytes, would take as long to write as all sums do
+_KEPT = 3 * (BINS - 1)  # bins of a histogram that are kept here
+_BIN = np.dtype([("bin", "<u2"), ("count", "<f8")])
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,10 @@ class TagTable:
     Attributes:
         name: of the table.
         columns: SQL; the first is `row`.
-        take_changed: the rows that changed since the last call.
-        dump: the tables' rows of these tags, in order; none for a tag of which there is nothing to keep.
+        take_changed: the numbers of the tags that changed since the last call.
+        dump: the table's rows with these numbers, in order; none where there is nothing to keep.
         load: puts back all that was dumped.
+        together: tags in a row; row r is of the tags from `r * together` on.
     """
 
     name: str
@@ -37,10 +40,17 @@ class TagTable:
     take_changed: Callable[[Tagger], Collection[int]]
     dump: Callable[[Tagger, Sequence[int]], Iterable[Row]]
     load: Callable[[Tagger, Iterable[Row]], None]
+    together: int = 1
+
+    def all(self, tagger: Tagger) -> Iterable[Row]:
+        """Everything there is."""
+        rows = range(-(-len(tagger.statistics.vocabulary) // self.together))
+        for start in range(0, len(rows), BATCH):
+            yield from self.dump(tagger, rows[start : start + BATCH])
 
     def write(self, tagger: Tagger, database: sqlite3.Connection) -> None:
         """Write what changed."""
-        changed = sorted(self.take_changed(tagger))
+        changed = sorted({tag // self.together for tag in self.take_changed(tagger)})
         values = ", ".join("?" * (self.columns.count(",") + 1))
         for start in range(0, len(changed), BATCH):
             part = changed[start : start + BATCH]
@@ -82,13 +92,15 @@ def _load_names(tagger: Tagger, rows: Iterable[Row]) -> None:
 
 def _dump_sums(tagger: Tagger, rows: Sequence[int]) -> Iterable[Row]:
     """The sums of each tag [D] in 16 or 32 bits where they fit: half the bytes of a checkpoint, or a quarter."""
-    sums = tagger.statistics.sums
-    of_tags, counts = sums.tags[np.array(rows, np.int64)], sums.counts[np.array(rows, np.int64)]
-    largest = np.maximum(of_tags.max(axis=1, initial=0), ~of_tags.min(axis=1, initial=0))
-    bytes_each = np.array([2, 4, 8])[np.searchsorted([2**15, 2**31], largest, side="right")]
-    narrow = {size: iter(of_tags[bytes_each == size].astype(f"<i{size}")) for size in (2, 4, 8)}
-    for row, count, size in zip(rows, counts.tolist(), bytes_each.tolist(), strict=True):
-        yield row, count, next(narrow[size]).tobytes()
+    sums, which = tagger.statistics.sums, np.array(rows, np.int64)
+    counts, of_tags = sums.counts[which], sums.tags[which]
+    narrow = of_tags.astype("<i4")
+    fits = counts < 2**16  # each image adds at most 2^15 to a number
+    small = fits & (narrow.max(axis=1, initial=0) < 2**15) & (narrow.min(axis=1, initial=0) >= -(2**15))
+    narrowest = iter(narrow[small].astype("<i2"))
+    chosen = zip(rows, counts.tolist(), fits.tolist(), small.tolist(), strict=True)
+    for at, (row, count, fits_, small_) in enumerate(chosen):
+        yield row, count, (next(narrowest) if small_ else narrow[at] if fits_ else of_tags[at]).tobytes()
 
 
 def _load_sums(tagger: Tagger, rows: Iterable[Row]) -> None:
@@ -121,24 +133,21 @@ def _load_drift(tagger: Tagger, rows: Iterable[Row]) -> None:
 
 def _dump_histograms(tagger: Tagger, rows: Sequence[int]) -> Iterable[Row]:
     """What is not zero beyond the lowest bin; the lowest ones change together and are an array (state.py)."""
-    known = [row for row in rows if row < len(tagger.metrics.histograms)]
-    beyond = tagger.metrics.histograms[known, :, 1:].reshape(len(known), 3 * (BINS - 1))
-    at, bins = np.nonzero(beyond)
-    filled = np.empty(len(at), _BIN)
-    filled["bin"], filled["count"] = bins, beyond[at, bins]
-    ends = np.searchsorted(at, np.arange(len(known) + 1)).tolist()
-    for row, start, stop in zip(known, ends, ends[1:], strict=False):
-        if stop > start:
-            yield row, filled[start:stop].tobytes()
+    for row in rows:
+        beyond = tagger.metrics.histograms[row * TOGETHER : (row + 1) * TOGETHER, :, 1:].reshape(-1)
+        bins = np.flatnonzero(beyond)
+        filled = np.empty(len(bins), _BIN)
+        filled["bin"], filled["count"] = bins, beyond[bins]
+        if len(bins):
+            yield row, filled.tobytes()
 
 
 def _load_histograms(tagger: Tagger, rows: Iterable[Row]) -> None:
-    known = list(rows)
-    filled = np.frombuffer(b"".join(data for _, data in known), _BIN)
-    numbers = np.array([row for row, _ in known], np.int64)
-    at = np.repeat(numbers, [len(data) // _BIN.itemsize for _, data in known])
-    plane, bin_ = np.divmod(filled["bin"].astype(np.int64), BINS - 1)
-    tagger.metrics.histograms[at, plane, bin_ + 1] = filled["count"]
+    for row, data in rows:
+        filled = np.frombuffer(data, _BIN)
+        tags, bins = np.divmod(filled["bin"].astype(np.int64), _KEPT)
+        planes, bins = np.divmod(bins, BINS - 1)
+        tagger.metrics.histograms[row * TOGETHER + tags, planes, bins + 1] = filled["count"]
 
 
 TABLES = (
@@ -177,6 +186,7 @@ TABLES = (
         lambda tagger: _taken(tagger.metrics.changed),
         _dump_histograms,
         _load_histograms,
+        TOGETHER,
     ),
 )
 SCHEMA = "".join(f"CREATE TABLE IF NOT EXISTS {table.name} ({table.columns});" for table in TABLES)

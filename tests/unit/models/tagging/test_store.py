@@ -105,6 +105,28 @@ def test_a_checkpoint_writes_what_changed_however_many_tags_there_are(tmp_path: 
     assert few == many == 5  # the image, the sums of its tag, G, the sum of all vectors, the facts
 
 
+def test_sums_of_any_size_come_back(tmp_path: Path) -> None:
+    edges = [
+        (1, 2**15 - 1),
+        (1, -(2**15)),
+        (2, 2**15),
+        (2, -(2**15) - 1),
+        (2**16 - 1, -(2**31) + 2**15),
+        (2**16, 2**31),
+    ]
+    store = TaggerStore(tmp_path / "tags.db", small())
+    tagger, _ = store.open()
+    for number, (count, largest) in enumerate(edges):
+        row = tagger.statistics.vocabulary.row(f"tag {number}", 0)
+        tagger.statistics.sums.put(row, count, np.array([largest, 0, 1, -1]))
+    store.checkpoint({})
+    store.close()
+    sums = TaggerStore(tmp_path / "tags.db", small()).open()[0].statistics.sums
+    assert [(count, of_tag.tolist()) for count, of_tag in zip(sums.counts.tolist(), sums.tags, strict=True)] == [
+        (count, [largest, 0, 1, -1]) for count, largest in edges
+    ]
+
+
 def test_a_path_that_cannot_be_a_file_is_infrastructure(tmp_path: Path) -> None:
     with pytest.raises(StorageUnavailableError, match=r"a disk with room that may be written .*; free some space"):
         TaggerStore(tmp_path, small()).open()
