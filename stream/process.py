@@ -27,25 +27,25 @@ SCHED_ATTR = struct.Struct("=IIQiIQQQ")  # of linux/sched/types.h: size, policy,
 
 
 def configure_process(settings: Settings) -> None:
-    """Log to standard error, ours at the level of the settings, libraries' from WARNING; bound the BLAS threads.
-
-    On two busy cores a 512 x 512 factorisation takes 3 ms with one BLAS thread and 90 ms with two that wait for each
-    other: the processes of the service already use all cores between them.
-    """
-    threadpool_limits(settings.blas_threads, user_api="blas")
+    """Log to standard error, ours at the level of the settings, libraries' from WARNING."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     for package in ("stream", "models", "search", "admin"):
         logging.getLogger(package).setLevel(settings.log_level)
     logging.getLogger("kafka").setLevel(logging.ERROR)  # it logs every reconnect as a warning
 
 
-def tune_process() -> None:
-    """Suit Python and the C library to work on batches; call it once everything that stays is loaded.
+def tune_process(blas_threads: int = 1) -> None:
+    """Suit Python, the C library and BLAS to work on batches; call it once everything that stays is loaded.
+
+    On two busy cores a 512 x 512 factorisation takes 3 ms with one BLAS thread and 90 ms with two that wait for each
+    other: the processes of the service already use all cores between them. NumPy and SciPy each load a BLAS of their
+    own; one that is loaded later is not bound.
 
     A batch needs the same megabytes as the one before, so freed memory is kept where the C library allows; what is
     loaded by now never becomes garbage, so the collector passes it by; and threads come back from native code soon.
     On learning tags it is worth 10 %.
     """
+    threadpool_limits(blas_threads, user_api="blas")
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     with contextlib.suppress(OSError, AttributeError):  # another C library than glibc
         library = ctypes.CDLL(None)

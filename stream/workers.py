@@ -105,7 +105,7 @@ def _work(settings: Settings, worker: _Worker, parts: Sequence[_Closing]) -> Non
     on_stop(worker.stopping.stop, worker.stopping.stop_now)
     if settings.metrics_port is not None:
         start_http_server(settings.metrics_port, addr=settings.serve.host)
-    tune_process()
+    tune_process(settings.blas_threads)
     with ExitStack() as stack:
         for part in reversed(parts):
             stack.callback(part.close)
@@ -180,5 +180,5 @@ def run_index(settings: Settings) -> None:
         raise ConfigurationError("MEKIKI_INDEX_SOCKET: not set; `mekiki up` starts this process with an address")
     server = IndexServer(EdgeIndex(settings.data_path / "index"), settings.index_socket)
     on_stop(server.stop)
-    tune_process()
+    tune_process(settings.blas_threads)
     server.serve()

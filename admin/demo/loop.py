@@ -38,7 +38,7 @@ def run(settings: Settings, plan: Plan, bar: Progress, *, seed: int, sheet: Path
     with EmbeddedService(settings) as service:
         api, index = Api(service.settings), open_index(service.settings)
         writer = LogWriter(service.settings, SOURCE)
-        tune_process()
+        tune_process(settings.blas_threads)
         try:
             report = _measure(Session(service.settings, api, index, writer, plan, encoder, bar, seed))
             if sheet is not None:

@@ -35,7 +35,7 @@ def serve() -> None:
         server.should_exit = True
 
     on_stop(stop)  # of the signals uvicorn takes care as well; the end of the parent process it does not watch
-    tune_process()
+    tune_process(settings.blas_threads)
     server.run(sockets=[listening])
 
 

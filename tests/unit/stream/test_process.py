@@ -50,6 +50,17 @@ out = ctypes.c_void_p(library.fdopen(1, b"w"))
 library.malloc_info(0, out)
 library.fflush(out)
 """
+BLAS = """
+from stream.environment import load_settings
+from stream.process import configure_process, tune_process
+configure_process(load_settings())
+import stream.learn.tags, stream.learn.tagger_state
+from threadpoolctl import ThreadpoolController
+found = ThreadpoolController().select(user_api="blas").info()
+tune_process()
+print(len({library["filepath"] for library in found}))
+print({library["num_threads"] for library in ThreadpoolController().select(user_api="blas").info()} == {1})
+"""
 pytestmark = pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="the scheduler is not Linux's")
 
 
@@ -80,3 +91,9 @@ def test_the_slices_are_as_long_as_eight_pictures_and_the_priority_is_what_it_wa
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library has no heaps of threads")
 def test_threads_share_one_heap_where_asked():
     assert [said(word, code=HEAPS).count("<heap") for word in ("one", "many")] == [1, 5]
+
+
+def test_every_blas_of_the_tags_worker_runs_on_one_thread():
+    libraries, on_one = said(code=BLAS)
+    assert int(libraries) >= 2  # NumPy's and SciPy's
+    assert on_one == "True"
