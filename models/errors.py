@@ -5,7 +5,8 @@
     │   ├── SchemaError        bytes that are no event of ours
     │   ├── DecodeError        bytes that are no picture
     │   ├── PolicyError        a picture, tag or reference that the limits forbid
-    │   └── UnknownImageError  a tag or click for an image nobody posted
+    │   ├── UnknownImageError  a tag or click for an image nobody posted
+    │   └── InternalError      what our own code did not expect of a record
     ├── InfrastructureError    a neighbour is away             -> pause, retry with backoff, never a dead letter
     │   ├── BrokerUnavailableError
     │   ├── IndexUnavailableError
@@ -25,6 +26,8 @@ The fate stands on the class, so callers ask the error instead of knowing the li
 """
 
 import enum
+import traceback
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -84,6 +87,17 @@ class UnknownImageError(PoisonError):
     """A tag or click for an image that was never posted; replayable once it has been."""
 
     default_reason = "unknown_image"
+
+
+class InternalError(PoisonError):
+    """A record made our code raise what it should not: our fault, but the stream goes on without that record."""
+
+    default_reason = "internal"
+
+    def __init__(self, error: BaseException) -> None:
+        frame = traceback.extract_tb(error.__traceback__)[-1] if error.__traceback__ else None
+        place = f"{Path(frame.filename).name}:{frame.lineno}" if frame is not None else "an unknown place"
+        super().__init__(f"{type(error).__name__} at {place} ({str(error)[:200]}): a fault of mekiki; please report it")
 
 
 class InfrastructureError(MekikiError):

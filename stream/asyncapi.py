@@ -13,7 +13,6 @@ from stream.events.codec import IMAGE_ATTRIBUTES, JSON, MAX_ATTRIBUTE_CHARS, SPE
 from stream.events.example import CONTENT_TYPE, EXAMPLE_HEADER, EXAMPLE_LAYOUT, OPERATION_HEADER, TYPE
 from stream.events.schema import (
     EVENTS,
-    OPERATION_KEY,
     Clicked,
     Event,
     ImageDeleted,
@@ -25,6 +24,7 @@ from stream.events.schema import (
     TagOperationPosted,
     TagsApplied,
     TagsRemoved,
+    WaitingEnded,
 )
 from stream.log.dead_letter import ORIGIN, REASON, REPLAYED, TEXT
 from stream.log.topics import SHAPES, TopicShape, full_name
@@ -33,13 +33,10 @@ from stream.settings import Settings
 Schema = dict[str, Any]
 
 KEYS = {
-    "images": "image_id: what happens to one picture stays in order, and lands beside its tags",
-    "tags": (
-        "image_id: co-partitioned with images, both topics have the same number of partitions; "
-        f"{OPERATION_KEY} for every TagOperationPosted: all of them in one order"
-    ),
+    "images": "image_id: all that happens to one picture stays in one order",
+    "operations": "operation_id; the topic has one partition, all operations have one order",
     "clicks": "session_id; the topic has one partition, so that a replay trains the ranker on the same steps",
-    "examples": f"image_id, or {OPERATION_KEY}; the topic has one partition, the totally ordered training log",
+    "examples": "image_id or operation_id; the topic has one partition, the totally ordered training log",
     "models": "the model's name; the topic is compacted",
     "drift": "the tag; its id names tag and position, so one that comes twice is known",
 }
@@ -47,6 +44,7 @@ EXAMPLES: tuple[Event, ...] = (
     ImagePosted(image_id="cat-1", media_type="image/jpeg", sha256="9f" * 32, tags=("cat", "red panda")),
     ImageDeleted(image_id="cat-1"),
     TagsApplied(image_id="cat-1", tags=("cat",), by="user-7"),
+    WaitingEnded(image_id="dog-7"),
     TagsRemoved(image_id="cat-1", tags=("dog",), by="user-7"),
     TagOperationPosted(operation_id="op-1", kind="merge", tags=("kitty", "moggy"), into="cat", by="user-7"),
     Impression(impression_id="page-1", session_id="s1", shown=("cat-1", "dog-1"), query="tag:cat", ranker_version=12),
@@ -108,7 +106,7 @@ def _names(shape: TopicShape) -> list[str]:
 def _operations() -> dict[str, Any]:
     found = {}
     for shape in SHAPES:
-        action = "receive" if shape.name in ("images", "tags", "clicks") else "send"
+        action = "receive" if shape.name in ("images", "operations", "clicks") else "send"
         name = action + "".join(part.capitalize() for part in shape.name.split("."))
         found[name] = {"action": action, "channel": {"$ref": f"#/channels/{shape.name}"}}
     return found

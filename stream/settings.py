@@ -36,11 +36,10 @@ class KafkaSettings(Section):
     sasl_username: str | None = None
     sasl_password: SecretStr | None = None
     topic_prefix: str = Field("mekiki", pattern=r"^[A-Za-z0-9._-]{1,100}$")
-    partitions: int = Field(4, ge=1, le=1000, description="of images and tags, co-partitioned")
+    partitions: int = Field(4, ge=1, le=1000, description="of images.v1, when it is made")
     replication_factor: int = Field(1, ge=1)
     session_timeout_ms: int = Field(10_000, ge=1_000)
     request_timeout_ms: int = Field(30_000, ge=1_000)
-    join_grace_ms: int = Field(2_000, ge=0, description="how long a tag waits for an image nobody posted yet")
     max_record_bytes: int = Field(1_000_000, ge=10_000)
 
 
@@ -75,6 +74,9 @@ class IngestSettings(Section):
     queue_bytes: int = Field(64_000_000, ge=1_000_000, description="of encoded pictures waiting between two steps")
     dataref_roots: list[Path] = Field(default_factory=list, description="folders that dataref may point into")
     dataref_hosts: list[str] = Field(default_factory=list, description="hosts that an http(s) dataref may name")
+    waiting_limit: int = Field(
+        10_000, ge=0, description="events a partition keeps for images that are not there; more: the oldest are dead"
+    )
     breaker_share: float = Field(0.5, gt=0, le=1, description="stop when this share of the last records is dead")
     breaker_records: int = Field(1_000, ge=10)
 

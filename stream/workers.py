@@ -17,7 +17,7 @@ from models.errors import ConfigurationError
 from stream.index.contract import VectorIndex
 from stream.index.qdrant import QdrantIndex
 from stream.index.remote import RemoteIndex
-from stream.ingest.pipeline import Ingest, IngestPipeline
+from stream.ingest.pipeline import TOPICS, Ingest, IngestPipeline
 from stream.log.consume import LogReader
 from stream.log.model_versions import ModelPublisher
 from stream.log.produce import LogWriter
@@ -125,12 +125,12 @@ def run_ingest(settings: Settings) -> None:
     index = _open_index_for(settings, encoder)
     pipeline: IngestPipeline | None = None
 
-    def revoked(partitions: set[int]) -> None:
+    def revoked(partitions: set[tuple[str, int]]) -> None:
         if pipeline is not None:
             pipeline.drop_partitions(partitions)
 
-    topics, alone = ("images", "tags"), settings.embedded
-    reader = LogReader(settings, topics, "ingest", index.offsets, group_wide=not alone, on_revoked=revoked)
+    alone = settings.embedded
+    reader = LogReader(settings, TOPICS, "ingest", index.offsets, group_wide=not alone, on_revoked=revoked)
     writer = LogWriter(settings, "mekiki/ingest")
     decoder, pictures = build_decoder(settings), build_pictures(settings)
     pipeline = IngestPipeline(

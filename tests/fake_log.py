@@ -43,7 +43,7 @@ class MemoryLog:
         """Append events, each to the partition of its key; long ago and a millisecond apart unless a time is given."""
         for event in events:
             self._posted += 1
-            at = self.partition_of(event.key())
+            at = 0 if event.topic == "operations" else self.partition_of(event.key())
             offset, posted_ms = self.end(event.topic, at), 1_000 + self._posted if time_ms is None else time_ms
             record = make_record(event, offset=offset, partition=at, timestamp_ms=posted_ms, event_id=event_id)
             self.append(record)
@@ -93,7 +93,7 @@ class FakeReader:
         topics: tuple[str, ...],
         stored: Callable[[], Iterable[StoredOffset]] = tuple,
         *,
-        on_revoked: Callable[[set[int]], None] | None = None,
+        on_revoked: Callable[[set[tuple[str, int]]], None] | None = None,
         group_wide: bool = False,
     ) -> None:
         self.away = 0
@@ -115,7 +115,7 @@ class FakeReader:
         if self._log.is_rebalancing(self):
             self.revoking.set()
             if self._on_revoked is not None:
-                self._on_revoked({partition for _, partition in self._offsets})
+                self._on_revoked(set(self._offsets))
             self._offsets, self._unplaced = {}, set()
         if self._unplaced is not None:
             mine = self._log.take_part(self)

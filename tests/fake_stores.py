@@ -52,7 +52,7 @@ class FakePictures:
 
 
 class FakeIndex:
-    """A real index that notes every write as (image ids, offsets), and fails when it is told to.
+    """A real index that notes every write as (image ids, offsets), its images before, and fails when it is told to.
 
     The next `away` calls that write, and those that read, fail. A write of more than `part` points is split as the
     Qdrant adapter splits it, offsets with the last part; `torn_after` so many parts of the next write it fails once.
@@ -101,7 +101,11 @@ class FakeIndex:
             self._write(records[start : start + part], offsets if last else ())
 
     def _write(self, records: Sequence[IndexRecord], offsets: Sequence[StoredOffset]) -> None:
-        with self.lock:
-            self.real.write(records, offsets)
         ids = [record.image_id for record in records]
+        with self.lock:
+            self.real.write(records, ())
+        if ids:
+            self._journal.add("images", ids)
+        with self.lock:
+            self.real.write((), offsets)
         self._journal.add("index", (ids, {(at.topic, at.partition): at.offset for at in offsets}))

@@ -108,4 +108,4 @@ def _plant(writer: LogWriter) -> int:
 def _is_learned(session: Session) -> bool:
     """The tag learner has read everything."""
     found = lags(session.settings)
-    return all(found[topic]["records"] == 0 for topic in ("images", "tags", "examples"))
+    return all(found[topic]["records"] == 0 for topic in ("images", "operations", "examples"))

@@ -16,7 +16,7 @@ from stream.log.produce import LogWriter
 from stream.settings import Settings
 
 app = typer.Typer(help="Dead letters: records that no step could take.", no_args_is_help=True)
-TOPICS = ("images", "tags", "clicks")
+TOPICS = ("images", "operations", "clicks")
 SHOWN_BYTES = 2_000  # of a value in `show`
 
 

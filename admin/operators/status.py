@@ -14,7 +14,7 @@ from stream.log.client import broker_errors, client_options
 from stream.log.topics import describe_topics
 from stream.settings import Settings
 
-READERS = {"images": "ingest", "tags": "ingest", "examples": "tags", "clicks": "ranking"}
+READERS = {"images": "ingest", "operations": "ingest", "examples": "tags", "clicks": "ranking"}
 POLL_MS = 1_000  # to see how old the first unread record is
 
 

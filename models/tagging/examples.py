@@ -23,6 +23,7 @@ class Example:
             withdraws that; None says nothing.
         deleted: the image is gone, with everything learned from it; the other fields are not read.
         time_ms: when it happened, ms since 1970 by the log; 0 if that is not known.
+        said: for each tag added who said it, as (`by` or nothing, source of the event); empty where that is not known.
     """
 
     image_id: str
@@ -32,6 +33,7 @@ class Example:
     complete: bool | None = None
     deleted: bool = False
     time_ms: int = 0
+    said: tuple[tuple[str, str], ...] = ()
 
 
 OperationKind = Literal["merge", "split", "rename", "alias", "forget", "imply", "undo"]

@@ -33,6 +33,7 @@ EXAMPLE_HEADER: dict[str, Any] = {
         "enc": {"type": "string", "description": "encoder version"},
         "add": {"type": "array", "items": {"type": "string"}, "description": "tags put on"},
         "rem": {"type": "array", "items": {"type": "string"}, "description": "tags taken off"},
+        "said": {"type": "array", "description": "for each tag put on who said it: by (or nothing) and source"},
         "all": {"type": "boolean", "description": "the tag list is exhaustive"},
         "del": {"type": "boolean", "description": "the image is gone"},
     },
@@ -90,7 +91,7 @@ def encode_example(sourced: SourcedExample) -> bytes:
 
 def _header(example: Example) -> dict[str, Any]:
     header: dict[str, Any] = {"id": example.image_id}
-    for name, value in (("add", example.added), ("rem", example.removed)):
+    for name, value in (("add", example.added), ("rem", example.removed), ("said", example.said)):
         if value:
             header[name] = value
     if example.complete is not None:
@@ -152,6 +153,7 @@ def _example(header: dict[str, Any], value: bytes, end: int, time_ms: int) -> Ex
         vector=np.frombuffer(value, dtype="<i2", offset=end) if len(value) > end else None,
         added=_names(header.get("add", [])),
         removed=_names(header.get("rem", [])),
+        said=tuple(_said(*one) for one in header.get("said", [])),
         complete=header.get("all"),
         deleted=header.get("del", False),
         time_ms=time_ms,
@@ -171,6 +173,12 @@ def _source(values: list[Any]) -> tuple[str, int, int]:
     if not (isinstance(topic, str) and isinstance(partition, int) and isinstance(position, int)):
         raise TypeError("a source of other types")
     return topic, partition, position
+
+
+def _said(by: str, source: str) -> tuple[str, str]:
+    if not _is(str, by, source):
+        raise TypeError("a source that is no string")
+    return by, source
 
 
 def _is(kind: type, *values: object) -> bool:

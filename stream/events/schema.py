@@ -6,24 +6,17 @@ rule raises SchemaError or PolicyError. Tags stay as the producer wrote them; th
 
 from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from models.tagging.examples import OperationKind
 
-KEY_FIELDS = {"images": "image_id", "tags": "image_id", "clicks": "session_id", "models": "model", "drift": "tag"}
-OPERATION_KEY = "tag-operation"  # Kafka key of every operation on tags: one partition, one order
-RESERVED_IDS = {OPERATION_KEY, "tag-surgery"}  # no image may be called so; the second was that key until November 2026
-
-
-def _not_reserved(image_id: str) -> str:
-    if image_id in RESERVED_IDS:
-        raise PydanticCustomError("reserved", "expected another id: this one is kept for operations on tags")
-    return image_id
-
+KEY_FIELDS = {
+    "images": "image_id", "operations": "operation_id", "clicks": "session_id", "models": "model", "drift": "tag",
+}  # fmt: skip
 
 Name: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
-ImageId: TypeAlias = Annotated[Name, AfterValidator(_not_reserved)]
+ImageId: TypeAlias = Name
 SessionId: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Sha256: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", to_lower=True)]
 
@@ -69,10 +62,10 @@ class ImageDeleted(Event):
 
 
 class TagsApplied(Event):
-    """Somebody tagged a picture."""
+    """Somebody tagged a picture; it waits for a picture that is not there yet."""
 
     type: ClassVar[str] = "mekiki.tags.applied.v1"
-    topic: ClassVar[str] = "tags"
+    topic: ClassVar[str] = "images"
 
     image_id: ImageId
     tags: tuple[str, ...] = Field(max_length=MAX_TAGS_PER_EVENT)
@@ -84,11 +77,21 @@ class TagsRemoved(Event):
     """Somebody took tags off a picture."""
 
     type: ClassVar[str] = "mekiki.tags.removed.v1"
-    topic: ClassVar[str] = "tags"
+    topic: ClassVar[str] = "images"
 
     image_id: ImageId
     tags: tuple[str, ...] = Field(min_length=1, max_length=MAX_TAGS_PER_EVENT)
     by: str | None = Field(None, max_length=256)
+
+
+class WaitingEnded(Event):
+    """No longer wait for a picture: what waits for it becomes dead letters. By an operator, or where too many wait."""
+
+    type: ClassVar[str] = "mekiki.waiting.ended.v1"
+    topic: ClassVar[str] = "images"
+
+    image_id: ImageId
+    until: int | None = Field(None, description="only events up to this position in the log; none: all of them")
 
 
 # By kind: fewest and most tags, the other fields it needs, and the same in words.
@@ -107,7 +110,7 @@ class TagOperationPosted(Event):
     """Somebody changed the tags themselves: merged, split, renamed, forgot them, or took such an operation back."""
 
     type: ClassVar[str] = "mekiki.tags.operation.v1"
-    topic: ClassVar[str] = "tags"
+    topic: ClassVar[str] = "operations"
 
     operation_id: Name = Field(description="names the operation, for undo; a repeated one changes nothing")
     kind: OperationKind
@@ -128,10 +131,6 @@ class TagOperationPosted(Event):
                 {"kind": self.kind, "rule": rule},
             )
         return self
-
-    def key(self) -> str:
-        """The same for every operation, so that they stay in one order."""
-        return OPERATION_KEY
 
 
 class Impression(Event):
@@ -203,7 +202,7 @@ class TagDrifted(Event):
 EVENTS: dict[str, type[Event]] = {
     event.type: event
     for event in (
-        ImagePosted, ImageDeleted, TagsApplied, TagsRemoved, TagOperationPosted, Impression, Clicked, PairClicked,
-        ModelPublished, TagDrifted,
+        ImagePosted, ImageDeleted, TagsApplied, TagsRemoved, WaitingEnded, TagOperationPosted, Impression, Clicked,
+        PairClicked, ModelPublished, TagDrifted,
     )
 }  # fmt: skip

@@ -1,8 +1,9 @@
 """What the index is asked, whoever answers: Qdrant Edge in this process or another, or a Qdrant server.
 
-One collection holds three kinds of points. *Images* carry the vector `image` and a payload. *Tombstones* and *offsets*
-carry a payload and no vector, so no search ever meets them. An offset travels in the same write as the images it
-covers: state and offset are one unit. Every write is conditional, point by point, on positions that only grow.
+One collection holds images and offsets. An *image* that is there carries the vector `image` and a payload. A
+*tombstone*, an image that events *wait* for, and an *offset* carry a payload and no vector, so no search ever meets
+them. Images are written before the offsets that cover them: a server with several shards writes no two points as one.
+Every write is conditional, point by point, on a position that only grows.
 """
 
 from collections.abc import Sequence
@@ -50,7 +51,7 @@ class VectorIndex(Protocol):
         """
 
     def write(self, records: Sequence[IndexRecord], offsets: Sequence[StoredOffset]) -> None:
-        """Upsert in one operation. A point that is newer in the index than in the call stays as it is.
+        """Upsert the records, then the offsets. A point that is newer in the index than in the call stays as it is.
 
         Raises:
             ValueError: a vector is not finite or has the wrong length; nothing was written.
@@ -64,6 +65,9 @@ class VectorIndex(Protocol):
 
     def scroll(self, cursor: str | None, limit: int, *, with_vectors: bool = False) -> tuple[list[Hit], str | None]:
         """A page of all images in a stable order and the cursor of the next page, None at the end."""
+
+    def scroll_waiting(self, cursor: str | None, limit: int) -> tuple[list[IndexRecord], str | None]:
+        """A page of the images that are not there and that events wait for, as `scroll`."""
 
     def find_sha256(self, sha256: str, limit: int) -> list[Hit]:
         """Images whose bytes have this hash, in no order."""

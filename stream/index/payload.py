@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 Vector: TypeAlias = npt.NDArray[np.float32]
+Said: TypeAlias = tuple[str, str, int]  # who said a tag: `by` and source of the event, and the time of its record in ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class ImagePayload:
         encoder: version of the encoder that made the vector.
         posted_at: RFC 3339, by the producer, or the time of its record.
         tags: as people wrote them, normalised, in the order of their first use.
+        said: for each of the tags who said it, the last of each `by` and source.
         complete: whether somebody said that the tags are all there are.
     """
 
@@ -42,34 +44,39 @@ class ImagePayload:
     encoder: str
     posted_at: str = ""
     tags: tuple[str, ...] = ()
+    said: tuple[tuple[Said, ...], ...] = ()
     complete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class IndexRecord:
-    """One image as the index holds it; a tombstone where `payload` is None.
+    """One image as the index holds it, or what is known of one that is not there.
 
     Attributes:
         image_id: its name.
-        image_position: position of the last event of images.v1 that is in it, see stream.log.positions.
-        tags_position: position of the last event of tags.v1 that is in it.
-        payload: None once the image is deleted.
-        vector: float32 [D] of unit length, exactly representable as int16/32767 (models.quantise); None in a tombstone,
-            or where it was not asked for.
+        position: of the last event that is in it, see stream.log.positions.
+        payload: None while there is no picture.
+        vector: float32 [D] of unit length, exactly representable as int16/32767 (models.quantise); None without a
+            picture, or where it was not asked for.
         seen: hashes of the identities of its last events, so that a producer's retry is known.
+        deleted: whether it is a tombstone.
+        waiting: records of events that came before the picture, oldest first, in their text form.
     """
 
     image_id: str
-    image_position: int
-    tags_position: int
+    position: int
     payload: ImagePayload | None = None
     vector: Vector | None = None
     seen: tuple[str, ...] = ()
+    deleted: bool = False
+    waiting: tuple[str, ...] = ()
 
     @property
-    def deleted(self) -> bool:
-        """Whether it is a tombstone."""
-        return self.payload is None
+    def kind(self) -> str:
+        """What its point is called: `image`, `tombstone`, `waiting`, or `empty` once nothing waits any more."""
+        if self.payload is not None:
+            return "image"
+        return "tombstone" if self.deleted else "waiting" if self.waiting else "empty"
 
 
 _FIELDS = tuple(field.name for field in fields(ImagePayload))
@@ -78,31 +85,35 @@ _FIELDS = tuple(field.name for field in fields(ImagePayload))
 def to_fields(record: IndexRecord) -> dict[str, Any]:
     """The record without its vector, as the payload of its point."""
     stored: dict[str, Any] = {
-        "kind": "tombstone" if record.payload is None else "image",
+        "kind": record.kind,
         "image_id": record.image_id,
-        "image_position": record.image_position,
-        "tags_position": record.tags_position,
+        "position": record.position,
         "seen": list(record.seen),
     }
+    if record.waiting:
+        stored["waiting"] = list(record.waiting)
     if record.payload is not None:
         stored |= {name: getattr(record.payload, name) for name in _FIELDS}
         stored["tags"] = list(record.payload.tags)
+        stored["said"] = [[list(one) for one in said] for said in record.payload.said]
     return stored
 
 
 def to_payload(stored: Mapping[str, Any]) -> ImagePayload:
     """The typed payload of an image's point."""
     known = {name: stored[name] for name in _FIELDS if name in stored}
-    return ImagePayload(**(known | {"tags": tuple(stored.get("tags", ()))}))
+    said = tuple(tuple((by, source, time_ms) for by, source, time_ms in one) for one in stored.get("said", ()))
+    return ImagePayload(**(known | {"tags": tuple(stored.get("tags", ())), "said": said}))
 
 
 def to_record(stored: Mapping[str, Any], vector: Vector | None) -> IndexRecord:
     """The record of an image's point, or of a tombstone."""
     return IndexRecord(
         image_id=stored["image_id"],
-        image_position=stored["image_position"],
-        tags_position=stored["tags_position"],
+        position=stored["position"],
         payload=to_payload(stored) if stored["kind"] == "image" else None,
         vector=vector,
         seen=tuple(stored["seen"]),
+        deleted=stored["kind"] == "tombstone",
+        waiting=tuple(stored.get("waiting", ())),
     )

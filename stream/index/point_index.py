@@ -13,6 +13,7 @@ import numpy as np
 from stream.index.contract import Hit, TagFilter, TagFilters
 from stream.index.payload import IndexRecord, Vector, to_payload, to_record
 from stream.index.points import (
+    FORMAT,
     META_POINT_ID,
     VECTOR_NAME,
     Point,
@@ -58,7 +59,7 @@ class Filters(ABC):
     def replaceable(self, points: Sequence[Point]) -> Any:
         """A stored point may be replaced where one clause holds: it is this point and not newer."""
         return self.some([
-            self.every([self.ids([point.id]), *(self.at_most(name, bound) for name, bound in point.bounds)])
+            self.every([self.ids([point.id]), self.at_most("position", point.position)])
             for point in points
         ])  # fmt: skip
 
@@ -106,15 +107,15 @@ class PointIndex(ABC):
         if stored:
             check_encoder(stored[0].payload or {}, encoder_version, dimension)
         else:
-            meta = {"kind": "meta", "encoder": encoder_version, "dimension": dimension}
-            self.upsert([Point(META_POINT_ID, meta, None, ())])
+            meta = {"kind": "meta", "encoder": encoder_version, "dimension": dimension, "format": FORMAT}
+            self.upsert([Point(META_POINT_ID, meta, None, 0)])
         self.dimension = dimension
 
     def write(self, records: Sequence[IndexRecord], offsets: Sequence[StoredOffset]) -> None:
         """See VectorIndex.write."""
-        points = to_points(records, offsets, self.dimension)
-        if points:
-            self.upsert(points, self.filters.replaceable)
+        for points in (to_points(records, (), self.dimension), to_points((), offsets, self.dimension)):
+            if points:
+                self.upsert(points, self.filters.replaceable)
 
     def fetch(self, image_ids: Sequence[str], *, with_vectors: bool = False) -> dict[str, IndexRecord]:
         """See VectorIndex.fetch."""
@@ -132,6 +133,11 @@ class PointIndex(ABC):
         """See VectorIndex.scroll."""
         found, following = self.page(self.filters.kind("image"), cursor, limit, with_vectors=with_vectors)
         return [_hit(point) for point in found], None if following is None else str(following)
+
+    def scroll_waiting(self, cursor: str | None, limit: int) -> tuple[list[IndexRecord], str | None]:
+        """See VectorIndex.scroll_waiting."""
+        found, following = self.page(self.filters.kind("waiting"), cursor, limit)
+        return [to_record(point.payload or {}, None) for point in found], None if following is None else str(following)
 
     def find_sha256(self, sha256: str, limit: int) -> list[Hit]:
         """See VectorIndex.find_sha256."""

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from models.errors import EncoderMismatchError
+from models.errors import ConfigurationError, EncoderMismatchError
 from stream.index.payload import IndexRecord, Vector, to_fields
 from stream.log.positions import StoredOffset
 
 VECTOR_NAME = "image"
+FORMAT = 2  # of the points; 1 kept two positions an image
 NAMESPACE = uuid.UUID("6d656b69-6b69-4e01-8f00-000000000001")  # "mekiki": point ids must be UUIDs or integers
 
 
@@ -34,12 +35,12 @@ META_POINT_ID = str(uuid.uuid5(NAMESPACE, "meta"))
 
 @dataclass(frozen=True)
 class Point:
-    """What both adapters write: id, payload, maybe a vector, and the positions it may replace (upper bounds)."""
+    """What both adapters write: id, payload, maybe a vector, and its position: the newest that it may replace."""
 
     id: str
     payload: dict[str, Any]
     vector: Vector | None
-    bounds: tuple[tuple[str, int], ...]  # (payload field, greatest value that may be replaced)
+    position: int
 
 
 def to_points(records: Sequence[IndexRecord], offsets: Sequence[StoredOffset], dimension: int) -> list[Point]:
@@ -52,13 +53,12 @@ def to_points(records: Sequence[IndexRecord], offsets: Sequence[StoredOffset], d
     for record in records:
         if record.vector is not None:
             check_vector(record.vector, dimension)
-        bounds = (("image_position", record.image_position), ("tags_position", record.tags_position))
-        vector = None if record.deleted else record.vector
-        points.append(Point(point_id(record.image_id), to_fields(record), vector, bounds))
+        vector = None if record.payload is None else record.vector
+        points.append(Point(point_id(record.image_id), to_fields(record), vector, record.position))
     for offset in offsets:
-        fields = {"kind": "offset", "position": offset.position, **asdict(offset)}
+        fields = {"kind": "offset", **asdict(offset), "position": offset.position}
         point = offset_point_id(offset.topic, offset.partition)
-        points.append(Point(point, fields, None, (("position", offset.position),)))
+        points.append(Point(point, fields, None, offset.position))
     return points
 
 
@@ -77,11 +77,17 @@ def to_offset(stored: dict[str, Any]) -> StoredOffset:
 
 
 def check_encoder(stored: dict[str, Any], encoder_version: str, dimension: int) -> None:
-    """Refuse to mix vectors.
+    """Refuse to mix vectors, and points of another layout.
 
     Raises:
         EncoderMismatchError: the stored meta names another encoder.
+        ConfigurationError: another version of mekiki wrote the points.
     """
+    if stored.get("format") != FORMAT:
+        raise ConfigurationError(
+            f"index of format {stored.get('format', 1)}: expected {FORMAT}; start with an empty data directory or "
+            "collection and post the pictures again"
+        )
     if stored["encoder"] != encoder_version or stored["dimension"] != dimension:
         raise EncoderMismatchError(
             f"encoder {encoder_version} ({dimension} numbers): expected {stored['encoder']} "

@@ -45,6 +45,11 @@ class RemoteIndex:
         hits, following = self._ask("scroll", cursor, limit, with_vectors=with_vectors)
         return hits, following
 
+    def scroll_waiting(self, cursor: str | None, limit: int) -> tuple[list[IndexRecord], str | None]:
+        """See VectorIndex.scroll_waiting."""
+        records, following = self._ask("scroll_waiting", cursor, limit)
+        return records, following
+
     def find_sha256(self, sha256: str, limit: int) -> list[Hit]:
         """See VectorIndex.find_sha256."""
         hits: list[Hit] = self._ask("find_sha256", sha256, limit)

@@ -16,7 +16,18 @@ from stream.log.positions import StoredOffset
 
 MAX_MESSAGE_BYTES = 256 * 2**20
 SERVICE = "mekiki.Index"
-CALLS = ("open", "write", "fetch", "search", "scroll", "find_sha256", "offsets", "count", "flush")  # of the contract
+CALLS = (
+    "open",
+    "write",
+    "fetch",
+    "search",
+    "scroll",
+    "scroll_waiting",
+    "find_sha256",
+    "offsets",
+    "count",
+    "flush",
+)  # of the contract
 KINDS: dict[str, type[Any]] = {
     kind.__name__: kind for kind in (Hit, ImagePayload, IndexRecord, StoredOffset, TagFilter)
 }
@@ -51,6 +62,10 @@ def unpack(message: bytes) -> Any:
         kind = KINDS.get(value.pop("$kind", ""))
         if kind is None:
             return value
-        return kind(**{name: tuple(item) if isinstance(item, list) else item for name, item in value.items()})
+        return kind(**{name: _tuples(item) for name, item in value.items()})
 
     return json.loads(message[4:end], object_hook=typed)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

@@ -1,26 +1,39 @@
 """One event onto the state of one image: what the index holds after it, and what is to be learned.
 
-In: the stored IndexRecord (or None) and a prepared event. Out: the next record and maybe an example. Pure. Raises
-UnknownImageError or PolicyError for events that cannot be applied.
+In: the stored IndexRecord (or None) and a prepared event. Out: the next record, maybe an example, maybe dead letters.
+Pure: the state after an event is a function of the events of its image up to it, whoever computes it. A tag for an
+image that is not there waits in the image's record and is put on it when it comes.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
 
-from models.errors import UnknownImageError
+from models.errors import PoisonError, PolicyError, UnknownImageError
 from models.quantise import dequantise, requantise
 from models.tagging.examples import Example, TagOperation
 from models.tagging.memory.names import normalise_tag
-from stream.events.codec import Envelope
-from stream.events.schema import ImageDeleted, ImagePosted, TagOperationPosted, TagsApplied, TagsRemoved
+from stream.events.codec import Envelope, decode, encode
+from stream.events.schema import (
+    ImageDeleted,
+    ImagePosted,
+    TagOperationPosted,
+    TagsApplied,
+    TagsRemoved,
+    WaitingEnded,
+)
 from stream.index.payload import ImagePayload, IndexRecord
 from stream.log.record import Record
 
 SEEN_EVENTS = 16  # identities kept per image; a producer's retry comes within a few events of the original
+SAID_BY = 16  # people and programs kept for each tag, those that said it last
+WAITING_EVENTS = 100  # for one image, and ...
+WAITING_CHARS = 1_000_000  # ... as much of them: its point is written anew with each
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -31,12 +44,29 @@ class EmbeddedImage:
     payload: ImagePayload
 
 
+DeadLetters = tuple[tuple[Record, PoisonError], ...]
+
+
 @dataclass(frozen=True)
 class Applied:
-    """The state after an event; `example` is None where nothing is to be learned."""
+    """The state after an event.
+
+    Attributes:
+        record: of its image.
+        example: None where nothing is to be learned.
+        dead: what cannot be applied: a bad tag among good ones, or what waited in vain.
+    """
 
     record: IndexRecord
     example: Example | None = None
+    dead: DeadLetters = ()
+
+
+@dataclass(frozen=True)
+class _Context:
+    record: Record
+    envelope: Envelope
+    identity: str
 
 
 def apply_event(
@@ -45,27 +75,29 @@ def apply_event(
     """Apply one event; None if the state has it already.
 
     Args:
-        state: the image as the index holds it, with its vector; None if it was never posted.
+        state: the image as the index holds it, with its vector; None if nothing is known of it.
         envelope: the event.
         record: where it stood in the log.
         image: for ImagePosted, the embedded picture.
 
     Raises:
-        UnknownImageError: a tag for an image that is not there.
-        PolicyError: reason `bad_tag`.
+        UnknownImageError: reason `image_deleted`, a tag for an image that was taken down.
     """
     event = envelope.event
-    if state is not None and _is_included(state, record):
+    if state is not None and record.position <= state.position:
         return None
-    identity = hashlib.sha256(envelope.identity.encode()).hexdigest()[:16]
-    if state is not None and identity in state.seen:
-        return Applied(_advanced(state, record))
+    context = _Context(record, envelope, _identity(envelope))
+    before = state or IndexRecord(getattr(event, "image_id", ""), 0)
+    if context.identity in before.seen:
+        return Applied(replace(before, position=record.position))
     if isinstance(event, ImagePosted) and image is not None:
-        return _post(state, event, image, _Context(record, identity, envelope.time))
+        return _post(before, event, image, context)
     if isinstance(event, ImageDeleted):
-        return _delete(state, event, _Context(record, identity, envelope.time))
+        return _delete(before, context)
+    if isinstance(event, WaitingEnded):
+        return None if state is None else _end_waiting(state, event, context)
     if isinstance(event, (TagsApplied, TagsRemoved)):
-        return _tag(state, event, record, identity)
+        return _wait(before, event, context) if before.payload is None else _tag(before, event, context)
     raise TypeError(f"{type(event).__name__} is not an ingest event")
 
 
@@ -80,82 +112,169 @@ def operation_of(event: TagOperationPosted) -> TagOperation:
     return TagOperation(event.operation_id, event.kind, names, into, event.images, event.target)
 
 
-@dataclass(frozen=True)
-class _Context:
-    record: Record
-    identity: str
-    time: str | None
+def _identity(envelope: Envelope) -> str:
+    return hashlib.sha256(envelope.identity.encode()).hexdigest()[:16]
 
 
-def _is_included(state: IndexRecord, record: Record) -> bool:
-    done = state.image_position if record.topic == "images" else state.tags_position
-    return record.position <= done
+def _advanced(state: IndexRecord, context: _Context, **changes: object) -> IndexRecord:
+    """The state with this event in it; a producer's retry of it will be known."""
+    seen = (*state.seen, context.identity)[-SEEN_EVENTS:]
+    return replace(state, position=context.record.position, seen=seen, **changes)  # type: ignore[arg-type]
 
 
-def _advanced(state: IndexRecord, record: Record) -> IndexRecord:
-    if record.topic == "images":
-        return replace(state, image_position=record.position)
-    return replace(state, tags_position=record.position)
-
-
-def _seen(state: IndexRecord | None, identity: str) -> tuple[str, ...]:
-    return (*(state.seen if state is not None else ()), identity)[-SEEN_EVENTS:]
-
-
-def _post(state: IndexRecord | None, event: ImagePosted, image: EmbeddedImage, context: _Context) -> Applied:
-    before = state.payload if state is not None else None
-    applied = tuple(dict.fromkeys(normalise_tag(tag) for tag in event.tags))
-    posted_at = context.time or datetime.fromtimestamp(context.record.timestamp_ms / 1000, UTC).isoformat()
-    payload = replace(
-        image.payload,
-        tags=tuple(dict.fromkeys([*(before.tags if before is not None else ()), *applied])),
-        complete=event.complete or (before is not None and before.complete),
-        posted_at=posted_at,
-    )
-    record = IndexRecord(
-        image_id=event.image_id,
-        image_position=context.record.position,
-        tags_position=state.tags_position if state is not None else 0,
-        payload=payload,
-        vector=dequantise(image.quantised[None])[0],
-        seen=_seen(state, context.identity),
+def _post(state: IndexRecord, event: ImagePosted, image: EmbeddedImage, context: _Context) -> Applied:
+    before = state.payload
+    names, dead = _names(event.tags, event.image_id, context)
+    tags = _Tags(before)
+    for text in state.waiting:
+        waited = Record.from_text(text)
+        tags.apply(decode(waited.key, waited.value, waited.headers), waited)
+    added = list(dict.fromkeys([*tags.new, *names]))
+    tags.add(names, None, context)
+    complete = tags.complete or event.complete
+    payload = tags.put_on(replace(image.payload, posted_at=_posted_at(context)), complete=complete)
+    record = _advanced(
+        state, context, payload=payload, vector=dequantise(image.quantised[None])[0], deleted=False, waiting=()
     )
     replaced = before is not None and bool(before.tags or payload.complete)  # labelled: its vector in the sums changes
-    if not (applied or event.complete or replaced):
-        return Applied(record)
-    return Applied(record, Example(event.image_id, image.quantised, applied, (), event.complete or None, False))
+    if not (added or complete or replaced):
+        return Applied(record, dead=dead)
+    newly = (event.complete or (tags.complete and before is None)) or None
+    example = Example(event.image_id, image.quantised, tuple(added), (), newly, said=tags.said_last(added))
+    return Applied(record, example, dead)
 
 
-def _delete(state: IndexRecord | None, event: ImageDeleted, context: _Context) -> Applied:
+def _posted_at(context: _Context) -> str:
+    """The producer's time, or the log's; nothing where neither is one: the log takes any number."""
+    if context.envelope.time is not None:
+        return context.envelope.time
+    time_ms = context.record.time_ms
+    return "" if time_ms is None else (EPOCH + timedelta(milliseconds=time_ms)).isoformat()
+
+
+def _delete(state: IndexRecord, context: _Context) -> Applied:
     """A tombstone remembers identities too: a producer's retry must not bring the picture back."""
-    tombstone = IndexRecord(
-        image_id=event.image_id,
-        image_position=context.record.position,
-        tags_position=state.tags_position if state is not None else 0,
-        seen=_seen(state, context.identity),
-    )
-    if state is None or state.deleted:
-        return Applied(tombstone)
-    return Applied(tombstone, Example(event.image_id, None, (), (), None, True))  # it may have had tags once
-
-
-def _tag(state: IndexRecord | None, event: TagsApplied | TagsRemoved, record: Record, identity: str) -> Applied:
-    image_id = event.image_id
-    if state is None:
-        raise UnknownImageError(f"image {image_id!r}: not posted before this tag; post it, then replay the dead letter")
+    tombstone = _advanced(state, context, payload=None, vector=None, deleted=True, waiting=())
+    dead = tuple(_ended(Record.from_text(text), "image_deleted") for text in state.waiting)
     if state.payload is None:
-        raise UnknownImageError(f"image {image_id!r}: deleted before this tag; nothing to do", reason="image_deleted")
+        return Applied(tombstone, dead=dead)
+    return Applied(tombstone, Example(state.image_id, None, (), (), None, True))  # it may have had tags once
+
+
+def _ended(record: Record, reason: str) -> tuple[Record, PoisonError]:
+    image_id = (record.key or b"").decode()
+    text = {
+        "image_deleted": f"image {image_id!r}: deleted before it was posted; nothing to do",
+        "unknown_image": f"image {image_id!r}: not posted while this waited; post it, then replay the dead letter",
+    }[reason]
+    return record, UnknownImageError(text, reason=reason)
+
+
+def _wait(state: IndexRecord, event: TagsApplied | TagsRemoved, context: _Context) -> Applied:
+    if state.deleted:
+        raise UnknownImageError(
+            f"image {event.image_id!r}: deleted before this tag; nothing to do", reason="image_deleted"
+        )
+    names, dead = _names(event.tags, event.image_id, context)
+    if event.tags and not names:
+        return Applied(_advanced(state, context), dead=dead)
+    waiting = (*state.waiting, context.record.to_text())
+    kept = waiting[-WAITING_EVENTS:]
+    while sum(map(len, kept)) > WAITING_CHARS:
+        kept = kept[1:]
+    waited = _without_waiting(_advanced(state, context, waiting=waiting), len(waiting) - len(kept))
+    return replace(waited, dead=(*dead, *waited.dead))
+
+
+def _end_waiting(state: IndexRecord, event: WaitingEnded, context: _Context) -> Applied:
+    positions = [Record.from_text(text).position for text in state.waiting]
+    ended = sum(event.until is None or position <= event.until for position in positions)
+    return _without_waiting(_advanced(state, context), ended)
+
+
+def _without_waiting(state: IndexRecord, ended: int) -> Applied:
+    """The oldest `ended` events as dead letters; their replay is not taken for a producer's retry."""
+    records = [Record.from_text(text) for text in state.waiting[:ended]]
+    forgotten = {_identity(decode(record.key, record.value, record.headers)) for record in records}
+    seen = tuple(identity for identity in state.seen if identity not in forgotten)
+    after = replace(state, waiting=state.waiting[ended:], seen=seen)
+    return Applied(after, dead=tuple(_ended(record, "unknown_image") for record in records))
+
+
+def _tag(state: IndexRecord, event: TagsApplied | TagsRemoved, context: _Context) -> Applied:
+    assert state.payload is not None
     if state.vector is None:
         raise TypeError("a tag needs the state with its vector")
-    names = tuple(dict.fromkeys(normalise_tag(tag) for tag in event.tags))
+    names, dead = _names(event.tags, event.image_id, context)
+    tags = _Tags(state.payload)
+    tags.apply(context.envelope, context.record)
+    complete = isinstance(event, TagsApplied) and event.complete
+    record = _advanced(state, context, payload=tags.put_on(state.payload, complete=tags.complete))
     added: tuple[str, ...] = names if isinstance(event, TagsApplied) else ()
     removed: tuple[str, ...] = () if isinstance(event, TagsApplied) else names
-    complete = isinstance(event, TagsApplied) and event.complete
-    kept = [tag for tag in state.payload.tags if tag not in removed]
-    after = replace(
-        state.payload,
-        tags=tuple(dict.fromkeys([*kept, *added])),
-        complete=complete or state.payload.complete,
+    if event.tags and not names:
+        return Applied(record, dead=dead)
+    vector = requantise(state.vector)
+    example = Example(event.image_id, vector, added, removed, complete or None, said=tags.said_last(added))
+    return Applied(record, example, dead)
+
+
+class _Tags:
+    """The tags of an image while events are applied: `new` are those that it did not have before."""
+
+    def __init__(self, before: ImagePayload | None) -> None:
+        said = (before.said or ((),) * len(before.tags)) if before is not None else ()
+        self._said = dict(zip(before.tags, said, strict=True)) if before is not None else {}
+        self._had = set(self._said)
+        self.complete = before is not None and before.complete
+
+    @property
+    def new(self) -> list[str]:
+        return [tag for tag in self._said if tag not in self._had]
+
+    def apply(self, envelope: Envelope, record: Record) -> None:
+        event = envelope.event
+        assert isinstance(event, (TagsApplied, TagsRemoved))
+        context = _Context(record, envelope, "")
+        names, _ = _names(event.tags, event.image_id, context)
+        if isinstance(event, TagsRemoved):
+            for tag in names:
+                self._said.pop(tag, None)
+        else:
+            self.complete = self.complete or event.complete
+            self.add(names, event.by, context)
+
+    def add(self, names: Sequence[str], by: str | None, context: _Context) -> None:
+        one = (by or "", context.envelope.source, context.record.timestamp_ms)
+        for tag in names:
+            others = tuple(other for other in self._said.get(tag, ()) if other[:2] != one[:2])
+            self._said[tag] = (*others, one)[-SAID_BY:]
+
+    def put_on(self, payload: ImagePayload, *, complete: bool) -> ImagePayload:
+        return replace(payload, tags=tuple(self._said), said=tuple(self._said.values()), complete=complete)
+
+    def said_last(self, names: Sequence[str]) -> tuple[tuple[str, str], ...]:
+        return tuple(self._said[tag][-1][:2] for tag in names)
+
+
+def _names(tags: Sequence[str], image_id: str, context: _Context) -> tuple[tuple[str, ...], DeadLetters]:
+    """The good tags of an event, normalised, and each bad one as a dead letter of its own."""
+    names: dict[str, None] = {}
+    dead: list[tuple[Record, PoisonError]] = []
+    for tag in tags:
+        try:
+            names[normalise_tag(tag)] = None
+        except PolicyError as error:
+            dead.append((_letter(tag, image_id, context, len(dead) + 1), error))
+    return tuple(names), tuple(dead)
+
+
+def _letter(tag: str, image_id: str, context: _Context, part: int) -> Record:
+    """The event that says this one tag and nothing else: replayed, it changes nothing else."""
+    event = context.envelope.event
+    said = TagsRemoved if isinstance(event, TagsRemoved) else TagsApplied
+    alone = said(image_id=image_id, tags=(tag,), by=getattr(event, "by", None))
+    key, value, headers = encode(
+        alone, source=context.envelope.source, event_id=f"{context.envelope.id[:1_900]}/tag/{part}"
     )
-    advanced = replace(_advanced(state, record), payload=after, seen=_seen(state, identity))
-    return Applied(advanced, Example(image_id, requantise(state.vector), added, removed, complete or None, False))
+    return replace(context.record, key=key, value=value, headers=tuple(headers), part=part)

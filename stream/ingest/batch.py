@@ -5,11 +5,14 @@ from dataclasses import dataclass, field
 
 from models.errors import PoisonError
 from stream.events.codec import Envelope
-from stream.events.schema import OPERATION_KEY
+from stream.events.schema import ImagePosted
 from stream.ingest.apply import EmbeddedImage
 from stream.log.positions import StoredOffset
 from stream.log.record import Record
 from stream.pictures.decode_pool import Decoded
+
+LARGE_BYTES = 10_000  # an event in structured mode that weighs more brings a picture along
+_POSTED = ImagePosted.type.encode()
 
 
 @dataclass
@@ -19,7 +22,8 @@ class Item:
     record: Record
     envelope: Envelope | None = None
     poison: PoisonError | None = None
-    content: bytes | None = None
+    content: bytes | None = None  # of the picture, where it came inline
+    content_bytes: int = 0
     decoded: Decoded | None = None
     image: EmbeddedImage | None = None
 
@@ -35,11 +39,11 @@ class Batch:
     embedded: Future[None] | None = None  # done when its vectors are there
 
 
+def carries_picture(record: Record) -> bool:
+    """Whether a record is, as far as its headers say, a picture: what a batch has room for a few of."""
+    return ("ce_type", _POSTED) in record.headers or record.size_bytes > LARGE_BYTES
+
+
 def image_id_of(record: Record) -> str:
     """The image a record is about, by its key: what keeps an image's events in one partition, in order."""
     return (record.key or b"").decode(errors="replace")
-
-
-def names_no_image(record: Record) -> bool:
-    """Whether the record is about the tags themselves: it waits for no image."""
-    return record.key == OPERATION_KEY.encode()

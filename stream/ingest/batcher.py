@@ -1,12 +1,12 @@
 """Records that were released to the steps and wait for their batch.
 
-In: records in the order they apply. Out: batches, and how much waits. One thread.
+In: records, each partition in order. Out: batches, and how much waits. One thread.
 """
 
 from collections import deque
 from collections.abc import Iterable
 
-from stream.ingest.batch import Batch, Item
+from stream.ingest.batch import Batch, Item, carries_picture
 from stream.log.consume import LogReader
 from stream.log.record import Record
 
@@ -19,7 +19,7 @@ class Batcher:
 
     Attributes:
         bytes: encoded picture bytes that wait.
-        images: records of images.v1 that wait.
+        images: pictures that wait.
     """
 
     def __init__(self, reader: LogReader, batch_images: int) -> None:
@@ -38,14 +38,14 @@ class Batcher:
         return self.images >= self._batch_images
 
     def add(self, records: Iterable[Record]) -> None:
-        """Let records wait, in the order they apply."""
+        """Let records wait, each partition in order."""
         for record in records:
             self._records.append(record)
             self._count(record, 1)
 
-    def drop(self, partitions: set[int]) -> None:
-        """Forget what another worker reads from now on."""
-        kept = [record for record in self._records if record.partition not in partitions]
+    def drop(self, partitions: set[tuple[str, int]]) -> None:
+        """Forget what another worker reads from now on: topics with partitions."""
+        kept = [record for record in self._records if (record.topic, record.partition) not in partitions]
         self._records.clear()
         self.bytes = self.images = 0
         self.add(kept)
@@ -60,7 +60,7 @@ class Batcher:
             record = self._records.popleft()
             self._count(record, -1)
             size_bytes += record.size_bytes
-            images += record.topic == "images"
+            images += carries_picture(record)
             items.append(Item(record))
             last[record.topic, record.partition] = record.offset + 1
         offsets = [self._reader.stored_offset(t, p, offset) for (t, p), offset in last.items()]
@@ -68,4 +68,4 @@ class Batcher:
 
     def _count(self, record: Record, sign: int) -> None:
         self.bytes += sign * record.size_bytes
-        self.images += sign * (record.topic == "images")
+        self.images += sign * carries_picture(record)

@@ -1,20 +1,21 @@
 """The ingest worker: the only file that joins the steps.
 
-    poll, join ──► decode ──► embed ──► write (examples, dead letters, pictures, index with offsets)
-                   └──── prepare ────┘
+    poll ──► decode ──► embed ──► write (examples, dead letters, pictures, images, offsets)
+             └──── prepare ────┘
 
 Each arrow is a short queue between two threads, so decoding (child processes), embedding (device) and writing (index)
 overlap; batches stay in order. Two batches are with the encoder at once: its threads take pictures of the next one
 while the last pictures of the one before are still under way.
 
-What may not be lost is never ahead of its offset: a batch's examples and dead letters
-are acknowledged first, then its images and its offsets reach the index in one write. A neighbour that is away stalls
-one step; the queues fill, polling goes on with the partitions paused, and the heartbeat lives.
+What may not be lost is never ahead of its offset: a batch's examples and dead letters are acknowledged first, then its
+images reach the index, then its offsets. A neighbour that is away stalls one step; the queues fill, polling goes on
+with the partitions paused, and the heartbeat lives.
 """
 
 import contextlib
 import logging
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -22,10 +23,8 @@ from models.encoders.base import Encoder
 from models.errors import BrokerUnavailableError, InfrastructureError
 from stream import metrics
 from stream.index.contract import VectorIndex
-from stream.ingest.batch import Batch, image_id_of, names_no_image
+from stream.ingest.batch import Batch
 from stream.ingest.batcher import Batcher
-from stream.ingest.join import Join
-from stream.ingest.known import KnownImages
 from stream.ingest.prepare import Decoder, Prepare
 from stream.ingest.stages import Stages
 from stream.ingest.write import Write
@@ -33,7 +32,6 @@ from stream.log.consume import LogReader
 from stream.log.dead_letter import CircuitBreaker
 from stream.log.offset_committer import OffsetCommitter
 from stream.log.produce import LogWriter
-from stream.log.record import Record
 from stream.pictures.dataref import DatarefReader
 from stream.pictures.store import PictureStore
 from stream.settings import Settings
@@ -49,6 +47,7 @@ EMBED_BATCHES = 2  # with the encoder at once
 BUSY_BATCHES = 3  # under way: what comes now waits for a full batch, which costs less for each of its images
 HAND_OVER_S = 5.0  # for batches in flight when partitions go to another worker; it reads again what is not done
 FINISH_S = 60.0  # for batches in flight when asked to end; what is not done by then is read again
+TOPICS = ("images", "operations")
 
 
 @dataclass(frozen=True)
@@ -80,17 +79,16 @@ class IngestPipeline:
             parts.pictures,
             parts.datarefs,
             breaker=CircuitBreaker(ingest.breaker_share, ingest.breaker_records),
+            waiting_limit=ingest.waiting_limit,
             encoder_version=parts.encoder.version,
             aborting=stages.aborting,
         )
-        self._join = Join(parts.settings.kafka.join_grace_ms)
         self._encoding = ThreadPoolExecutor(EMBED_BATCHES, thread_name_prefix="embed")
         self._polled_s = 0.0
         self._committer = OffsetCommitter(parts.reader)
-        self._known = KnownImages(parts.index)
         batch_images = parts.settings.encoder.batch_size or BATCH_IMAGES.get(parts.encoder.device, 32)
         self._pending = Batcher(parts.reader, batch_images)
-        self._paused: set[str] = set()
+        self._paused = False
 
     def run(self, *, drain: bool = False) -> None:
         """Work until `stopping` is asked for; with `drain` also until the log holds nothing unread.
@@ -121,9 +119,8 @@ class IngestPipeline:
         """Whether no record waits for a batch or is in one."""
         return not (self._pending or self._stages.in_flight)
 
-    def drop_partitions(self, partitions: set[int]) -> None:
-        """These partitions go to another worker: finish what is in flight, forget what is not."""
-        self._join.drop(partitions)
+    def drop_partitions(self, partitions: set[tuple[str, int]]) -> None:
+        """These go to another worker, topic and partition: finish what is in flight, forget what is not."""
         self._write.forget()
         self._pending.drop(partitions)
         self._stages.wait_idle(HAND_OVER_S)
@@ -138,7 +135,7 @@ class IngestPipeline:
             self._hand_on()
             if self._pending and time.monotonic() - self._polled_s < BUSY_POLL_S:
                 return
-        wait_s = POLL_S if len(self._join) or self._stages.in_flight else IDLE_POLL_S
+        wait_s = POLL_S if self._stages.in_flight else IDLE_POLL_S
         try:
             records = self._parts.reader.poll(0.0 if self._pending else wait_s)
         except InfrastructureError as error:  # the broker, or in a rebalance the index
@@ -146,38 +143,26 @@ class IngestPipeline:
             self._stages.aborting.wait(POLL_S)
             return
         self._polled_s = time.monotonic()
-        now_ms = time.time() * 1000  # compared with the producers' timestamps
         if accept:
-            self._join.add(records, now_ms)
-            self._pending.add(self._release(now_ms))
+            self._pending.add(records)
         self._hand_on()
         self._committer.commit()
 
-    def _release(self, now_ms: float) -> list[Record]:
-        known = self._known
-        known.look_up(image_id_of(tag) for tag in self._join.waiting() if not names_no_image(tag))
-        released = self._join.release(
-            now_ms,
-            lambda partition: self._caught_up("images", partition),
-            lambda tag: names_no_image(tag) or image_id_of(tag) in known,
-        )
-        for record in released:
-            if record.topic == "images":
-                known.add(image_id_of(record))
-        return released
-
     def _balance(self) -> None:
-        """Pause what is read faster than it is used; never the images that held tags wait for."""
-        limit, reader = self._parts.settings.ingest.queue_bytes, self._parts.reader
-        metrics.QUEUED_BYTES.set(self._pending.bytes)
-        waiting_bytes = 200 * len(self._join)  # tags only: images never wait in the join
-        for topic, held_bytes in (("images", self._pending.bytes), ("tags", self._pending.bytes + waiting_bytes)):
-            if held_bytes > limit:
-                self._paused.add(topic)
-                reader.pause(topic)  # every turn: a rebalance may have brought partitions that are not paused
-            elif topic in self._paused and held_bytes < limit / 2:
-                self._paused.discard(topic)
-                reader.resume(topic)
+        """Pause what is read faster than it is used."""
+        limit, held_bytes = self._parts.settings.ingest.queue_bytes, self._pending.bytes
+        metrics.QUEUED_BYTES.set(held_bytes)
+        if held_bytes > limit or (self._paused and held_bytes >= limit / 2):
+            self._paused = True
+            self._on_topics(self._parts.reader.pause)  # every turn: a rebalance may have brought others
+        elif self._paused:
+            self._paused = False
+            self._on_topics(self._parts.reader.resume)
+
+    @staticmethod
+    def _on_topics(change: Callable[[str], None]) -> None:
+        for topic in TOPICS:
+            change(topic)
 
     def _hand_on(self) -> None:
         """Full batches as soon as there is room, smaller ones only while the steps would soon be idle."""
@@ -191,14 +176,8 @@ class IngestPipeline:
         if self.stopping.at_once.is_set():
             return True
         reader = self._parts.reader
-        return (
-            self.idle
-            and len(self._join) == 0
-            and all(
-                self._caught_up(topic, partition)
-                for topic in ("images", "tags")
-                for partition in range(reader.partitions(topic))
-            )
+        return self.idle and all(
+            self._caught_up(topic, partition) for topic in TOPICS for partition in range(reader.partitions(topic))
         )
 
     def _caught_up(self, topic: str, partition: int) -> bool:

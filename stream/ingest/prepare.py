@@ -1,21 +1,23 @@
 """Bytes to vectors: the first two steps of a batch, each on a thread of its own.
 
-In: records of images.v1 and tags.v1. Out: the same items with event, pixels, then quantised vector and payload, or with
-`poison`. Waits for a dataref's store that is away; never raises for what a record contains.
+In: records of images.v1 and operations.v1. Out: the same items with event, pixels, then quantised vector and payload,
+or with `poison`: whatever a record makes us raise is that record's fault.
 """
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from models.encoders.base import Encoder, Vectors
-from models.errors import PoisonError, SchemaError
+from models.encoders.base import Encoder
+from models.errors import InfrastructureError, InternalError, MekikiError, PoisonError, PolicyError, SchemaError
 from models.quantise import quantise
 from stream.events.codec import decode
-from stream.events.schema import Event, ImageDeleted, ImagePosted, TagOperationPosted, TagsApplied, TagsRemoved
+from stream.events.schema import Event, ImagePosted
 from stream.index.payload import ImagePayload
 from stream.ingest.apply import EmbeddedImage
 from stream.ingest.batch import Batch, Item, image_id_of
@@ -23,9 +25,14 @@ from stream.log.record import Record
 from stream.pictures.dataref import DatarefReader, checked_sha256
 from stream.pictures.decode_pool import Decoded
 from stream.pictures.store import PictureStore
-from stream.retry import until_available
+from stream.retry import StoppedError
 
 Codes: TypeAlias = npt.NDArray[np.int16]
+Pixels: TypeAlias = npt.NDArray[np.uint8]
+
+DATAREFS_AT_ONCE = 8  # fetched side by side; their bytes are dropped once they are decoded
+DATAREF_S = 8.0  # for all tries of one: what is not there by then is its own fault, not that of its neighbours
+TRY_AGAIN_S = 0.5
 
 
 class Decoder(Protocol):
@@ -51,34 +58,70 @@ class Prepare:
         self._datarefs = datarefs
         self._pictures = pictures
         self._aborting = aborting
+        self._fetching = ThreadPoolExecutor(DATAREFS_AT_ONCE, thread_name_prefix="dataref")
 
     def decode(self, batch: Batch) -> None:
         """Read the events and decode their pictures, in child processes."""
-        for item in batch.items:
-            self._read_event(item)
-        posted = [item for item in batch.items if item.content is not None]
+        referred = [item for item in batch.items if self._guarded(item, self._read_event)]
+        self._decode([item for item in batch.items if item.content is not None])
+        for start in range(0, len(referred), DATAREFS_AT_ONCE):
+            group = referred[start : start + DATAREFS_AT_ONCE]
+            list(self._fetching.map(lambda item: self._guarded(item, self._fetch), group))
+            self._decode([item for item in group if item.content is not None])
+            for item in group:
+                item.content = None
+
+    def _decode(self, posted: list[Item]) -> None:
         answers = self._decoder.decode_many([item.content or b"" for item in posted])
         for item, answer in zip(posted, answers, strict=True):
+            item.content_bytes = len(item.content or b"")
             if isinstance(answer, PoisonError):
                 item.poison = answer
             else:
                 item.decoded = answer
 
-    def _read_event(self, item: Item) -> None:
-        record = item.record
+    def _guarded(self, item: Item, work: Callable[[Item], bool]) -> bool:
+        """Do some work on an item; False too where the item turns out to be poison."""
         try:
-            item.envelope = decode(record.key, record.value, record.headers)
-            event = item.envelope.event
-            _check_place(event, record)
-            if isinstance(event, ImagePosted):
-                content = event.content
-                if content is None:
-                    dataref = event.dataref or ""
-                    content = until_available(lambda: self._datarefs.read(dataref), self._aborting, what="dataref")
-                checked_sha256(content, event.sha256)
-                item.content = content
+            return work(item)
         except PoisonError as error:
             item.poison = error
+        except (MekikiError, StoppedError):
+            raise
+        except Exception as error:  # noqa: BLE001 - the record's fault, see the module
+            item.poison = InternalError(error)
+        return False
+
+    def _read_event(self, item: Item) -> bool:
+        """Read the event and the bytes that came with it; True if they are elsewhere."""
+        record = item.record
+        item.envelope = decode(record.key, record.value, record.headers)
+        event = item.envelope.event
+        _check_place(event, record)
+        if not isinstance(event, ImagePosted):
+            return False
+        if event.content is not None:
+            checked_sha256(event.content, event.sha256)
+            item.content = event.content
+        return event.content is None
+
+    def _fetch(self, item: Item) -> bool:
+        """Get the bytes from elsewhere, in a few tries."""
+        event = item.envelope.event if item.envelope is not None else None
+        assert isinstance(event, ImagePosted)
+        until_s = time.monotonic() + DATAREF_S
+        while True:
+            try:
+                content = self._datarefs.read(event.dataref or "")
+                break
+            except InfrastructureError as error:
+                if time.monotonic() + TRY_AGAIN_S > until_s:
+                    raise PolicyError(f"{error}; mend it, then replay the dead letter", "dataref_unavailable") from None
+                if self._aborting.wait(TRY_AGAIN_S):
+                    raise StoppedError("dataref") from error
+        checked_sha256(content, event.sha256)
+        item.content = content
+        return True
 
     def embed(self, batch: Batch) -> None:
         """Turn pixels into quantised vectors, on the device."""
@@ -86,15 +129,27 @@ class Prepare:
         if not items:
             return
         pixels = np.stack([item.decoded.pixels for item in items if item.decoded is not None])
-        for item, codes in zip(items, _quantised(self._encoder.embed(pixels)), strict=True):
+        for item, codes in zip(items, self._codes(pixels), strict=True):
             if isinstance(codes, PoisonError):
                 item.poison = codes
-            elif item.decoded is not None and item.content is not None:
-                item.image = EmbeddedImage(codes, self._payload(item, item.decoded, item.content))
+            elif item.decoded is not None:
+                item.image = EmbeddedImage(codes, self._payload(item, item.decoded))
             item.decoded = None  # pixels are the heaviest part of a batch
         batch.images = sum(item.image is not None for item in items)
 
-    def _payload(self, item: Item, decoded: Decoded, content: bytes) -> ImagePayload:
+    def _codes(self, pixels: Pixels) -> Sequence[Codes | PoisonError]:
+        """Codes of each picture; one that makes the network fail or overflow is alone to blame."""
+        try:
+            return list(quantise(self._encoder.embed(pixels)))
+        except PoisonError as error:
+            alone: PoisonError = error
+        except MekikiError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the picture's fault, see the module
+            alone = InternalError(error)
+        return [alone] if len(pixels) == 1 else [found for one in pixels for found in self._codes(one[None])]
+
+    def _payload(self, item: Item, decoded: Decoded) -> ImagePayload:
         event = item.envelope.event if item.envelope is not None else None
         dataref = event.dataref if isinstance(event, ImagePosted) else None
         return ImagePayload(
@@ -104,28 +159,16 @@ class Prepare:
             format=decoded.format,
             width_px=decoded.width_px,
             height_px=decoded.height_px,
-            bytes=len(content),
+            bytes=item.content_bytes,
             encoder=self._encoder.version,
         )
 
 
-def _quantised(vectors: Vectors) -> Sequence[Codes | PoisonError]:
-    """Codes of each vector; a picture that makes the network overflow is that picture's fault alone."""
-    try:
-        return list(quantise(vectors))
-    except PoisonError as error:
-        return [error] if len(vectors) == 1 else [found for vector in vectors for found in _quantised(vector[None])]
-
-
 def _check_place(event: Event, record: Record) -> None:
     """Topic and key decide the partition, and the partition the order: elsewhere an event would have no order."""
-    allowed = (
-        (ImagePosted, ImageDeleted) if record.topic == "images" else (TagsApplied, TagsRemoved, TagOperationPosted)
-    )
-    if not isinstance(event, allowed):
-        text = f"{type(event).__name__} on topic {record.topic}: post it to its own topic"
+    if event.topic != record.topic:
+        text = f"{type(event).__name__} on topic {record.topic}: post it to {event.topic}"
         raise SchemaError(text, reason="wrong_topic")
-    if image_id_of(record) != event.key():
-        what = "" if isinstance(event, TagOperationPosted) else "the image id "
-        text = f"key {image_id_of(record)[:100]!r}: expected {what}{event.key()[:100]!r}; post it with that key"
+    if record.topic == "images" and image_id_of(record) != event.key():
+        text = f"key {image_id_of(record)[:100]!r}: expected the image id {event.key()[:100]!r}; post it with that key"
         raise SchemaError(text, reason="wrong_key")

@@ -1,7 +1,8 @@
 """The last step of a batch: onto the state of its images, then out - examples and dead letters, pictures, the index.
 
-In: prepared items in log order. Out: acknowledged examples and dead letters first, then images and offsets in one index
-write. A neighbour that is away is waited for. Raises CircuitBreakerError before anything of the batch is written.
+In: prepared items, each partition in log order. Out: acknowledged examples and dead letters first, then images, then
+the offsets that cover them. A neighbour that is away is waited for. Raises CircuitBreakerError before anything of the
+batch is written.
 """
 
 import functools
@@ -9,17 +10,19 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TypeVar
 
-from models.errors import PoisonError
+from models.errors import InternalError, MekikiError, PoisonError
 from models.tagging.examples import Example, TagOperation
 from stream import metrics
 from stream.events.example import SourcedExample, encode_example, example_headers
 from stream.events.schema import TagOperationPosted
 from stream.index.contract import VectorIndex
 from stream.index.payload import ImagePayload, IndexRecord
-from stream.ingest.apply import apply_event, operation_of
+from stream.ingest.apply import Applied, apply_event, operation_of
 from stream.ingest.batch import Batch, Item
+from stream.ingest.waiting import WaitingEvents
 from stream.log.dead_letter import CircuitBreaker, dead_letter_headers
 from stream.log.produce import LogWriter
 from stream.log.record import Record
@@ -33,6 +36,25 @@ T = TypeVar("T")
 RECENT_RECORDS = 2_048  # remembered after they were written, 4 KB each
 
 
+@dataclass
+class Outcome:
+    """What comes of a batch.
+
+    Attributes:
+        states: images as the batch finds and changes them, by id.
+        changed: those that it changed.
+        examples: with the records that they come from.
+        dead: records, or parts of them, that nothing can be done with.
+        dropped: hashes of the bytes that an image does not need any more, by URI.
+    """
+
+    states: dict[str, IndexRecord]
+    changed: dict[str, IndexRecord] = field(default_factory=dict)
+    examples: list[tuple[Record, bytes]] = field(default_factory=list)
+    dead: list[tuple[Record, PoisonError]] = field(default_factory=list)
+    dropped: dict[str, str] = field(default_factory=dict)
+
+
 class Write:
     """Applies batches, one after another, on one thread."""
 
@@ -44,6 +66,7 @@ class Write:
         datarefs: DatarefReader,
         *,
         breaker: CircuitBreaker,
+        waiting_limit: int,
         encoder_version: str,
         aborting: threading.Event,
     ) -> None:
@@ -52,6 +75,7 @@ class Write:
         self._pictures = pictures
         self._datarefs = datarefs
         self._breaker = breaker
+        self._waiting = WaitingEvents(index, writer, waiting_limit)
         self._encoder_version = encoder_version
         self._aborting = aborting
         self._recent: OrderedDict[str, IndexRecord] = OrderedDict()
@@ -63,29 +87,31 @@ class Write:
 
     def apply(self, batch: Batch) -> None:
         """Make the batch durable; when this returns, so are its offsets."""
-        states = self._retry(lambda: self._states(batch), "index")
-        changed: dict[str, IndexRecord] = {}
-        examples: list[tuple[Record, bytes]] = []
-        dead: list[tuple[Record, PoisonError]] = []
-        dropped: dict[str, str] = {}
-        for item in batch.items:
-            poison = item.poison or self._apply_item(item, states, changed, examples, dropped)
-            if poison is not None:
-                dead.append((item.record, poison))
-            metrics.RECORDS.labels(item.record.topic, "applied" if poison is None else poison.reason).inc()
-            self._breaker.count(poison is not None)
-        self._remove_pictures(dropped, changed)
-        self._retry(self._pictures.flush, "pictures")
-        self._retry(lambda: self._send(examples, dead), "examples")
-        self._retry(lambda: self._index.write(list(changed.values()), batch.offsets), "index")
-        self._remember(changed)
-        metrics.IMAGES_INDEXED.inc(batch.images)
-        log.debug("batch of %s records, %s images, %s dead", len(batch.items), batch.images, len(dead))
-
-    def _states(self, batch: Batch) -> dict[str, IndexRecord]:
         if self._forget.is_set():
             self._forget.clear()
             self._recent.clear()
+            self._waiting.clear()
+        self._retry(self._waiting.load, "index")
+        outcome = Outcome(self._retry(lambda: self._states(batch), "index"))
+        for item in batch.items:
+            poison = item.poison or self._apply_item(item, outcome)
+            if poison is not None:
+                outcome.dead.append((item.record, poison))
+            metrics.RECORDS.labels(item.record.topic, "applied" if poison is None else poison.reason).inc()
+            self._breaker.count(poison is not None)
+        changed = outcome.changed
+        self._remove_pictures(outcome.dropped, changed)
+        self._retry(self._pictures.flush, "pictures")
+        self._retry(lambda: self._send(outcome), "examples")
+        self._retry(lambda: self._index.write(list(changed.values()), batch.offsets), "index")
+        self._remember(changed)
+        for record in changed.values():
+            self._waiting.put(record)
+        self._retry(self._waiting.end_oldest, "images")
+        metrics.IMAGES_INDEXED.inc(batch.images)
+        log.debug("batch of %s records, %s images, %s dead", len(batch.items), batch.images, len(outcome.dead))
+
+    def _states(self, batch: Batch) -> dict[str, IndexRecord]:
         ids = {getattr(item.envelope.event, "image_id", "") for item in batch.items if item.envelope is not None} - {""}
         states = {i: self._recent[i] for i in ids if i in self._recent}
         unknown = sorted(ids - states.keys())
@@ -99,46 +125,44 @@ class Write:
         while len(self._recent) > RECENT_RECORDS:
             self._recent.popitem(last=False)
 
-    def _apply_item(
-        self,
-        item: Item,
-        states: dict[str, IndexRecord],
-        changed: dict[str, IndexRecord],
-        examples: list[tuple[Record, bytes]],
-        dropped: dict[str, str],
-    ) -> PoisonError | None:
-        """Apply one item; `dropped` gets the bytes that its image does not need any more, by URI."""
+    def _apply_item(self, item: Item, outcome: Outcome) -> PoisonError | None:
+        """Apply one item; what it makes us raise is its fault."""
         if item.envelope is None:
             return None
-        event = item.envelope.event
-        image_id: str = getattr(event, "image_id", "")
-        state = states.get(image_id)
+        event, record = item.envelope.event, item.record
         try:
             if isinstance(event, TagOperationPosted):
-                self._add_example(examples, operation_of(event), item.record)
+                self._add_example(outcome, operation_of(event), record)
                 return None
-            applied = apply_event(state, item.envelope, item.record, item.image)
+            state = outcome.states.get(getattr(event, "image_id", ""))
+            applied = apply_event(state, item.envelope, record, item.image)
+            if applied is not None:
+                self._take(item, state, applied, outcome)
         except PoisonError as error:
             return error
-        if applied is None:
-            return None
-        kept = applied.record.payload
-        if state is not None and state.payload is not None and (kept is None or kept.sha256 != state.payload.sha256):
-            dropped[state.payload.uri] = state.payload.sha256
-        self._keep_picture(item, kept)
-        states[image_id] = changed[image_id] = applied.record
-        if applied.example is not None:
-            self._add_example(examples, applied.example, item.record)
+        except MekikiError:
+            raise
+        except Exception as error:
+            log.exception("record %s %s/%s", record.topic, record.partition, record.offset)
+            return InternalError(error)
         return None
 
-    def _add_example(
-        self, examples: list[tuple[Record, bytes]], example: Example | TagOperation, record: Record
-    ) -> None:
-        before = examples[-1][0] if examples else None
+    def _take(self, item: Item, state: IndexRecord | None, applied: Applied, outcome: Outcome) -> None:
+        kept, image_id = applied.record.payload, applied.record.image_id
+        if applied.example is not None:
+            self._add_example(outcome, applied.example, item.record)
+        if state is not None and state.payload is not None and (kept is None or kept.sha256 != state.payload.sha256):
+            outcome.dropped[state.payload.uri] = state.payload.sha256
+        outcome.states[image_id] = outcome.changed[image_id] = applied.record
+        outcome.dead.extend(applied.dead)
+        self._keep_picture(item, kept)
+
+    def _add_example(self, outcome: Outcome, example: Example | TagOperation, record: Record) -> None:
+        before = outcome.examples[-1][0] if outcome.examples else None
         after = None if before is None else (before.topic, before.partition, before.position)
         source = (record.topic, record.partition, record.position)
         sourced = SourcedExample(example, *source, self._encoder_version, after)
-        examples.append((record, encode_example(sourced)))
+        outcome.examples.append((record, encode_example(sourced)))
 
     def _keep_picture(self, item: Item, kept: ImagePayload | None) -> None:
         """Put inline bytes down if the image has them now; a producer's retry after a deletion brings nothing back."""
@@ -161,15 +185,15 @@ class Write:
         hits = self._retry(lambda: self._index.find_sha256(sha256, len(changed) + 1), "index")
         return any(hit.image_id not in changed for hit in hits)
 
-    def _send(self, examples: list[tuple[Record, bytes]], dead: list[tuple[Record, PoisonError]]) -> None:
+    def _send(self, outcome: Outcome) -> None:
         writer = self._writer
-        for record, value in examples:
+        for record, value in outcome.examples:
             headers = example_headers(record.topic, record.partition, record.position)
-            writer.send("examples", record.key, value, headers, timestamp_ms=record.timestamp_ms)
-        for record, poison in dead:
+            writer.send("examples", record.key, value, headers, timestamp_ms=record.time_ms)
+        for record, poison in outcome.dead:
             log.warning("dead letter from %s %s/%s: %s", record.topic, record.partition, record.offset, poison)
             writer.send(f"{record.topic}.dlq", record.key, record.value, dead_letter_headers(record, poison))
-        if examples or dead:
+        if outcome.examples or outcome.dead:
             writer.flush()
 
     def _retry(self, attempt: Callable[[], T], what: str) -> T:

@@ -43,7 +43,7 @@ class LogReader:
         *,
         group_wide: bool = False,
         fetch_wait_ms: int = FETCH_WAIT_MS,
-        on_revoked: Callable[[set[int]], None] | None = None,
+        on_revoked: Callable[[set[tuple[str, int]]], None] | None = None,
     ) -> None:
         self._settings = settings
         self._stored = stored
@@ -238,7 +238,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Let what is in flight of these partitions finish, so that the next owner need not repeat it."""
         if self._reader._on_revoked is not None:
-            self._reader._on_revoked({at.partition for at in revoked})
+            self._reader._on_revoked({(self._reader._short[at.topic], at.partition) for at in revoked})
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """What is raised here is swallowed by kafka-python; `poll` raises it."""

@@ -39,7 +39,7 @@ class DeadLetter:
 
 def dead_letter_headers(record: Record, error: PoisonError) -> Headers:
     """The original headers, then ours; ours in the original are dropped, they would hide or forge a dead letter."""
-    origin = f"{record.partition}/{record.position}/{record.offset}"
+    origin = f"{record.partition}/{record.position}/{record.offset}" + (f"/{record.part}" if record.part else "")
     return [
         *(header for header in record.headers if not header[0].startswith(PREFIX)),
         (REASON, error.reason.encode()),

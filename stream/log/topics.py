@@ -25,14 +25,14 @@ class TopicShape:
 
 
 SHAPES = (
-    TopicShape("images", 0),
-    TopicShape("tags", 0),
+    TopicShape("images", 0),  # all that happens to a picture, keyed by its id: one order, the log's own
+    TopicShape("operations", 1),  # operations on tags; the partition never grows, they have one order
     TopicShape("clicks", 1),  # one total order, so that a replay trains the ranker on the same steps
     TopicShape("examples", 1, KEEP_FOR_EVER),  # the totally ordered training log
     TopicShape("models", 1, {"cleanup.policy": "compact"}),
     TopicShape("drift", 1),  # what the tag learner noticed, for whoever wants to know
     TopicShape("images.dlq", 1, KEEP_FOR_EVER),
-    TopicShape("tags.dlq", 1, KEEP_FOR_EVER),
+    TopicShape("operations.dlq", 1, KEEP_FOR_EVER),
     TopicShape("clicks.dlq", 1, KEEP_FOR_EVER),
 )
 
@@ -85,14 +85,8 @@ def describe_topics(settings: Settings, names: tuple[str, ...]) -> dict[str, Top
         if missing:
             raise ConfigurationError(f"topic {', '.join(missing)}: does not exist; run `mekiki topics create`")
         found = client.describe_topics(list(wanted))
-    described = {
+    return {
         wanted[t["name"]]: TopicDescription(t["name"], str(t["topic_id"]), len(t["partitions"]))
         for t in found
         if t["name"] in wanted
     }
-    if {"images", "tags"} <= described.keys() and described["images"].partitions != described["tags"].partitions:
-        raise ConfigurationError(
-            f"topics {described['images'].name} and {described['tags'].name}: expected equal partition counts, found "
-            f"{described['images'].partitions} and {described['tags'].partitions}; a tag must land beside its image"
-        )
-    return described

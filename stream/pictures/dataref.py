@@ -6,6 +6,7 @@ too many bytes) and StorageUnavailableError (the store does not answer).
 
 import errno
 import hashlib
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -20,6 +21,7 @@ _PATH_ERRORS = {
 
 
 _TEMPORARY_HTTP = {408, 425, 429}
+REMOTE_S = 8.0  # for a whole picture
 
 
 class DatarefReader:
@@ -91,14 +93,17 @@ class DatarefReader:
         import httpx
 
         content = bytearray()
+        until_s = time.monotonic() + REMOTE_S
         try:
-            with httpx.stream("GET", dataref, timeout=10.0, follow_redirects=False) as answer:
+            with httpx.stream("GET", dataref, timeout=REMOTE_S / 2, follow_redirects=False) as answer:
                 status = answer.status_code
                 if answer.is_redirect or (400 <= status < 500 and status not in _TEMPORARY_HTTP):
                     raise PolicyError(f"dataref {dataref[:200]}: HTTP {status}", "dataref_missing")
                 answer.raise_for_status()
                 for chunk in answer.iter_bytes():
                     content += chunk
+                    if time.monotonic() > until_s:
+                        raise StorageUnavailableError(f"dataref {dataref[:200]}: not here within {REMOTE_S:.0f} s")
                     if len(content) > self._max_bytes:
                         raise PolicyError(
                             f"dataref {dataref[:200]}: expected at most {self._max_bytes} bytes", "too_large"

@@ -26,6 +26,7 @@ def play(records, states=None):
             dead.append(error.reason)
             continue
         if applied is not None:
+            dead += [error.reason for _, error in applied.dead]
             states[event.image_id] = applied.record
             if applied.example is not None:
                 examples[record.topic, record.position] = flat_example(applied.example)
@@ -34,4 +35,4 @@ def play(records, states=None):
 
 def flat_example(example):
     vector = None if example.vector is None else example.vector.tobytes()
-    return (example.image_id, vector, example.added, example.removed, example.complete, example.deleted)
+    return (example.image_id, vector, example.added, example.removed, example.complete, example.deleted, example.said)

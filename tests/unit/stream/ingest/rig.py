@@ -10,7 +10,7 @@ from models.tagging.examples import Example, TagOperation
 from stream.environment import load_settings
 from stream.events.example import SourcedExample, decode_example, encode_example
 from stream.events.schema import ImageDeleted, ImagePosted, TagsApplied
-from stream.ingest.pipeline import Ingest, IngestPipeline
+from stream.ingest.pipeline import TOPICS, Ingest, IngestPipeline
 from stream.ingest.stages import QUEUE_BATCHES
 from stream.log.dead_letter import REASON
 from stream.pictures.dataref import DatarefReader
@@ -61,7 +61,7 @@ class Rig:
         writer.failing = failing
         self.pictures = pictures = FakePictures(self.journal, self.pictures.kept, self.pictures.away)
         reader = FakeReader(
-            self.log, ("images", "tags"), index.offsets,
+            self.log, TOPICS, index.offsets,
             on_revoked=lambda partitions: pipeline.drop_partitions(partitions), group_wide=group_wide,
         )  # fmt: skip
         roots = self.settings.ingest.dataref_roots
@@ -104,8 +104,8 @@ class Rig:
         stored = {
             i: (
                 r.deleted,
-                r.image_position,
-                r.tags_position,
+                r.position,
+                r.waiting,
                 r.payload,
                 r.seen,
                 None if r.vector is None else r.vector.tobytes(),

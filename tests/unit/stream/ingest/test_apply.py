@@ -1,12 +1,14 @@
 """One event onto the state of one image: the cases that have names."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from models.errors import PolicyError, UnknownImageError
-from stream.events.codec import Envelope, decode
+from stream.events.codec import decode
 from stream.events.schema import ImageDeleted, ImagePosted, TagsApplied
 from stream.ingest.apply import SEEN_EVENTS, apply_event
+from stream.log.dead_letter import ORIGIN, dead_letter_headers
 from tests.fakes import make_record, unit
 from tests.unit.stream.ingest.play import embedded, play
 
@@ -25,9 +27,9 @@ def delete(offset, event_id=""):
 
 
 def test_an_older_post_after_a_deletion_does_nothing():
-    states, examples, _ = play([post(0), tag(0), delete(2), post(1)])
+    states, examples, _ = play([post(0), tag(1), delete(3), post(2)])
     assert states["a"].deleted
-    assert [e[-1] for e in examples.values()] == [False, True]
+    assert [e[5] for e in examples.values()] == [False, True]
 
 
 def test_a_retry_of_the_post_does_not_bring_a_deleted_picture_back():
@@ -43,12 +45,12 @@ def test_a_retry_of_the_deletion_does_not_take_the_next_picture_down():
 def test_a_new_post_after_a_deletion_starts_without_tags():
     states, _, _ = play([post(0, tags=("cat",)), delete(1), post(2)])
     assert states["a"].payload.tags == ()
-    assert states["a"].image_position > 0
+    assert states["a"].position > 0
 
 
 def test_the_learner_hears_of_every_deletion_of_a_picture_that_was_there():
-    assert [e[-1] for e in play([post(0), delete(1)])[1].values()] == [True]
-    assert [e[-1] for e in play([post(0), tag(0), delete(1)])[1].values()] == [False, True]
+    assert [e[5] for e in play([post(0), delete(1)])[1].values()] == [True]
+    assert [e[5] for e in play([post(0), tag(1), delete(2)])[1].values()] == [False, True]
     assert play([delete(0)])[1] == {}
     assert len(play([post(0), delete(1), delete(2)])[1]) == 1
 
@@ -78,7 +80,7 @@ def test_a_picture_nobody_tagged_is_no_example():
 
 
 def test_a_tag_carries_the_vector_the_index_holds():
-    _, examples, _ = play([post(0), tag(0, "cat")])
+    _, examples, _ = play([post(0), tag(1, "cat")])
     assert next(iter(examples.values()))[1] == embedded(b"pic1").quantised.tobytes()
 
 
@@ -86,28 +88,45 @@ def test_posted_at_is_the_events_time_or_the_records():
     assert play([post(0)])[0]["a"].payload.posted_at == "1970-01-01T00:00:00+00:00"
 
 
-def test_a_tag_for_a_picture_nobody_posted_is_dead():
-    record = tag(0)
-    with pytest.raises(UnknownImageError) as caught:
-        apply_event(None, decode(record.key, record.value, record.headers), record, None)
-    assert caught.value.reason == "unknown_image"
-    assert "post it" in str(caught.value)
+def test_a_tag_for_a_deleted_picture_is_dead():
+    assert play([post(0), delete(1), tag(2)])[2] == ["image_deleted"]
 
 
-def test_a_tag_for_a_deleted_picture_is_dead_for_another_reason():
-    assert play([post(0), delete(1), tag(0)])[2] == ["image_deleted"]
+@pytest.mark.parametrize("name", ["x" * 10_000, "\x07", "", "a\x00b", "\u200b"])
+def test_a_bad_tag_costs_itself_alone(name):
+    states, examples, dead = play([post(0, tags=("good", name)), tag(1, "fine", name, by="eve")])
+    assert states["a"].payload.tags == ("good", "fine")
+    assert [example[2] for example in examples.values()] == [("good",), ("fine",)]
+    assert dead == ["bad_tag", "bad_tag"]
 
 
-@pytest.mark.parametrize("name", ["x" * 10_000, "\x07", "", "a\x00b", "\ud800"])
-def test_a_tag_that_is_no_name_is_dead_and_changes_nothing(name):
-    before, _, _ = play([post(0)])
-    event = TagsApplied.model_construct(image_id="a", tags=("fine", name), by=None, complete=False)
-    with pytest.raises(PolicyError) as caught:
-        apply_event(before["a"], Envelope("1", "/s", event), tag(0), None)
-    assert caught.value.reason == "bad_tag"
-    str(caught.value).encode()
+def test_the_dead_letter_of_a_bad_tag_says_that_tag_alone():
+    record = tag(1, "fine", "x" * 200, "\x07", by="eve")
+    applied = apply_event(play([post(0)])[0]["a"], decode(record.key, record.value, record.headers), record, None)
+    letters = [decode(letter.key, letter.value, letter.headers).event for letter, _ in applied.dead]
+    assert letters == [TagsApplied(image_id="a", tags=(name,), by="eve") for name in ("x" * 200, "\x07")]
+    assert len({dict(dead_letter_headers(*one))[ORIGIN] for one in applied.dead} | {b"0/2/1"}) == 3
+
+
+def test_who_said_a_tag_is_kept_and_travels_with_the_example():
+    records = [post(0, tags=("cat",)), tag(1, "cat", "dog", by="eve"), tag(2, "dog", by="bob"), tag(3, "dog", by="eve")]
+    states, examples, _ = play(records)
+    assert states["a"].payload.tags == ("cat", "dog")
+    cat, dog = ([(by, source) for by, source, _ in said] for said in states["a"].payload.said)
+    assert cat == [("", "/test"), ("eve", "/test")]
+    assert dog == [("bob", "/test"), ("eve", "/test")]
+    assert [example[-1] for example in examples.values()] == [
+        (("", "/test"),), (("eve", "/test"), ("eve", "/test")), (("bob", "/test"),), (("eve", "/test"),),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("timestamp_ms", [-(2**63), -62_135_596_800_001, -1, 1_795_736_266_681_000, 2**63 - 1])
+def test_a_time_outside_the_calendar_is_no_time(timestamp_ms):
+    record = replace(post(0), timestamp_ms=timestamp_ms)
+    assert play([record])[0]["a"].payload.posted_at == ""
+    assert record.time_ms is None
 
 
 def test_identities_kept_per_picture_are_bounded():
-    records = [post(0), *(tag(n, f"t{n}") for n in range(SEEN_EVENTS * 2))]
+    records = [post(0), *(tag(n, f"t{n}") for n in range(1, SEEN_EVENTS * 2))]
     assert len(play(records)[0]["a"].seen) == SEEN_EVENTS

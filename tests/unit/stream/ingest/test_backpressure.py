@@ -1,11 +1,9 @@
 """Read faster than written: partitions are paused, what waits in memory is bounded, and reading goes on by itself."""
 
-import time
-
 import pytest
 
 from stream.ingest.stages import QUEUE_BATCHES
-from tests.unit.stream.ingest.rig import STALLED_BATCHES, Rig, post, tag, wait_for
+from tests.unit.stream.ingest.rig import STALLED_BATCHES, Rig, post, wait_for
 
 LIMIT = 1_000_000  # the least that the settings take
 PICTURE = 100_000
@@ -53,24 +51,6 @@ def test_what_waits_is_bounded_and_polling_goes_on_while_the_index_stands_still(
     assert max(waiting) <= LIMIT / PICTURE + MOST + QUEUE_BATCHES
 
 
-def test_tags_that_wait_for_an_image_never_hold_back_images(tmp_path):
-    rig = Rig(tmp_path, ingest={"queue_bytes": LIMIT}, kafka={"join_grace_ms": 3_600_000})
-    worker = rig.worker()
-    now_ms = int(time.time() * 1000)
-    early = LIMIT // 200 + 10  # a tag that waits counts for 200 bytes
-    rig.log.post(*(tag("late", f"tag {n % 50}") for n in range(early)), time_ms=now_ms)
-    worker.start()
-    wait_for(lambda: ("tags", 0) in worker.reader.paused)
-    assert ("images", 0) not in worker.reader.paused
-    rig.log.post(post("late"), time_ms=now_ms)
-    wait_for(rig.is_done)
-    worker.pipeline.stopping.stop()
-    worker.join()
-    assert worker.failure is None
-    assert rig.dead() == []
-    assert set(rig.index.real.fetch(["late"])["late"].payload.tags) == {f"tag {n}" for n in range(50)}
-
-
 def test_a_rebalance_in_the_middle_of_a_pause_does_not_leave_partitions_paused(tmp_path):
     rig = Rig(tmp_path, partitions=2, encoder={"batch_size": 1}, ingest={"queue_bytes": LIMIT})
     worker = rig.worker(group_wide=True)
@@ -80,7 +60,7 @@ def test_a_rebalance_in_the_middle_of_a_pause_does_not_leave_partitions_paused(t
     rig.log.rebalance({worker.reader: {0}})
     rig.index.gate.clear()
     worker.start().wait_stalled()
-    wait_for(lambda: worker.reader.paused == {("images", 0), ("tags", 0)})
+    wait_for(lambda: worker.reader.paused == {("images", 0), ("operations", 0)})
     rig.log.rebalance({worker.reader: {0, 1}})
     wait_for(worker.reader.revoking.is_set)
     rig.index.gate.set()

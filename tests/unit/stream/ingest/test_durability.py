@@ -8,6 +8,8 @@ from collections import Counter
 
 import pytest
 
+from stream.events.schema import TagsApplied
+from stream.log.record import Record
 from tests.fakes import Killed
 from tests.unit.stream.ingest.rig import Rig, delete, post, tag
 
@@ -33,14 +35,16 @@ def check_offsets_cover_what_is_done(rig):
     sent = {source for source, _ in rig.examples()}
     for record in rig.log.read("images", 0, 0)[: done.get(("images", 0), 0)]:
         image_id = record.key.decode()
-        assert record.key in dead or present[image_id].image_position >= record.position
-        has_tags = any(name in ("ce_tags", "ce_complete") for name, _ in record.headers)
-        assert not has_tags or ("images", 0, record.position) in sent
-    for record in rig.log.read("tags", 0, 0)[: done.get(("tags", 0), 0)]:
-        assert record.key in dead or ("tags", 0, record.position) in sent
+        assert record.key in dead or present[image_id].position >= record.position
+        if any(name in ("ce_tags", "ce_complete") for name, _ in record.headers):
+            assert ("images", 0, record.position) in sent
+        if dict(record.headers)["ce_type"] == TagsApplied.type.encode():
+            waits = any(Record.from_text(text).offset == record.offset for text in present[image_id].waiting)
+            assert waits or record.key in dead or ("images", 0, record.position) in sent
     posted = Counter(record.key.decode() for record in rig.log.read("images", 0, 0))
     for image_id, stored in present.items():  # old bytes go before the write that says so
-        assert posted[image_id] > 1 or rig.pictures.get(stored.payload.sha256)
+        if stored.payload is not None:
+            assert posted[image_id] > 1 or rig.pictures.get(stored.payload.sha256)
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +57,13 @@ def calm(tmp_path_factory):
 
 def test_a_calm_run_does_what_the_events_say(calm):
     stored, kept, offsets, examples, dead = calm
-    assert {i for i, (deleted, *_) in stored.items() if not deleted} == {"a", "d", "f"}
+    assert {i for i, (deleted, *_) in stored.items() if not deleted} == {"a", "d", "f", "ghost"}
     assert {i: stored[i][3].tags for i in "adf"} == {"a": ("cat", "pet"), "d": ("bird",), "f": ("fish",)}
     assert kept == {stored[i][3].sha256: content for i, content in (("a", b"pic4"), ("d", b"pic5"), ("f", b"pic6"))}
-    assert offsets == {("images", 0): 10, ("tags", 0): 5}
+    assert offsets == {("images", 0): 15}
+    assert Record.from_text(stored["ghost"][2][0]).offset == 4
     assert len(examples) == 9
-    reasons = {b"bad": "not_an_image", b"e": "not_an_image", b"ghost": "unknown_image", b"b": "image_deleted"}
+    reasons = {b"bad": "not_an_image", b"e": "not_an_image", b"b": "image_deleted"}
     assert {key: reason for _, key, reason in dead} == reasons
 
 
@@ -69,8 +74,8 @@ def test_each_batch_is_written_in_one_order(tmp_path):
     for kind, what in rig.journal.entries:
         batch.append(kind)
         if kind == "index":
-            assert batch in (["index"], ["acknowledged", "index"], ["pictures", "acknowledged", "index"],
-                             ["pictures", "index"])  # fmt: skip
+            order = ["pictures", "acknowledged", "images", "index"]
+            assert batch == [kind for kind in order if kind in batch]
             assert what[1], "a write without the offsets it covers"
             batch, written = [], written + 1
     assert batch == []
@@ -115,7 +120,7 @@ def test_what_the_broker_did_not_acknowledge_is_sent_again(tmp_path, calm, faili
 
 
 def test_a_batch_of_dead_letters_alone_is_acknowledged_before_its_offset(rig):
-    rig.log.post(post("bad", b"nothing"), tag("ghost", "x"))
+    rig.log.post(post("bad", b"nothing"), post("worse", b"nothing"))
     rig.run()
     assert len(rig.dead()) == 2
     assert [kind for kind, _ in rig.journal.entries] == ["acknowledged", "index"]

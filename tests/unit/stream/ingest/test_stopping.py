@@ -4,7 +4,7 @@ import pytest
 
 from models.errors import IndexUnavailableError, OffsetLostError
 from tests.fake_stores import FOR_EVER
-from tests.unit.stream.ingest.rig import Rig, post, tag
+from tests.unit.stream.ingest.rig import Rig, post
 
 IMAGES = 40
 
@@ -98,33 +98,12 @@ def test_told_that_the_broker_is_gone_it_ends_without_what_is_in_flight(rig):
     assert (worker.failure, rig.index.real.count()) == (None, 0)
 
 
-def test_while_the_broker_is_away_the_worker_waits_also_for_a_tag_without_its_image(rig):
-    """Whether an image is still to come is a question to the broker, which may be away by then."""
-    rig.log.post(tag("ghost", "x"))
+def test_while_the_broker_is_away_the_worker_waits_for_it(rig):
     worker = rig.worker()
     worker.reader.away = 5
     worker.drain()
     assert worker.reader.away == 0
-    assert rig.dead() == [("tags.dlq", b"ghost", "unknown_image")]
     assert rig.index.real.count() == IMAGES
-
-
-def test_a_question_to_a_broker_that_went_away_loses_no_record(tmp_path):
-    rig = Rig(tmp_path)
-    rig.log.post(tag("ghost", "x"), post("a", tags=("cat",)), tag("ghost", "y"))
-    worker = rig.worker()
-    asked = []
-
-    def caught_up(topic, partition):
-        asked.append(topic)
-        if len(asked) == 1:
-            worker.reader.away = 2
-        return ask(topic, partition)
-
-    ask, worker.reader.caught_up = worker.reader.caught_up, caught_up
-    worker.drain()
-    assert [key for _, key, _ in rig.dead()] == [b"ghost", b"ghost"]
-    assert rig.offsets() == {("images", 0): 1, ("tags", 0): 2}
 
 
 def test_an_offset_that_is_gone_from_the_log_ends_the_worker_at_once(rig):
