@@ -94,10 +94,12 @@ class InternalError(PoisonError):
 
     default_reason = "internal"
 
-    def __init__(self, error: BaseException) -> None:
+    @classmethod
+    def of(cls, error: BaseException) -> "InternalError":
+        """What another exception says, and where it came from."""
         frame = traceback.extract_tb(error.__traceback__)[-1] if error.__traceback__ else None
         place = f"{Path(frame.filename).name}:{frame.lineno}" if frame is not None else "an unknown place"
-        super().__init__(f"{type(error).__name__} at {place} ({str(error)[:200]}): a fault of mekiki; please report it")
+        return cls(f"{type(error).__name__} at {place} ({str(error)[:200]}): a fault of mekiki; please report it")
 
 
 class InfrastructureError(MekikiError):

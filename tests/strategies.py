@@ -89,6 +89,7 @@ EXAMPLES: dict[str, Event] = {
         ImageDeleted(image_id="cat-1"),
         TagsApplied(image_id="cat-1", tags=("cat",), by="me"),
         TagsRemoved(image_id="cat-1", tags=("dog",)),
+        WaitingEnded(image_id="cat-1", until=7),
         TagOperationPosted(operation_id="op-1", kind="merge", tags=("kitty",), into="cat"),
         Impression(impression_id="p1", session_id="s1", shown=("cat-1", "dog-1"), propensities=(1.0, 0.5)),
         Clicked(impression_id="p1", session_id="s1", image_id="cat-1"),

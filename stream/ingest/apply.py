@@ -6,18 +6,17 @@ image that is not there waits in the image's record and is put on it when it com
 """
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
 
-from models.errors import PoisonError, PolicyError, UnknownImageError
+from models.errors import PoisonError, UnknownImageError
 from models.quantise import dequantise, requantise
 from models.tagging.examples import Example, TagOperation
 from models.tagging.memory.names import normalise_tag
-from stream.events.codec import Envelope, decode, encode
+from stream.events.codec import Envelope, decode
 from stream.events.schema import (
     ImageDeleted,
     ImagePosted,
@@ -27,10 +26,10 @@ from stream.events.schema import (
     WaitingEnded,
 )
 from stream.index.payload import ImagePayload, IndexRecord
+from stream.ingest.image_tags import DeadLetters, ImageTags, good_names
 from stream.log.record import Record
 
 SEEN_EVENTS = 16  # identities kept per image; a producer's retry comes within a few events of the original
-SAID_BY = 16  # people and programs kept for each tag, those that said it last
 WAITING_EVENTS = 100  # for one image, and ...
 WAITING_CHARS = 1_000_000  # ... as much of them: its point is written anew with each
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -42,9 +41,6 @@ class EmbeddedImage:
 
     quantised: npt.NDArray[np.int16]
     payload: ImagePayload
-
-
-DeadLetters = tuple[tuple[Record, PoisonError], ...]
 
 
 @dataclass(frozen=True)
@@ -124,13 +120,13 @@ def _advanced(state: IndexRecord, context: _Context, **changes: object) -> Index
 
 def _post(state: IndexRecord, event: ImagePosted, image: EmbeddedImage, context: _Context) -> Applied:
     before = state.payload
-    names, dead = _names(event.tags, event.image_id, context)
-    tags = _Tags(before)
+    names, dead = good_names(event.tags, event.image_id, context.envelope, context.record)
+    tags = ImageTags(before)
     for text in state.waiting:
         waited = Record.from_text(text)
         tags.apply(decode(waited.key, waited.value, waited.headers), waited)
     added = list(dict.fromkeys([*tags.new, *names]))
-    tags.add(names, None, context)
+    tags.add(names, None, context.envelope, context.record)
     complete = tags.complete or event.complete
     payload = tags.put_on(replace(image.payload, posted_at=_posted_at(context)), complete=complete)
     record = _advanced(
@@ -175,7 +171,7 @@ def _wait(state: IndexRecord, event: TagsApplied | TagsRemoved, context: _Contex
         raise UnknownImageError(
             f"image {event.image_id!r}: deleted before this tag; nothing to do", reason="image_deleted"
         )
-    names, dead = _names(event.tags, event.image_id, context)
+    names, dead = good_names(event.tags, event.image_id, context.envelope, context.record)
     if event.tags and not names:
         return Applied(_advanced(state, context), dead=dead)
     waiting = (*state.waiting, context.record.to_text())
@@ -205,8 +201,8 @@ def _tag(state: IndexRecord, event: TagsApplied | TagsRemoved, context: _Context
     assert state.payload is not None
     if state.vector is None:
         raise TypeError("a tag needs the state with its vector")
-    names, dead = _names(event.tags, event.image_id, context)
-    tags = _Tags(state.payload)
+    names, dead = good_names(event.tags, event.image_id, context.envelope, context.record)
+    tags = ImageTags(state.payload)
     tags.apply(context.envelope, context.record)
     complete = isinstance(event, TagsApplied) and event.complete
     record = _advanced(state, context, payload=tags.put_on(state.payload, complete=tags.complete))
@@ -217,64 +213,3 @@ def _tag(state: IndexRecord, event: TagsApplied | TagsRemoved, context: _Context
     vector = requantise(state.vector)
     example = Example(event.image_id, vector, added, removed, complete or None, said=tags.said_last(added))
     return Applied(record, example, dead)
-
-
-class _Tags:
-    """The tags of an image while events are applied: `new` are those that it did not have before."""
-
-    def __init__(self, before: ImagePayload | None) -> None:
-        said = (before.said or ((),) * len(before.tags)) if before is not None else ()
-        self._said = dict(zip(before.tags, said, strict=True)) if before is not None else {}
-        self._had = set(self._said)
-        self.complete = before is not None and before.complete
-
-    @property
-    def new(self) -> list[str]:
-        return [tag for tag in self._said if tag not in self._had]
-
-    def apply(self, envelope: Envelope, record: Record) -> None:
-        event = envelope.event
-        assert isinstance(event, (TagsApplied, TagsRemoved))
-        context = _Context(record, envelope, "")
-        names, _ = _names(event.tags, event.image_id, context)
-        if isinstance(event, TagsRemoved):
-            for tag in names:
-                self._said.pop(tag, None)
-        else:
-            self.complete = self.complete or event.complete
-            self.add(names, event.by, context)
-
-    def add(self, names: Sequence[str], by: str | None, context: _Context) -> None:
-        one = (by or "", context.envelope.source, context.record.timestamp_ms)
-        for tag in names:
-            others = tuple(other for other in self._said.get(tag, ()) if other[:2] != one[:2])
-            self._said[tag] = (*others, one)[-SAID_BY:]
-
-    def put_on(self, payload: ImagePayload, *, complete: bool) -> ImagePayload:
-        return replace(payload, tags=tuple(self._said), said=tuple(self._said.values()), complete=complete)
-
-    def said_last(self, names: Sequence[str]) -> tuple[tuple[str, str], ...]:
-        return tuple(self._said[tag][-1][:2] for tag in names)
-
-
-def _names(tags: Sequence[str], image_id: str, context: _Context) -> tuple[tuple[str, ...], DeadLetters]:
-    """The good tags of an event, normalised, and each bad one as a dead letter of its own."""
-    names: dict[str, None] = {}
-    dead: list[tuple[Record, PoisonError]] = []
-    for tag in tags:
-        try:
-            names[normalise_tag(tag)] = None
-        except PolicyError as error:
-            dead.append((_letter(tag, image_id, context, len(dead) + 1), error))
-    return tuple(names), tuple(dead)
-
-
-def _letter(tag: str, image_id: str, context: _Context, part: int) -> Record:
-    """The event that says this one tag and nothing else: replayed, it changes nothing else."""
-    event = context.envelope.event
-    said = TagsRemoved if isinstance(event, TagsRemoved) else TagsApplied
-    alone = said(image_id=image_id, tags=(tag,), by=getattr(event, "by", None))
-    key, value, headers = encode(
-        alone, source=context.envelope.source, event_id=f"{context.envelope.id[:1_900]}/tag/{part}"
-    )
-    return replace(context.record, key=key, value=value, headers=tuple(headers), part=part)

@@ -89,7 +89,7 @@ class Prepare:
         except (MekikiError, StoppedError):
             raise
         except Exception as error:  # noqa: BLE001 - the record's fault, see the module
-            item.poison = InternalError(error)
+            item.poison = InternalError.of(error)
         return False
 
     def _read_event(self, item: Item) -> bool:
@@ -146,7 +146,7 @@ class Prepare:
         except MekikiError:
             raise
         except Exception as error:  # noqa: BLE001 - the picture's fault, see the module
-            alone = InternalError(error)
+            alone = InternalError.of(error)
         return [alone] if len(pixels) == 1 else [found for one in pixels for found in self._codes(one[None])]
 
     def _payload(self, item: Item, decoded: Decoded) -> ImagePayload:

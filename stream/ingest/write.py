@@ -144,7 +144,7 @@ class Write:
             raise
         except Exception as error:
             log.exception("record %s %s/%s", record.topic, record.partition, record.offset)
-            return InternalError(error)
+            return InternalError.of(error)
         return None
 
     def _take(self, item: Item, state: IndexRecord | None, applied: Applied, outcome: Outcome) -> None:

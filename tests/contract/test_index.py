@@ -24,8 +24,8 @@ def unit(seed):
     return dequantise(quantise((vector / np.linalg.norm(vector))[None]))[0]
 
 
-def record(name, image=1, tags_at=0, seed=None, **known):
-    return IndexRecord(name, image, tags_at, payload(**known), unit(hash(name) % 1000 if seed is None else seed))
+def record(name, position=1, seed=None, **known):
+    return IndexRecord(name, position, payload(**known), unit(hash(name) % 1000 if seed is None else seed))
 
 
 def offset(at, epoch=0, topic_id="t1"):
@@ -50,7 +50,7 @@ def test_gives_vectors_back_to_the_bit(index):
 
 
 def test_keeps_payloads_as_they_were(index):
-    written = record("payload/ü 1", tags_at=3)
+    written = record("payload/ü 1")
     known = payload(tags=("猫", "🐈‍⬛", "two words"), width_px=12, complete=True, posted_at="2026-11-27T12:00:00Z")
     written = replace(written, payload=known, seen=("ab", "cd"))
     index.write([written], [])
@@ -71,17 +71,17 @@ def test_unknown_ids_are_missing_from_the_answer(index):
 
 
 def test_an_older_write_changes_nothing_and_a_newer_one_everything(index):
-    index.write([record("a", image=5, tags_at=5, uri="first"), record("b", image=5, uri="first")], [])
-    index.write([record("a", image=4, tags_at=9, uri="older"), record("b", image=6, uri="newer")], [])
+    index.write([record("a", position=5, uri="first"), record("b", position=5, uri="first")], [])
+    index.write([record("a", position=4, uri="older"), record("b", position=6, uri="newer")], [])
     found = index.fetch(["a", "b"])
-    assert (found["a"].payload.uri, found["a"].image_position) == ("first", 5)
-    assert (found["b"].payload.uri, found["b"].image_position) == ("newer", 6)
+    assert (found["a"].payload.uri, found["a"].position) == ("first", 5)
+    assert (found["b"].payload.uri, found["b"].position) == ("newer", 6)
 
 
 def test_positions_near_the_largest_are_told_apart(index):
     newest = position_of(4095, 2**41 - 2)
-    index.write([record("a", image=newest, uri="new")], [])
-    index.write([record("a", image=newest - 1, uri="old")], [])
+    index.write([record("a", position=newest, uri="new")], [])
+    index.write([record("a", position=newest - 1, uri="old")], [])
     assert index.fetch(["a"])["a"].payload.uri == "new"
 
 
@@ -93,20 +93,32 @@ def test_offsets_travel_with_records_and_only_grow(index):
     assert index.offsets() == [offset(3, epoch=1, topic_id="t2")]
 
 
+def test_what_waits_is_listed_and_never_found(index):
+    waiting = IndexRecord("ghost", 3, seen=("ab",), waiting=("one", "two"))
+    index.write([record("a", seed=1), waiting, IndexRecord("empty", 2), IndexRecord("gone", 2, deleted=True)], [])
+    assert index.scroll_waiting(None, 10) == ([waiting], None)
+    assert index.count() == 1
+    assert [hit.image_id for hit in index.search(unit(1), 10)] == ["a"]
+    found = index.fetch(["ghost", "empty", "gone"])
+    assert [found[name].kind for name in ("ghost", "empty", "gone")] == ["waiting", "empty", "tombstone"]
+    index.write([replace(record("ghost", position=4, seed=2), seen=("ab",))], [])
+    assert index.scroll_waiting(None, 10) == ([], None)
+
+
 def test_a_tombstone_is_not_found_not_counted_and_not_overwritten_by_older_news(index):
-    index.write([record("a", image=1, seed=1), record("b", image=1, seed=2)], [offset(2)])
-    index.write([IndexRecord("a", 5, 0)], [offset(5)])
-    index.write([record("a", image=3, seed=1)], [])
+    index.write([record("a", position=1, seed=1), record("b", position=1, seed=2)], [offset(2)])
+    index.write([IndexRecord("a", 5, deleted=True)], [offset(5)])
+    index.write([record("a", position=3, seed=1)], [])
     assert [hit.image_id for hit in index.search(unit(1), 10)] == ["b"]
     assert index.count() == 1
     assert index.fetch(["a"], with_vectors=True)["a"].deleted
-    index.write([record("a", image=6, seed=1)], [])
+    index.write([record("a", position=6, seed=1)], [])
     assert index.search(unit(1), 1)[0].image_id == "a"
 
 
 def test_searches_only_what_carries_one_name_of_every_group(index):
     def tagged(name, seed, tags):
-        return IndexRecord(name, 1, 0, payload(tags=tuple(tags)), unit(seed))
+        return IndexRecord(name, 1, payload(tags=tuple(tags)), unit(seed))
 
     def found(*groups):
         return {h.image_id for h in index.search(unit(1), 10, tags=groups)}
@@ -138,7 +150,7 @@ def test_a_condition_may_hold_among_some_images_or_without_some(index):
 
 def test_scroll_visits_every_image_once(index):
     index.write([record(f"i{n}", seed=n) for n in range(45)], [offset(1)])
-    index.write([IndexRecord("i3", 9, 0)], [])
+    index.write([IndexRecord("i3", 9, deleted=True)], [])
     seen, cursor = [], None
     while True:
         page, cursor = index.scroll(cursor, 10)
@@ -158,9 +170,9 @@ def test_refuses_vectors_that_would_poison_every_search(index):
     bad = unit(1).copy()
     bad[3] = np.nan
     with pytest.raises(ValueError, match="NaN"):
-        index.write([IndexRecord("bad", 1, 0, payload(), bad), record("good")], [offset(1)])
+        index.write([IndexRecord("bad", 1, payload(), bad), record("good")], [offset(1)])
     with pytest.raises(ValueError, match="shape"):
-        index.write([record("good"), IndexRecord("bad", 1, 0, payload(), unit(1)[:8])], [offset(1)])
+        index.write([record("good"), IndexRecord("bad", 1, payload(), unit(1)[:8])], [offset(1)])
     assert index.count() == 0
     assert index.offsets() == []
 

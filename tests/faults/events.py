@@ -112,7 +112,7 @@ def contents(index):
             assert hit.image_id not in found, f"{hit.image_id} is there twice"
             record = records[hit.image_id]
             kept = (hit.payload.tags, hit.payload.sha256, hit.payload.phash)
-            found[hit.image_id] = (kept, record.image_position, record.tags_position, hit.vector.tobytes())
+            found[hit.image_id] = (kept, record.position, hit.vector.tobytes())
         if cursor is None:
             return found
 

@@ -32,7 +32,7 @@ def index():
     index = local_index()
     tags = [["cat"] if n % 3 == 0 else ["red panda"] for n in range(COUNT)]
     index.write([record(n, tags=tuple(tags[n])) for n in range(COUNT)], [])
-    index.write([IndexRecord("gone", 2, 0)], [])
+    index.write([IndexRecord("gone", 2, deleted=True)], [])
     yield index
     index.close()
 
@@ -191,7 +191,7 @@ def test_before_a_model_is_published_the_answer_is_later(index):
 
 def test_more_copies_than_the_page_has_room_for_do_not_empty_it():
     index = local_index()
-    copies = [IndexRecord(f"c{n}", 1, 0, record(0).payload, unit(0)) for n in range(15)]
+    copies = [IndexRecord(f"c{n}", 1, record(0).payload, unit(0)) for n in range(15)]
     index.write([*copies, *(record(n) for n in range(1, 10))], [])
     answer = Searcher(index, FakeEncoder(), FakeDecoder(), ServedModels()).by_vector(unit(0), Options(limit=5))
     assert len(answer.results) == 5

@@ -12,19 +12,19 @@ from hypothesis.extra import numpy as arrays
 from models.errors import SchemaError
 from models.tagging.examples import Example, OperationKind, TagOperation
 from stream.events.example import MAGIC, SourcedExample, decode_example, encode_example
-from tests.strategies import ids, tag_lists, texts
+from tests.strategies import ids, sources, tag_lists, texts
 
 vectors = st.none() | arrays.arrays(np.int16, st.integers(1, 20))
 examples = st.builds(
     Example, image_id=ids, vector=vectors, added=tag_lists, removed=tag_lists, complete=st.none() | st.booleans(),
-    deleted=st.booleans(),
+    deleted=st.booleans(), said=st.lists(st.tuples(texts, sources), max_size=3).map(tuple),
 )  # fmt: skip
 operations = st.builds(
     TagOperation, operation_id=ids, kind=st.sampled_from(get_args(OperationKind)), tags=tag_lists, into=texts,
     images=tag_lists, target=texts,
 )  # fmt: skip
 sourced = st.builds(
-    SourcedExample, example=examples | operations, topic=st.sampled_from(["images", "tags"]),
+    SourcedExample, example=examples | operations, topic=st.sampled_from(["images", "operations"]),
     partition=st.integers(0, 999), position=st.integers(1, 2**53 - 1), encoder=ids,
 )  # fmt: skip
 
@@ -45,6 +45,7 @@ def flat(one: SourcedExample):
         e.removed,
         e.complete,
         e.deleted,
+        e.said,
     )
 
 

@@ -7,7 +7,6 @@ from stream.events.schema import (
     EVENTS,
     MAX_SHOWN,
     MAX_TAGS_PER_EVENT,
-    OPERATION_KEY,
     Clicked,
     Event,
     ImagePosted,
@@ -31,12 +30,13 @@ def test_every_event_class_can_be_posted():
 @pytest.mark.parametrize("event", EXAMPLES.values(), ids=EXAMPLES.keys())
 def test_events_are_frozen_and_know_their_key_and_topic(event):
     assert event.key()
-    assert event.topic in ("images", "tags", "clicks", "models", "drift")
+    assert event.topic in ("images", "operations", "clicks", "models", "drift")
     with pytest.raises(ValidationError):
         event.image_id = "other"
 
 
-def test_images_and_tags_of_one_picture_have_one_key():
+def test_all_that_happens_to_a_picture_has_one_key_and_one_topic():
+    assert ImagePosted.topic == TagsApplied.topic == TagsRemoved.topic == "images"
     assert ImagePosted(image_id="a", content=b"").key() == TagsApplied(image_id="a", tags=()).key() == "a"
 
 
@@ -95,7 +95,7 @@ def test_hashes_are_hex_in_lower_case():
     {"kind": "undo", "target": "op-1"},
 ])  # fmt: skip
 def test_an_operation_takes_what_its_kind_needs_and_nothing_else(fields):
-    assert TagOperationPosted(operation_id="s", **fields).key() == OPERATION_KEY
+    assert TagOperationPosted(operation_id="s", **fields).key() == "s"
     for missing in fields.keys() - {"kind"}:
         with pytest.raises(ValidationError, match=f"{fields['kind']}: expected .*, nothing else; correct the event"):
             TagOperationPosted(operation_id="s", **{name: value for name, value in fields.items() if name != missing})
@@ -123,8 +123,3 @@ def test_some_operations_take_one_tag_only(kind):
 def test_refuses_operations_that_are_none(fields):
     with pytest.raises(ValidationError):
         TagOperationPosted(**fields)
-
-
-def test_no_image_is_called_like_the_key_of_operations():
-    with pytest.raises(ValidationError, match="kept for operations on tags"):
-        ImagePosted(image_id=OPERATION_KEY, content=b"")

@@ -17,10 +17,16 @@ TEXT = st.text(max_size=8)
 NAMES = st.lists(TEXT, max_size=3).map(tuple)
 COUNT = st.integers(0, 2**53)
 PAYLOADS = st.builds(
-    ImagePayload, TEXT, TEXT, TEXT, TEXT, COUNT, COUNT, COUNT, TEXT, posted_at=TEXT, tags=NAMES, complete=st.booleans()
-)
+    ImagePayload, TEXT, TEXT, TEXT, TEXT, COUNT, COUNT, COUNT, TEXT, posted_at=TEXT, tags=NAMES,
+    said=st.lists(st.lists(st.tuples(TEXT, TEXT, COUNT), max_size=2).map(tuple), max_size=3).map(tuple),
+    complete=st.booleans(),
+)  # fmt: skip
 VECTORS = arrays.arrays(np.float32, 8, elements=st.floats(-1, 1, width=32))
-RECORDS = st.builds(IndexRecord, TEXT, COUNT, COUNT, st.none() | PAYLOADS, st.none() | VECTORS, NAMES)
+RECORDS = st.one_of(
+    st.builds(IndexRecord, TEXT, COUNT, PAYLOADS, st.none() | VECTORS, NAMES),
+    st.builds(IndexRecord, TEXT, COUNT, seen=NAMES, deleted=st.just(True)),
+    st.builds(IndexRecord, TEXT, COUNT, seen=NAMES, waiting=NAMES),
+)
 OFFSETS = st.builds(StoredOffset, TEXT, COUNT, COUNT, TEXT, COUNT)
 HITS = st.builds(Hit, TEXT, st.floats(-1, 1), PAYLOADS, st.none() | VECTORS)
 FILTERS = st.builds(TagFilter, NAMES, NAMES, NAMES)
@@ -46,7 +52,7 @@ def test_a_record_comes_back_from_its_fields_which_are_plain_json(record):
 
 @given(PAYLOADS, TEXT)
 def test_fields_that_a_reader_does_not_know_are_ignored_and_missing_ones_take_their_default(payload, extra):
-    stored = to_fields(IndexRecord("a", 1, 2, payload)) | {"of a later version": extra}
+    stored = to_fields(IndexRecord("a", 1, payload)) | {"of a later version": extra}
     del stored["complete"], stored["posted_at"]
     assert to_record(stored, None).payload == replace(payload, complete=False, posted_at="")
 

@@ -43,10 +43,10 @@ class Clicks:
 
     def post_images(self, *numbers: int, position: int = 1) -> None:
         payload = ImagePayload("0" * 64, "0" * 16, "memory://", "png", 4, 4, 4, "fake-1")
-        self.index.real.write([IndexRecord(f"i{n}", position, 0, payload, unit(n)) for n in numbers], [])
+        self.index.real.write([IndexRecord(f"i{n}", position, payload, unit(n)) for n in numbers], [])
 
     def delete_image(self, number: int) -> None:
-        self.index.real.write([IndexRecord(f"i{number}", 5, 0)], [])
+        self.index.real.write([IndexRecord(f"i{number}", 5, deleted=True)], [])
 
     def worker(self) -> "Worker":
         """A new process: it knows what the checkpoint says."""

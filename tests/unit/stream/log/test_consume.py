@@ -54,10 +54,10 @@ def test_a_partition_not_read_since_the_new_log_begins_at_its_beginning():
 
 
 def test_topics_are_renewed_one_by_one():
-    topics = topic("t2") | topic("u1", 1, "tags")
-    chosen = starts(topics, [stored(7), stored(5, topic_id="u1", short="tags")], new_log_allowed=True)
+    topics = topic("t2") | topic("u1", 1, "operations")
+    chosen = starts(topics, [stored(7), stored(5, topic_id="u1", short="operations")], new_log_allowed=True)
     assert chosen["images", 0] == Start(None, 1, "t2")
-    assert chosen["tags", 0] == Start(5, 0, "u1")
+    assert chosen["operations", 0] == Start(5, 0, "u1")
 
 
 def test_offsets_of_other_topics_do_not_matter():
@@ -109,31 +109,31 @@ def test_a_topic_that_was_paused_is_read_to_its_end_while_another_went_on(broker
     create_topics(broker_settings)
     writer = LogWriter(broker_settings, "test")
     for number in range(6_000):
-        writer.send("tags", str(number).encode(), b"x" * 100, [], partition=0)
+        writer.send("operations", str(number).encode(), b"x" * 100, [], partition=0)
     for number in range(50):
         writer.send("images", str(number).encode(), b"x" * 10_000, [], partition=0)
     writer.flush()
-    reader = LogReader(broker_settings, ("images", "tags"), "test", lambda: ())
-    offsets, phases = {"images": [], "tags": []}, []
+    reader = LogReader(broker_settings, ("images", "operations"), "test", lambda: ())
+    offsets, phases = {"images": [], "operations": []}, []
     try:
         for _ in range(400):  # 50 ms each at most
             for record in reader.poll(0.05):
                 offsets[record.topic].append(record.offset)
-            if len(offsets["tags"]) >= 2_000 and not phases:
-                reader.pause("tags")
+            if len(offsets["operations"]) >= 2_000 and not phases:
+                reader.pause("operations")
                 phases.append("paused")
                 writer.send("images", b"late", b"x", [], partition=0)  # what is in line now is no tag
                 writer.flush()
             elif phases == ["paused"] and len(offsets["images"]) == 51:
-                reader.resume("tags")
+                reader.resume("operations")
                 phases.append("resumed")
-            if len(offsets["tags"]) == 6_000:
+            if len(offsets["operations"]) == 6_000:
                 break
     finally:
         reader.close()
         writer.close()
     assert phases == ["paused", "resumed"]
-    assert offsets == {"images": list(range(51)), "tags": list(range(6_000))}
+    assert offsets == {"images": list(range(51)), "operations": list(range(6_000))}
 
 
 # ---- a rebalance, on the embedded broker --------------------------------------------------------------------------

@@ -1,0 +1,84 @@
+"""The tags of one image while events are applied to it: which, and who said them.
+
+In: the tags as events say them. Out: normal names with those who said them; each bad tag as a dead letter of its own.
+Pure.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from models.errors import PoisonError, PolicyError
+from models.tagging.memory.names import normalise_tag
+from stream.events.codec import Envelope, encode
+from stream.events.schema import TagsApplied, TagsRemoved
+from stream.index.payload import ImagePayload
+from stream.log.record import Record
+
+SAID_BY = 16  # people and programs kept for each tag, those that said it last
+
+DeadLetters = tuple[tuple[Record, PoisonError], ...]
+
+
+class ImageTags:
+    """The tags of an image, and whether they are `complete`: all that there are."""
+
+    def __init__(self, before: ImagePayload | None) -> None:
+        said = (before.said or ((),) * len(before.tags)) if before is not None else ()
+        self._said = dict(zip(before.tags, said, strict=True)) if before is not None else {}
+        self._had = set(self._said)
+        self.complete = before is not None and before.complete
+
+    @property
+    def new(self) -> list[str]:
+        """Tags that it did not have before."""
+        return [tag for tag in self._said if tag not in self._had]
+
+    def apply(self, envelope: Envelope, record: Record) -> None:
+        """Put on or take off what an event says."""
+        event = envelope.event
+        assert isinstance(event, (TagsApplied, TagsRemoved))
+        names, _ = good_names(event.tags, event.image_id, envelope, record)
+        if isinstance(event, TagsRemoved):
+            for tag in names:
+                self._said.pop(tag, None)
+        else:
+            self.complete = self.complete or event.complete
+            self.add(names, event.by, envelope, record)
+
+    def add(self, names: Sequence[str], by: str | None, envelope: Envelope, record: Record) -> None:
+        """Put tags on; who said one before is remembered beside who says it now."""
+        one = (by or "", envelope.source, record.timestamp_ms)
+        for tag in names:
+            others = tuple(other for other in self._said.get(tag, ()) if other[:2] != one[:2])
+            self._said[tag] = (*others, one)[-SAID_BY:]
+
+    def put_on(self, payload: ImagePayload, *, complete: bool) -> ImagePayload:
+        """The payload with these tags."""
+        return replace(payload, tags=tuple(self._said), said=tuple(self._said.values()), complete=complete)
+
+    def said_last(self, names: Sequence[str]) -> tuple[tuple[str, str], ...]:
+        """For each of these tags, who said it last: `by` or nothing, and source."""
+        return tuple(self._said[tag][-1][:2] for tag in names)
+
+
+def good_names(
+    tags: Sequence[str], image_id: str, envelope: Envelope, record: Record
+) -> tuple[tuple[str, ...], DeadLetters]:
+    """The good tags of an event, normalised, and each bad one as a dead letter of its own."""
+    names: dict[str, None] = {}
+    dead: list[tuple[Record, PoisonError]] = []
+    for tag in tags:
+        try:
+            names[normalise_tag(tag)] = None
+        except PolicyError as error:
+            dead.append((_letter(tag, image_id, envelope, record, len(dead) + 1), error))
+    return tuple(names), tuple(dead)
+
+
+def _letter(tag: str, image_id: str, envelope: Envelope, record: Record, part: int) -> Record:
+    """The event that says this one tag and nothing else: replayed, it changes nothing else."""
+    event = envelope.event
+    said = TagsRemoved if isinstance(event, TagsRemoved) else TagsApplied
+    alone = said(image_id=image_id, tags=(tag,), by=getattr(event, "by", None))
+    key, value, headers = encode(alone, source=envelope.source, event_id=f"{envelope.id[:1_900]}/tag/{part}")
+    return replace(record, key=key, value=value, headers=tuple(headers), part=part)
