@@ -81,6 +81,22 @@ class ImageView(BaseModel):
     bytes_url: str
 
 
+class Waiting(BaseModel):
+    """An image that is not there and that events wait for."""
+
+    image_id: str
+    events: int
+    partition: int = Field(description="of the oldest event, in images.v1")
+    offset: int = Field(description="of the oldest event")
+
+
+class WaitingPage(BaseModel):
+    """Images that events wait for."""
+
+    images: list[Waiting]
+    cursor: str | None = Field(None, description="asks for the next page; null on the last")
+
+
 class ClickIn(BaseModel):
     """A click on a picture of an impression."""
 

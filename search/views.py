@@ -20,9 +20,18 @@ from models.tagging.serving.columns import TagRow
 from search import schemas
 from search.answer import Answer, Found, Prediction
 from search.tag_names import TagNames
-from stream.index.payload import ImagePayload
+from stream.index.payload import ImagePayload, IndexRecord
+from stream.log.record import Record
 
 DIGITS = 6  # after the point, of scores and probabilities; float32 has about as many
+
+
+def waiting(record: IndexRecord) -> schemas.Waiting:
+    """An image that events wait for."""
+    oldest = Record.from_text(record.waiting[0])
+    return schemas.Waiting(
+        image_id=record.image_id, events=len(record.waiting), partition=oldest.partition, offset=oldest.offset
+    )
 
 
 def page(answer: Answer, names: TagNames, **others: Any) -> schemas.Page:

@@ -1,15 +1,18 @@
-"""`mekiki dlq list|show|replay`: records no step could take, with the reason, and their way back."""
+"""`mekiki dlq list|show|replay|give-up`: records no step could take, with the reason, and their way back."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
-from admin.connect import client_settings
+from admin.connect import Api, client_settings
 from admin.console import out, print_json
 from admin.options import AsJson, DataDir
 from models.errors import UsageError
+from stream.events.schema import WaitingEnded
 from stream.log.consume import LogReader
 from stream.log.dead_letter import REPLAYED, DeadLetter, read_dead_letter
 from stream.log.produce import LogWriter
@@ -44,8 +47,15 @@ def read_all(settings: Settings) -> list[DeadLetter]:
 
 
 @app.command(name="list")
-def list_letters(as_json: AsJson = False, data_dir: DataDir = None) -> None:
-    """Dead letters, oldest first."""
+def list_letters(
+    waiting: Annotated[bool, typer.Option("--waiting", help="Images that are not there, and what waits.")] = False,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Dead letters, oldest first; or what waits for images that are not there."""
+    if waiting:
+        _list_waiting(client_settings(data_dir), as_json)
+        return
     letters = read_all(client_settings(data_dir))
     if as_json:
         print_json([_row(letter) for letter in letters])
@@ -58,6 +68,32 @@ def list_letters(as_json: AsJson = False, data_dir: DataDir = None) -> None:
         when = datetime.fromtimestamp(letter.timestamp_ms / 1000, UTC).isoformat(timespec="seconds")
         table.add_row(letter.id, letter.topic, when, letter.reason, letter.text)
     out.print(table)
+
+
+def _list_waiting(settings: Settings, as_json: bool) -> None:
+    images = list(read_waiting(settings))
+    if as_json:
+        print_json(images)
+        return
+    if not images:
+        out.print("nothing waits for an image")
+        return
+    caption = f"{len(images)} images are not there; post them, or `mekiki dlq give-up`"
+    table = Table("image", "events", "partition", "offset of the oldest", caption=caption)
+    for image in images:
+        table.add_row(escape(image["image_id"]), *(str(image[name]) for name in ("events", "partition", "offset")))
+    out.print(table)
+
+
+def read_waiting(settings: Settings) -> Iterator[dict[str, Any]]:
+    """Images that are not there and that events wait for, as the API shows them."""
+    api, cursor = Api(settings), None
+    while True:
+        page = api.get("/v1/waiting", limit=1_000, cursor=cursor)
+        yield from page["images"]
+        cursor = page["cursor"]
+        if cursor is None:
+            return
 
 
 def _row(letter: DeadLetter) -> dict[str, Any]:
@@ -121,3 +157,24 @@ def replay(
     finally:
         writer.close()
     out.print(f"replayed {len(letters)} dead letters")
+
+
+@app.command(name="give-up")
+def give_up(
+    image_ids: Annotated[list[str] | None, typer.Argument(metavar="[IMAGE_ID]...")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All images that something waits for.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """No longer wait for images: what waits for them becomes dead letters."""
+    settings = client_settings(data_dir)
+    if bool(image_ids) == everything:
+        raise UsageError("dlq give-up: expected image ids or --all; `mekiki dlq list --waiting` shows them")
+    ids = [image["image_id"] for image in read_waiting(settings)] if everything else image_ids or []
+    writer = LogWriter(settings, "mekiki/cli")
+    try:
+        for image_id in ids:
+            writer.send_event(WaitingEnded(image_id=image_id))
+        writer.flush()
+    finally:
+        writer.close()
+    out.print(f"gave up on {len(ids)} images")

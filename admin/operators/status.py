@@ -9,6 +9,7 @@ from rich.table import Table
 
 from admin.connect import Api, client_settings
 from admin.console import out, print_json
+from admin.operators.dlq import read_waiting
 from admin.options import AsJson, DataDir
 from stream.log.client import broker_errors, client_options
 from stream.log.topics import describe_topics
@@ -30,6 +31,7 @@ def status(
     """Lag in records and seconds, counts, versions."""
     settings = client_settings(data_dir)
     document = Api(settings).get("/v1/status") | {"lag": lags(settings), "dead_letters": _dead(settings)}
+    document["waiting_for_an_image"] = sum(image["events"] for image in read_waiting(settings))
     if as_json:
         print_json(document)
         return
@@ -37,7 +39,16 @@ def status(
     for topic, lag in document["lag"].items():
         table.add_row(topic, READERS[topic], str(lag["records"]), f"{lag['seconds']:.1f}")
     out.print(table)
-    for name in ("images", "tags", "pairs_seen", "dead_letters", "encoder_version", "tagger_version", "ranker_version"):
+    for name in (
+        "images",
+        "tags",
+        "pairs_seen",
+        "dead_letters",
+        "waiting_for_an_image",
+        "encoder_version",
+        "tagger_version",
+        "ranker_version",
+    ):
         out.print(f"{name.replace('_', ' ')}: {document[name]}")
 
 

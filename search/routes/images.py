@@ -1,6 +1,8 @@
 """Images of the index: what is kept of one, and its bytes."""
 
-from fastapi import APIRouter, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
 
 from search import schemas, views
 from search.routes.parameters import PROBLEMS, Running
@@ -8,6 +10,17 @@ from search.routes.parameters import PROBLEMS, Running
 SAME_BYTES = 100  # ids shown of images with the same bytes
 
 router = APIRouter(responses=PROBLEMS, tags=["images"])
+
+
+@router.get("/v1/waiting")
+def list_waiting(
+    running: Running,
+    limit: Annotated[int, Query(ge=1, le=1_000, description="images wanted")] = 100,
+    cursor: Annotated[str | None, Query(max_length=100, description="of the page before")] = None,
+) -> schemas.WaitingPage:
+    """Images that are not there and that events wait for."""
+    records, following = running.index.scroll_waiting(cursor, limit)
+    return schemas.WaitingPage(images=[views.waiting(record) for record in records], cursor=following)
 
 
 @router.get("/v1/images/{image_id}/bytes", response_class=Response)

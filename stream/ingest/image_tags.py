@@ -76,8 +76,10 @@ def good_names(
 
 
 def _letter(tag: str, image_id: str, envelope: Envelope, record: Record, part: int) -> Record:
-    """The event that says this one tag and nothing else: replayed, it changes nothing else."""
+    """The event that says this one tag and nothing else: replayed, it changes nothing else. Maybe the record itself."""
     event = envelope.event
+    if isinstance(event, (TagsApplied, TagsRemoved)) and len(event.tags) == 1:
+        return record
     said = TagsRemoved if isinstance(event, TagsRemoved) else TagsApplied
     alone = said(image_id=image_id, tags=(tag,), by=getattr(event, "by", None))
     key, value, headers = encode(alone, source=envelope.source, event_id=f"{envelope.id[:1_900]}/tag/{part}")

@@ -42,7 +42,7 @@ def image(image_id, content, **attributes):
 
 def tags(image_id, names):
     body = json.dumps({"image_id": image_id, "tags": names}).encode()
-    return "tags", image_id, body, [*headers(TAGGED), ("content-type", b"application/json")]
+    return "images", image_id, body, [*headers(TAGGED), ("content-type", b"application/json")]
 
 
 CASES = {
@@ -51,23 +51,22 @@ CASES = {
     "zero bytes": (lambda: image("bad-3", b""), "empty"),
     "gigapixel PNG": (lambda: image("bad-4", gigapixel_png()), "too_many_pixels"),
     "unknown event type": (lambda: ("images", "bad-5", b"{}", headers("mekiki.image.painted.v1")), "unknown_type"),
-    "wrong JSON": (lambda: ("tags", "bad-6", b'{"image_id": ', headers(TAGGED)), "bad_json"),
+    "wrong JSON": (lambda: ("images", "bad-6", b'{"image_id": ', headers(TAGGED)), "bad_json"),
     "missing headers": (lambda: ("images", "bad-7", drawing(2), []), "missing_headers"),
     "tag of 10,000 characters": (lambda: tags("good", ["x" * 10_000]), "bad_tag"),
     "tag of control characters": (lambda: tags("good", ["a\u0007\u001b[31mb"]), "bad_tag"),
-    "tag for an image nobody posted": (lambda: tags("bad-10", ["cat"]), "unknown_image"),
     "dataref that leaves the folder": (
         lambda: image("bad-11", b"", dataref="file:///etc/../etc/passwd", sha256="0" * 64), "dataref_forbidden"
     ),
     "sha256 that does not match": (lambda: image("bad-12", drawing(3), sha256="0" * 64), "sha256_mismatch"),
     "an event on the wrong topic": (
-        lambda: ("images", "bad-13", b'{"image_id": "bad-13", "tags": ["a"]}', headers(TAGGED)), "wrong_topic"
+        lambda: ("operations", "bad-13", b'{"image_id": "bad-13", "tags": ["a"]}', headers(TAGGED)), "wrong_topic"
     ),
     "a key that is not the image id": (
-        lambda: ("tags", "bad-15", b'{"image_id": "good", "tags": ["a"]}', headers(TAGGED)),
+        lambda: ("images", "bad-15", b'{"image_id": "good", "tags": ["a"]}', headers(TAGGED)),
         "wrong_key",
     ),
-    "no fields": (lambda: ("tags", "bad-14", b"{}", headers(TAGGED)), "bad_event"),
+    "no fields": (lambda: ("images", "bad-14", b"{}", headers(TAGGED)), "bad_event"),
 }  # fmt: skip
 
 
@@ -115,16 +114,28 @@ def test_nothing_bad_was_indexed(service, letters):
     assert service.get("/v1/images/good").json()["tags"] == []
 
 
-def test_a_dead_letter_can_be_shown_and_replayed(service, letters):
-    """The tag came before its image; once the image is there, the replayed tag is applied."""
-    letter = next(one for one in service.letters() if one["reason"] == "unknown_image" and one["key"] == "bad-10")
-    shown = json.loads(service.cli("dlq", "show", letter["id"], "--json"))
-    assert json.loads(shown["value"]) == {"image_id": "bad-10", "tags": ["cat"]}
+def test_a_tag_waits_for_its_image_until_an_operator_gives_up_and_can_be_replayed(service, letters):
     producer = KafkaProducer(bootstrap_servers=service.bootstrap)
-    topic, key, value, named = image("bad-10", drawing(12))
-    producer.send(f"mekiki.{topic}.v1", value, key=key.encode(), headers=named).get(10)
+
+    def send(topic, key, value, named):
+        producer.send(f"mekiki.{topic}.v1", value, key=key.encode(), headers=named).get(10)
+
+    send(*tags("late [b]1", ["cat"]))
+    send(*tags("never", ["cat"]))
+    wait_for(lambda: len(json.loads(service.cli("dlq", "list", "--waiting", "--json"))) == 2, "both to wait")
+    assert "late [b]1" in service.cli("dlq", "list", "--waiting")
+    assert json.loads(service.cli("status", "--json"))["waiting_for_an_image"] == 2
+    send(*image("late [b]1", drawing(12)))
+    wait_for(lambda: service.tagged("late [b]1", "cat"), "the tag to join its image")
+    service.cli("dlq", "give-up", "never")
+    wait_for(lambda: any(one["key"] == "never" for one in service.letters()), "the dead letter")
+    letter = next(one for one in service.letters() if one["key"] == "never")
+    shown = json.loads(service.cli("dlq", "show", letter["id"], "--json"))
+    assert (shown["reason"], json.loads(shown["value"])) == ("unknown_image", {"image_id": "never", "tags": ["cat"]})
+    send(*image("never", drawing(13)))
+    wait_for(lambda: service.has("never"), "the late picture")
     producer.close(timeout=5)
-    wait_for(lambda: service.has("bad-10"), "the late picture")
     service.cli("dlq", "replay", letter["id"])
-    wait_for(lambda: service.tagged("bad-10", "cat"), "the replayed tag")
+    wait_for(lambda: service.tagged("never", "cat"), "the replayed tag")
     assert letter["id"] not in [one["id"] for one in service.letters()]
+    assert json.loads(service.cli("dlq", "list", "--waiting", "--json")) == []

@@ -28,7 +28,7 @@ def test_a_plain_kafka_python_producer(service):
     producer.send("mekiki.images.v1", picture, key=image_id.encode(), headers=posted).get(10)
     tagged = [*common, ("ce_id", b"2"), ("ce_type", b"mekiki.tags.applied.v1"), ("content-type", b"application/json")]
     body = json.dumps({"image_id": image_id, "tags": ["Shop", "夏"], "by": "clerk"}).encode()
-    producer.send("mekiki.tags.v1", body, key=image_id.encode(), headers=tagged).get(10)
+    producer.send("mekiki.images.v1", body, key=image_id.encode(), headers=tagged).get(10)
     wait_for(lambda: service.tagged(image_id, "夏"), "the tags")
     assert service.get(f"/v1/images/{image_id}").json()["tags"] == ["shop", "夏"]
     assert service.get(f"/v1/images/{image_id}/bytes").content == picture

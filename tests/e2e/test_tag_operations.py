@@ -172,7 +172,7 @@ def test_operations_from_a_plain_producer(service, pictures):
         body = {"specversion": "1.0", "id": str(uuid.uuid4()), "source": "/shop", "type": "mekiki.tags.operation.v1"}
         body["data"] = {"operation_id": operation_id} | fields
         named = [("content-type", b"application/cloudevents+json")]
-        producer.send("mekiki.tags.v1", json.dumps(body).encode(), key=b"tag-operation", headers=named).get(10)
+        producer.send("mekiki.operations.v1", json.dumps(body).encode(), key=b"tag-operation", headers=named).get(10)
 
     post("shop-1", kind="imply", tags=["tabby"], into="moggy")
     post("shop-2", kind="merge", tags=["tabby"])
