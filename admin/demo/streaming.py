@@ -99,7 +99,7 @@ def stream_everything(session: Session) -> Streamed:
 def _plant(writer: LogWriter) -> int:
     """Three records that must become dead letters."""
     writer.send_event(ImagePosted(image_id="planted-1", content=b"this is no picture"))
-    writer.send_event(TagsApplied(image_id="planted-2-never-posted", tags=("ghost",)))
+    writer.send_event(TagsApplied(image_id="planted-2", tags=("a sentence is no tag " * 9,)))
     writer.send("images", b"planted-3", b"{", [("content-type", b"application/json")])
     writer.flush()
     return 3
