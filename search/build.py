@@ -9,6 +9,8 @@ from stream.log.produce import LogWriter
 from stream.settings import Settings
 from stream.workers import build_datarefs, build_decoder, build_encoder, build_pictures, open_index
 
+BLOCK_MS = 2_000  # a request waits no longer for a broker that is away
+
 
 def build_service(settings: Settings) -> Service:
     """A service ready to answer.
@@ -29,7 +31,7 @@ def build_service(settings: Settings) -> Service:
         searcher=Searcher(index, encoder, build_decoder(settings), served),
         served=served,
         follower=follower,
-        writer=LogWriter(settings, "mekiki/search", linger_ms=0),
+        writer=LogWriter(settings, "mekiki/search", linger_ms=0, block_ms=BLOCK_MS),
         pictures=build_pictures(settings),
         datarefs=build_datarefs(settings),
         encoder_version=encoder.version,

@@ -3,7 +3,7 @@
 import uuid
 from dataclasses import dataclass
 
-from models.errors import IndexUnavailableError, InfrastructureError, NotFoundError
+from models.errors import IndexUnavailableError, InfrastructureError, NotFoundError, PolicyError
 from models.tagging.examples import OperationRow
 from search import views
 from search.query import Searcher
@@ -14,7 +14,7 @@ from stream.index.contract import VectorIndex
 from stream.index.payload import ImagePayload
 from stream.log.model_versions import ModelFollower
 from stream.log.produce import LogWriter
-from stream.pictures.dataref import DatarefReader
+from stream.pictures.dataref import DatarefReader, checked_sha256
 from stream.pictures.store import PictureStore
 from stream.settings import Settings
 
@@ -54,16 +54,24 @@ class Service:
         try:
             return self.pictures.get(payload.sha256)
         except FileNotFoundError:
-            return self.datarefs.read(payload.uri)
+            pass
+        try:
+            if payload.uri == self.pictures.uri(payload.sha256):
+                raise FileNotFoundError
+            content = self.datarefs.read(payload.uri)
+            checked_sha256(content, payload.sha256)  # nothing but the picture that was indexed is ever served
+        except (FileNotFoundError, PolicyError):
+            raise NotFoundError(f"image {image_id!r}: its bytes are not there any more; post it again") from None
+        return content
 
-    def post(self, event: Event) -> str:
+    def post(self, event: Event, *, timeout_s: float = 10.0) -> str:
         """Put an event into the log; returns its id once the broker has it.
 
         Raises:
             BrokerUnavailableError: it could not be stored.
         """
         event_id = str(uuid.uuid4())
-        self.writer.send_now(event, event_id=event_id)
+        self.writer.send_now(event, event_id=event_id, timeout_s=timeout_s)
         return event_id
 
     def operation(self, operation_id: str) -> OperationRow:
@@ -95,9 +103,13 @@ class Service:
 
     def check_ready(self) -> None:
         """Raise InfrastructureError unless queries can be answered."""
+        if not self.follower.is_alive():
+            raise InfrastructureError("models: nobody follows them any more, the served ones grow old; restart the API")
+        if self.follower.failing is not None:
+            raise InfrastructureError(f"models: the newest is not served ({self.follower.failing}); see the log")
         if not self.follower.caught_up.is_set():
             raise InfrastructureError("models: not read from the log yet; wait a moment")
-        self.index.count()
+        self.index.fetch(["readyz"])  # any id: what counts is that it answers
 
     def close(self) -> None:
         """Stop following and release connections."""

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from admin.connect import Api, client_settings
-from admin.console import out, print_json
+from admin.console import errors_out, out, print_json
 from admin.options import AsJson, DataDir
 from models.errors import UsageError
 from stream.events.schema import WaitingEnded
@@ -105,7 +105,7 @@ def _row(letter: DeadLetter) -> dict[str, Any]:
         "text": letter.text,
         "timestamp_ms": letter.timestamp_ms,
         "key": None if letter.key is None else letter.key.decode(errors="replace"),
-        "value_bytes": len(letter.value or b""),
+        "value_bytes": letter.cut_bytes or len(letter.value or b""),
     }
 
 
@@ -147,6 +147,14 @@ def replay(
         raise UsageError("dlq replay: expected ids, --reason or --all")
     if reason is not None:
         letters = [letter for letter in letters if letter.reason == reason]
+    cut = [letter for letter in letters if letter.cut_bytes]
+    for letter in cut:
+        errors_out.print(
+            f"dead letter {letter.id}: its {letter.cut_bytes} bytes did not fit; they stand in {letter.topic} at "
+            f"{letter.origin} only, post them again",
+            markup=False,
+        )
+    letters = [letter for letter in letters if not letter.cut_bytes]
     writer = LogWriter(settings, "mekiki/cli")
     try:
         for letter in letters:

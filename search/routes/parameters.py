@@ -4,16 +4,19 @@ Pictures come as raw bodies; every error is one sentence in `detail`. All depend
 of the others on a thread of its own.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, HTTPException, Query, Request
+from pydantic import BaseModel, ValidationError
 
 from models.errors import UsageError
 from search import schemas
 from search.answer import Options
 from search.query import Crop
 from search.service import Service
+from stream.events.schema import Event
 
+E = TypeVar("E", bound=Event)
 PROBLEMS: dict[int | str, dict[str, Any]] = {400: {"model": schemas.Problem}, 503: {"model": schemas.Problem}}
 IMAGE_BODY: dict[str, Any] = {
     "requestBody": {"required": True, "content": {
@@ -87,6 +90,20 @@ async def body(request: Request, running: Running) -> bytes:
     if not content:
         raise HTTPException(400, "body: empty; send the picture's bytes, e.g. curl --data-binary @cat.jpg")
     return bytes(content)
+
+
+def event_of(kind: type[E], given: BaseModel, **more: Any) -> E:
+    """The event that a body asks for: what the log takes, the API takes.
+
+    Raises:
+        UsageError: what the log would not take.
+    """
+    try:
+        return kind.model_validate(given.model_dump() | more)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "body"
+        raise UsageError(f"{where}: {first['msg']}") from None
 
 
 Asked = Annotated[Options, Depends(options)]

@@ -1,5 +1,6 @@
 """Search by picture, id or tag, and images in the order of taste."""
 
+import logging
 import time
 import uuid
 from typing import Annotated
@@ -7,11 +8,16 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Query
 from fastapi.concurrency import run_in_threadpool
 
+from models.errors import InfrastructureError
 from search import schemas, views
 from search.answer import Answer
 from search.routes.parameters import IMAGE_BODY, PROBLEMS, Asked, Part, Picture, Running, Session
 from search.service import Service
 from stream.events.schema import Impression
+
+log = logging.getLogger(__name__)
+
+IMPRESSION_S = 2.0
 
 router = APIRouter(responses=PROBLEMS, tags=["search"])
 
@@ -60,15 +66,19 @@ def rank_images(running: Running, wanted: Annotated[schemas.RankIn, Body()]) -> 
 
 
 def _page(running: Service, answer: Answer, started_s: float, query: str, session_id: str | None) -> schemas.Page:
-    """An answer as the API gives it; with a session id its impression goes to the log."""
+    """An answer as the API gives it; with a session id its impression goes to the log, unless Kafka is away."""
     impression_id = None
     if session_id and answer.results:
         impression_id = str(uuid.uuid4())
         shown = tuple(item.hit.image_id for item in answer.results)
-        running.post(Impression(
-            impression_id=impression_id, session_id=session_id, shown=shown, query=query,
-            ranker_version=answer.ranker_version,
-        ))  # fmt: skip
+        try:
+            running.post(Impression(
+                impression_id=impression_id, session_id=session_id, shown=shown, query=query,
+                ranker_version=answer.ranker_version,
+            ), timeout_s=IMPRESSION_S)  # fmt: skip
+        except InfrastructureError as error:  # what was found is worth more than the note that it was shown
+            log.warning("impression not posted: %s", error)
+            impression_id = None
     return views.page(
         answer,
         running.searcher.names(),

@@ -15,9 +15,10 @@ def status(running: Running) -> schemas.Status:
     return running.status()
 
 
+@router.get("/livez")
 @router.get("/healthz")
-def health() -> dict[str, str]:
-    """The process answers."""
+async def live() -> dict[str, str]:
+    """The process answers; on the event loop, for searches that wait may hold every thread."""
     return {"status": "ok"}
 
 

@@ -6,7 +6,7 @@ rule raises SchemaError or PolicyError. Tags stay as the producer wrote them; th
 
 from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from models.tagging.examples import OperationKind
@@ -14,10 +14,19 @@ from models.tagging.examples import OperationKind
 KEY_FIELDS = {
     "images": "image_id", "operations": "operation_id", "clicks": "session_id", "models": "model", "drift": "tag",
 }  # fmt: skip
+RESERVED_IDS = {"tag-operation", "tag-surgery"}  # keys of operations on tags while these stood among the tags
+
+
+def _not_reserved(image_id: str) -> str:
+    if image_id in RESERVED_IDS:
+        raise PydanticCustomError("reserved", "expected another id: this one is kept for operations on tags")
+    return image_id
+
 
 Name: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
-ImageId: TypeAlias = Name
+ImageId: TypeAlias = Annotated[Name, AfterValidator(_not_reserved)]
 SessionId: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+Propensity: TypeAlias = Annotated[float, Field(ge=0.0001, le=1)]  # less is no probability that anybody measured
 Sha256: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", to_lower=True)]
 
 MAX_TAGS_PER_EVENT = 1_000  # more is a mistake; the largest booru pictures carry about 300
@@ -144,9 +153,19 @@ class Impression(Event):
     shown: tuple[ImageId, ...] = Field(min_length=1, max_length=MAX_SHOWN, description="in the order shown")
     query: str | None = Field(None, max_length=2_000)
     ranker_version: int | None = None
-    propensities: tuple[Annotated[float, Field(gt=0, le=1)], ...] | None = Field(
+    propensities: tuple[Propensity, ...] | None = Field(
         None, description="probability that each position was examined, same length as shown"
     )
+
+    @model_validator(mode="after")
+    def _one_for_each(self) -> Self:
+        if self.propensities is not None and len(self.propensities) != len(self.shown):
+            raise PydanticCustomError(
+                "propensities",
+                "{found} propensities: expected {wanted}, one for each picture shown",
+                {"found": len(self.propensities), "wanted": len(self.shown)},
+            )
+        return self
 
 
 class Clicked(Event):

@@ -23,7 +23,7 @@ from stream.index.payload import ImagePayload, IndexRecord
 from stream.ingest.apply import Applied, apply_event, operation_of
 from stream.ingest.batch import Batch, Item
 from stream.ingest.waiting import WaitingEvents
-from stream.log.dead_letter import CircuitBreaker, dead_letter_headers
+from stream.log.dead_letter import CircuitBreaker, send_dead_letters
 from stream.log.produce import LogWriter
 from stream.log.record import Record
 from stream.pictures.dataref import DatarefReader
@@ -190,11 +190,8 @@ class Write:
         for record, value in outcome.examples:
             headers = example_headers(record.topic, record.partition, record.position)
             writer.send("examples", record.key, value, headers, timestamp_ms=record.time_ms)
-        for record, poison in outcome.dead:
-            log.warning("dead letter from %s %s/%s: %s", record.topic, record.partition, record.offset, poison)
-            writer.send(f"{record.topic}.dlq", record.key, record.value, dead_letter_headers(record, poison))
         if outcome.examples or outcome.dead:
-            writer.flush()
+            send_dead_letters(writer, outcome.dead)
 
     def _retry(self, attempt: Callable[[], T], what: str) -> T:
         return until_available(attempt, self._aborting, what=what)

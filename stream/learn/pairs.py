@@ -47,8 +47,6 @@ class PairReader:
                 raise SchemaError(f"pair click on {event.preferred!r} twice: expected two images", reason="bad_event")
             return [Pair(event.preferred, event.over)]
         if isinstance(event, Impression):
-            if event.propensities is not None and len(event.propensities) != len(event.shown):
-                raise SchemaError("impression: expected as many propensities as shown images", reason="bad_event")
             propensities = None if event.propensities is None else list(event.propensities)
             _keep(self._pages, event.impression_id, (list(event.shown), propensities, []), KEEP_IMPRESSIONS)
             return []

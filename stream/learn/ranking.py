@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from models.errors import PoisonError, UnknownImageError
+from models.errors import InternalError, MekikiError, PoisonError, SchemaError, UnknownImageError, UsageError
 from models.ranking.pairs import Pair
 from models.ranking.ranknet import Ranker
 from models.state_file import Saved, StateFile
@@ -24,7 +24,7 @@ from stream.index.payload import IndexRecord, Vector
 from stream.learn.pairs import PairReader
 from stream.learn.worker import LearningWorker
 from stream.log.consume import LogReader
-from stream.log.dead_letter import dead_letter_headers
+from stream.log.dead_letter import send_dead_letters
 from stream.log.model_versions import ModelPublisher
 from stream.log.positions import StoredOffset
 from stream.log.produce import LogWriter
@@ -86,7 +86,7 @@ class RankingWorker(LearningWorker):
         dead: dict[int, tuple[Record, PoisonError]] = {}  # by offset
         for record in records:
             try:
-                pairs = self._pairs.read(decode(record.key, record.value, record.headers))
+                pairs = self._read(record)
             except PoisonError as poison:
                 dead[record.offset] = record, poison
             else:
@@ -95,9 +95,26 @@ class RankingWorker(LearningWorker):
             self._learn_clicks(clicks, dead)
         if dead:
             letters = [dead[offset] for offset in sorted(dead)]
-            until_available(functools.partial(self._post, letters), self.stopping.asked, what="dead letters")
+            post = functools.partial(send_dead_letters, self._parts.writer, letters)
+            until_available(post, self.stopping.asked, what="dead letters")
         self._offset = self.reader.stored_offset("clicks", 0, records[-1].offset + 1)
         self._unsaved = True
+
+    def _read(self, record: Record) -> list[Pair]:
+        """The pairs of a record; whatever it makes us raise is its fault.
+
+        Raises:
+            PoisonError: it cannot be used.
+        """
+        try:
+            return self._pairs.read(decode(record.key, record.value, record.headers))
+        except UsageError as error:
+            raise SchemaError(str(error), reason="bad_event") from None
+        except MekikiError:
+            raise
+        except Exception as error:
+            log.exception("record clicks %s", record.offset)
+            raise InternalError.of(error) from error
 
     def _learn_clicks(
         self, clicks: Sequence[tuple[Record, list[Pair]]], dead: dict[int, tuple[Record, PoisonError]]
@@ -117,14 +134,6 @@ class RankingWorker(LearningWorker):
             place = self._ranker.pairs_seen
             self._ranker.learn_many(np.stack(preferred), np.stack(over), np.array(weights, np.float32), place)
             metrics.PAIRS.inc(len(known))
-
-    def _post(self, letters: Sequence[tuple[Record, PoisonError]]) -> None:
-        """Send and acknowledge together: what a failed flush forgot is sent again."""
-        for record, error in letters:
-            log.warning("dead letter from clicks %s: %s", record.offset, error)
-            headers = dead_letter_headers(record, error)
-            self._parts.writer.send("clicks.dlq", record.key, record.value, headers)
-        self._parts.writer.flush()
 
     def publish_if_due(self, now_s: float) -> None:
         """See LearningWorker.publish_if_due."""

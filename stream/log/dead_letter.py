@@ -6,15 +6,21 @@ filling a topic helps nobody.
 """
 
 import hashlib
+import logging
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from models.errors import CircuitBreakerError, PoisonError
+from models.errors import CircuitBreakerError, PoisonError, PolicyError
 from stream.events.codec import Headers
+from stream.log.produce import LogWriter
 from stream.log.record import Record
 
+log = logging.getLogger(__name__)
+
 PREFIX = "mekiki_dlq_"
-REASON, TEXT, ORIGIN, REPLAYED = (PREFIX + name for name in ("reason", "text", "origin", "replayed"))
+REASON, TEXT, ORIGIN, REPLAYED, CUT = (PREFIX + name for name in ("reason", "text", "origin", "replayed", "cut"))
+KEPT_VALUE_BYTES, KEPT_HEADER_BYTES = 100_000, 4_000  # in a letter that is cut
 MAX_TEXT_CHARS = 1_000  # of an error message; headers are no place for novels
 
 
@@ -30,11 +36,36 @@ class DeadLetter:
     key: bytes | None
     value: bytes | None
     headers: Headers
+    cut_bytes: int = 0  # of a value that did not fit and was left out
 
     @property
     def id(self) -> str:
         """Short and stable: a hash of where the record came from."""
         return hashlib.sha256(f"{self.topic}/{self.origin}".encode()).hexdigest()[:12]
+
+
+def send_dead_letters(writer: LogWriter, letters: Sequence[tuple[Record, PoisonError]]) -> None:
+    """Send dead letters and whatever was sent before; acknowledged on return.
+
+    Where the topic takes no letter that large, large ones go without their value, which then stands at their origin
+    only: a letter that is cut is better than a worker that cannot go on.
+
+    Raises:
+        BrokerUnavailableError: send everything again.
+    """
+    for record, error in letters:
+        log.warning("dead letter from %s %s/%s: %s", record.topic, record.partition, record.offset, error)
+        writer.send(f"{record.topic}.dlq", record.key, record.value, dead_letter_headers(record, error))
+    try:
+        writer.flush()
+    except PolicyError:
+        for record, error in letters:
+            headers = dead_letter_headers(record, error)
+            small = [header for header in headers if len(header[1]) <= KEPT_HEADER_BYTES]
+            large = len(record.value or b"") > KEPT_VALUE_BYTES
+            cut: Headers = [(CUT, str(len(record.value or b"")).encode())] if large else []
+            writer.send(f"{record.topic}.dlq", record.key, None if large else record.value, [*small, *cut])
+        writer.flush()
 
 
 def dead_letter_headers(record: Record, error: PoisonError) -> Headers:
@@ -61,6 +92,7 @@ def read_dead_letter(topic: str, record: Record) -> DeadLetter | None:
         timestamp_ms=record.timestamp_ms,
         key=record.key,
         value=record.value,
+        cut_bytes=int(named.get(CUT, b"0")),
         headers=[(name, value) for name, value in record.headers if not name.startswith(PREFIX)],
     )
 

@@ -94,6 +94,7 @@ class ModelFollower(threading.Thread):
         self._on_published = on_published
         self._stopping = threading.Event()
         self.caught_up = threading.Event()
+        self.failing: str | None = None  # why the last announced version does not serve; anybody may read it
 
     def run(self) -> None:
         """Follow until `stop`; a model that cannot be loaded leaves the last one serving."""
@@ -102,6 +103,9 @@ class ModelFollower(threading.Thread):
                 self._turn()
             except MekikiError as error:
                 log.warning("model not taken over: %s", error)
+                self._stopping.wait(0.5)
+            except Exception:
+                log.exception("model not taken over")
                 self._stopping.wait(0.5)
         self._reader.close()
 
@@ -124,13 +128,12 @@ class ModelFollower(threading.Thread):
     def _take(self, event: ModelPublished) -> None:
         try:
             self._on_published(event)
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            MekikiError,
-        ) as error:  # the file is gone already: a newer one is announced
+            self.failing = None
+        except FileNotFoundError as error:  # gone already: a newer one is announced
             log.info("model %s version %s not loaded: %s", event.model, event.version, error)
+        except Exception as error:
+            log.exception("model %s version %s not loaded", event.model, event.version)
+            self.failing = f"{event.model} version {event.version}: {type(error).__name__}: {error}"
 
     def stop(self) -> None:
         """End the thread."""

@@ -6,15 +6,16 @@
 from typing import Any
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError, MessageSizeTooLargeError
+from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from models.errors import BrokerUnavailableError, PolicyError
 from stream.events.codec import Headers, encode
 from stream.events.schema import Event
 from stream.log.client import broker_errors, client_options
-from stream.log.topics import full_name
+from stream.log.topics import HEADER_BYTES, full_name
 from stream.settings import Settings
 
+_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 CLOSE_TIMEOUT_S = 5.0  # kafka-python waits for ever without one
 BATCH_BYTES = 512 * 1024  # of one partition in a request; the 16 KB of kafka-python are less than one picture
 
@@ -22,7 +23,8 @@ BATCH_BYTES = 512 * 1024  # of one partition in a request; the 16 KB of kafka-py
 class LogWriter:
     """A Kafka producer. Thread-safe for `send`; `flush` from one thread."""
 
-    def __init__(self, settings: Settings, source: str, *, linger_ms: int = 5) -> None:
+    def __init__(self, settings: Settings, source: str, *, linger_ms: int = 5, block_ms: int = 30_000) -> None:
+        """`block_ms`: how long a send may wait for a broker that is away."""
         self._settings = settings
         self._source = source
         self._pending: list[Any] = []
@@ -32,9 +34,9 @@ class LogWriter:
                 acks="all",
                 linger_ms=linger_ms,
                 batch_size=BATCH_BYTES,
-                max_request_size=settings.kafka.max_record_bytes + 100_000,
+                max_request_size=settings.kafka.max_record_bytes + 2 * HEADER_BYTES,
                 delivery_timeout_ms=max(settings.kafka.request_timeout_ms + linger_ms, 30_000),
-                max_block_ms=settings.kafka.request_timeout_ms,
+                max_block_ms=min(settings.kafka.request_timeout_ms, block_ms),
             )
 
     def send_event(self, event: Event, *, event_id: str | None = None, timestamp_ms: int | None = None) -> None:
@@ -89,11 +91,14 @@ class LogWriter:
 
         Raises:
             BrokerUnavailableError: something was not; the caller sends it again.
+            PolicyError: a topic does not take records that large.
         """
         waiting, self._pending = self._pending, []
         with broker_errors(self._settings):
             self._producer.flush(timeout=timeout_s)
             for sent in waiting:
+                if sent.failed() and isinstance(sent.exception, _TOO_LARGE):
+                    raise PolicyError(f"record: larger than its topic takes ({sent.exception})")
                 if sent.failed():
                     raise sent.exception if isinstance(sent.exception, KafkaError) else KafkaError(str(sent.exception))
                 if not sent.is_done:

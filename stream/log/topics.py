@@ -12,6 +12,7 @@ from models.errors import ConfigurationError
 from stream.log.client import admin_client
 from stream.settings import Settings
 
+HEADER_BYTES = 100_000  # room for headers beside the largest value
 KEEP_FOR_EVER = {"retention.ms": "-1"}
 
 
@@ -58,8 +59,10 @@ def create_topics(settings: Settings) -> list[str]:
 
 def _new_topic(settings: Settings, shape: TopicShape, name: str) -> NewTopic:
     config = dict(shape.config)
-    if shape.name in ("images", "images.dlq"):
-        config["max.message.bytes"] = str(settings.kafka.max_record_bytes + 100_000)
+    if shape.name == "images":
+        config["max.message.bytes"] = str(settings.kafka.max_record_bytes + HEADER_BYTES)
+    elif shape.name.endswith(".dlq"):  # the record as it was, and why it is dead
+        config["max.message.bytes"] = str(settings.kafka.max_record_bytes + 2 * HEADER_BYTES)
     partitions = shape.partitions or settings.kafka.partitions
     return NewTopic(name, partitions, settings.kafka.replication_factor, topic_configs=config)
 

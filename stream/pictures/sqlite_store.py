@@ -84,7 +84,7 @@ class PictureFile:
             database = sqlite3.connect(
                 self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
             )
-            for pragma in (f"page_size = {PAGE_BYTES}", "journal_mode = WAL", "synchronous = NORMAL"):
+            for pragma in (f"page_size = {PAGE_BYTES}", "journal_mode = WAL", "synchronous = FULL"):
                 database.execute(f"PRAGMA {pragma}")
             database.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
             database.execute(SCHEMA)

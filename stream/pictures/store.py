@@ -46,6 +46,7 @@ class PictureFolder:
         self._scheme = root.split("://", 1)[0] + "://" if "://" in root else "file://"
         self._local = self._scheme == "file://"
         self._folders: set[str] = set()
+        self._unsynced: set[str] = set()  # folders with new files
 
     def path(self, sha256: str) -> str:
         """Where the bytes with this hash are."""
@@ -79,6 +80,9 @@ class PictureFolder:
         try:
             with open(partial, "wb") as file:  # noqa: PTH123
                 file.write(content)
+                file.flush()
+                os.fsync(file.fileno())  # the offset that covers it must not outlive it
+            self._unsynced.add(folder)
             os.replace(partial, path)  # noqa: PTH105
         except OSError:
             self._folders.discard(folder)  # it may be gone
@@ -100,7 +104,20 @@ class PictureFolder:
             raise storage_error(f"pictures at {self._root}", error) from error
 
     def flush(self) -> None:
-        """See PictureStore.flush: everything is written at once."""
+        """See PictureStore.flush: bytes are written at once, the names of new files here."""
+        while self._unsynced:
+            folder = self._unsynced.pop()
+            try:
+                descriptor = os.open(folder, os.O_RDONLY)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+            except FileNotFoundError:
+                continue  # somebody took it away, with what was in it
+            except OSError as error:
+                self._unsynced.add(folder)
+                raise storage_error(f"pictures at {self._root}", error) from error
 
 
 def storage_error(what: str, error: OSError) -> StorageUnavailableError:

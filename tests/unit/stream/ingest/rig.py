@@ -64,8 +64,9 @@ class Rig:
             self.log, TOPICS, index.offsets,
             on_revoked=lambda partitions: pipeline.drop_partitions(partitions), group_wide=group_wide,
         )  # fmt: skip
-        roots = self.settings.ingest.dataref_roots
-        datarefs = DatarefReader(roots, [], 1_000, uploads=self.settings.data_path / "uploads")
+        ingest = self.settings.ingest
+        uploads = self.settings.data_path / "uploads"
+        datarefs = DatarefReader(ingest.dataref_roots, ingest.dataref_hosts, 1_000, uploads=uploads)
         decoder = FakeDecoder()
         pipeline = IngestPipeline(
             Ingest(reader, writer, index, FakeEncoder(), decoder, pictures, datarefs, self.settings)

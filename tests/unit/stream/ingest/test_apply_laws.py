@@ -1,15 +1,17 @@
-"""One event onto the state of one image: laws over random histories."""
+"""One event onto the state of one image: laws over random histories; and that no record at all ends the worker."""
 
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.events.codec import decode
 from stream.events.schema import ImageDeleted, ImagePosted, TagsApplied, TagsRemoved, WaitingEnded
 from stream.log.record import Record
 from tests.fakes import make_record
+from tests.strategies import events
 from tests.unit.stream.ingest.play import play
+from tests.unit.stream.ingest.rig import Rig, post
 
 
 def flat(states):
@@ -141,3 +143,30 @@ def test_an_image_carries_what_was_said_of_it_in_the_order_of_the_log(records):
             if state.payload is not None:
                 assert set(state.payload.tags) == said[image_id]
                 assert len(state.payload.tags) == len(state.payload.said)
+
+
+TIMES = st.integers(-(2**63), 2**63 - 1)
+HEADERS = st.lists(st.tuples(
+    st.sampled_from(["ce_id", "ce_source", "ce_type", "ce_tags", "ce_time", "ce_subject", "content-type", "x"]),
+    st.binary(max_size=30),
+), max_size=4).map(tuple)  # fmt: skip
+MADE = st.builds(lambda event, time_ms: make_record(event, timestamp_ms=time_ms), events, TIMES)
+BROKEN = st.builds(
+    lambda record, headers, value: replace(record, headers=(*record.headers, *headers), value=value),
+    MADE, HEADERS, st.none() | st.binary(max_size=60),
+)  # fmt: skip
+RAW = st.builds(Record, st.just("images"), st.just(0), st.just(0), st.just(0), TIMES, st.none() | st.binary(max_size=9),
+                st.none() | st.binary(max_size=60), HEADERS)  # fmt: skip
+
+
+@settings(max_examples=100)
+@given(st.lists(MADE | BROKEN | RAW, min_size=1, max_size=12), st.sampled_from(["images", "operations"]))
+def test_no_record_ends_the_worker(tmp_path_factory, records, topic):
+    rig = Rig(tmp_path_factory.mktemp("odd"), ingest={"breaker_records": 1_000_000})
+    for offset, record in enumerate(records):
+        rig.log.append(replace(record, topic=topic, offset=offset, position=offset + 1))
+    rig.run()
+    assert rig.offsets() == {(topic, 0): len(records)}
+    rig.log.post(post("after"))
+    rig.run()
+    assert rig.index.real.fetch(["after"])["after"].kind == "image"

@@ -1,5 +1,9 @@
 """The ingest worker over a log in memory and a real index: what comes out of events, good and bad."""
 
+import http.server
+import importlib
+import re
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -7,8 +11,9 @@ import pytest
 
 from models.errors import CircuitBreakerError
 from models.tagging.examples import TagOperation
-from stream.events.schema import TagOperationPosted
+from stream.events.schema import ImagePosted, TagOperationPosted
 from stream.ingest.batcher import FIRST_IMAGES
+from stream.log.dead_letter import TEXT
 from stream.log.positions import position_of
 from tests.fakes import FakeEncoder, encode_structured, make_record
 from tests.unit.stream.ingest.rig import Rig, post, tag
@@ -88,6 +93,37 @@ def test_a_picture_that_makes_the_network_overflow_takes_no_other_along(rig, mon
     assert rig.dead() == [("images.dlq", b"i3", "bad_vector")]
 
 
+def test_what_a_record_makes_our_code_raise_is_that_records_fault(rig, monkeypatch):
+    """At each step: reading, decoding, embedding, applying."""
+    broken = {"read": "stream.ingest.prepare.decode", "apply": "stream.ingest.write.apply_event"}
+    for step, place in broken.items():
+        module, _, name = place.rpartition(".")
+        real = getattr(importlib.import_module(module), name)
+
+        def fails(*given, real=real, step=step):
+            if any(step in str(one) for one in given):
+                raise ZeroDivisionError("what nobody thought of")
+            return real(*given)
+
+        monkeypatch.setattr(place, fails)
+    embed = FakeEncoder.embed
+
+    def embedding(encoder, pixels):
+        if (pixels[:, 0, 0, 0] == ord("!")).any():
+            raise RuntimeError("CUDA error")
+        return embed(encoder, pixels)
+
+    monkeypatch.setattr(FakeEncoder, "embed", embedding)
+    rig.log.post(post("a"), post("read"), post("embed", b"pic!"), post("apply", b"pic2"), post("b", b"pic3"))
+    rig.run()
+    assert {key for key, found in rig.index.real.fetch(["a", "b", "read", "embed", "apply"]).items()} == {"a", "b"}
+    assert sorted((key, reason) for _, key, reason in rig.dead()) == [
+        (name, "internal") for name in (b"apply", b"embed", b"read")
+    ]
+    texts = [dict(letter.headers)[TEXT].decode() for letter in rig.writer.to("images.dlq")]
+    assert all(re.match(r"(ZeroDivision|Runtime)Error at test_pipeline.py:\d+ \(", text) for text in texts)
+
+
 def test_too_many_dead_letters_stop_the_worker_with_nothing_written_after(tmp_path):
     rig = Rig(tmp_path, ingest={"breaker_records": 10, "breaker_share": 0.5})
     rig.log.post(*(post(f"bad{n}", b"nothing") for n in range(30)))
@@ -115,3 +151,46 @@ def test_a_tag_for_an_image_of_long_ago_finds_it_in_the_index(rig):
     rig.run()  # another process: it has not seen the image
     assert rig.index.real.fetch(["a"])["a"].payload.tags == ("cat", "pet")
     assert [one.added for _, one in rig.examples()] == [("cat",), ("pet",)]
+
+
+@pytest.fixture
+def server():
+    """Gives a picture, 500, broken gzip, or nothing at all."""
+
+    asked = []
+
+    class Answers(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_response(500 if self.path == "/500" else 200)
+            if self.path == "/gzip":
+                self.send_header("content-encoding", "gzip")
+            self.end_headers()
+            self.wfile.write(b"pic" + self.path.encode())
+
+        def log_message(self, *_):
+            """Say nothing."""
+
+    made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    threading.Thread(target=made.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{made.server_port}", asked
+    made.shutdown()
+    made.server_close()
+
+
+def test_a_dataref_that_is_not_given_is_a_dead_letter_and_its_neighbours_go_on(tmp_path, server, monkeypatch):
+    monkeypatch.setattr("stream.ingest.prepare.DATAREF_S", 0.3)
+    monkeypatch.setattr("stream.ingest.prepare.TRY_AGAIN_S", 0.1)
+    url, asked = server
+    rig = Rig(tmp_path, ingest={"dataref_hosts": ["127.0.0.1"]})
+    bad = {"500": f"{url}/500", "gzip": f"{url}/gzip", "tls": url.replace("http:", "https:") + "/tls"}
+    rig.log.post(
+        *(ImagePosted(image_id=name, dataref=dataref) for name, dataref in bad.items()),
+        *(ImagePosted(image_id=f"good{n}", dataref=f"{url}/{n}") for n in range(20)), post("inline"),
+    )  # fmt: skip
+    rig.run()
+    assert sorted(rig.dead()) == [("images.dlq", name.encode(), "dataref_unavailable") for name in sorted(bad)]
+    assert rig.index.real.count() == 21
+    assert 2 <= asked.count("/500") <= 4
+    stored = rig.index.real.fetch(["good3"])["good3"].payload
+    assert (stored.uri, stored.bytes) == (f"{url}/3", len(b"pic/3"))
