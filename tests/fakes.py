@@ -17,6 +17,7 @@ from models.errors import (
     BrokerUnavailableError,
     DecodeError,
     PoisonError,
+    PolicyError,
 )
 from models.quantise import dequantise, quantise
 from stream.events.codec import STRUCTURED, Headers, encode
@@ -137,12 +138,17 @@ class Sent:
     headers: Headers
     event: Event | None = None
 
+    @property
+    def size_bytes(self) -> int:
+        """Value and headers."""
+        return len(self.value or b"") + sum(len(name) + len(value) for name, value in self.headers)
+
 
 class FakeWriter:
     """See stream.log.produce.LogWriter. What was sent is in the log, `acknowledged`, once a flush after it succeeded.
 
     The next `refusing` sends and the next `failing` flushes raise. What waited for a flush that failed is lost, or with
-    `losing` the first so many records of it: the others went in another request.
+    `losing` the first so many records of it: the others went in another request. Topics take records of `limit` bytes.
     """
 
     def __init__(self, journal: Journal | None = None, acknowledged: list[Sent] | None = None) -> None:
@@ -150,6 +156,7 @@ class FakeWriter:
         self.refusing = 0
         self.failing = 0
         self.losing: int | None = None
+        self.limit: int | None = None
         self._waiting: list[Sent] = []
         self._journal = journal or Journal()
 
@@ -174,7 +181,10 @@ class FakeWriter:
             self.failing -= 1
             self.acknowledged += [] if self.losing is None else waiting[self.losing :]
             raise BrokerUnavailableError("Kafka: no acknowledgement")
-        self.acknowledged += waiting
+        too_large = [one for one in waiting if self.limit is not None and one.size_bytes > self.limit]
+        self.acknowledged += [one for one in waiting if one not in too_large]
+        if too_large:
+            raise PolicyError("record: larger than its topic takes")
         if waiting:
             self._journal.add("acknowledged", [sent.topic for sent in waiting])
 

@@ -78,6 +78,11 @@ class IndexRecord:
             return "image"
         return "tombstone" if self.deleted else "waiting" if self.waiting else "empty"
 
+    @property
+    def was_posted(self) -> bool:
+        """Whether it is there, or was before it was deleted."""
+        return self.payload is not None or self.deleted
+
 
 _FIELDS = tuple(field.name for field in fields(ImagePayload))
 

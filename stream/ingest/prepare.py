@@ -4,6 +4,7 @@ In: records of images.v1 and operations.v1. Out: the same items with event, pixe
 or with `poison`: whatever a record makes us raise is that record's fault.
 """
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -110,12 +111,12 @@ class Prepare:
         event = item.envelope.event if item.envelope is not None else None
         assert isinstance(event, ImagePosted)
         until_s = time.monotonic() + DATAREF_S
-        while True:
+        for tries in itertools.count(1):
             try:
                 content = self._datarefs.read(event.dataref or "")
                 break
             except InfrastructureError as error:
-                if time.monotonic() + TRY_AGAIN_S > until_s:
+                if tries > 1 and time.monotonic() + TRY_AGAIN_S > until_s:
                     raise PolicyError(f"{error}; mend it, then replay the dead letter", "dataref_unavailable") from None
                 if self._aborting.wait(TRY_AGAIN_S):
                     raise StoppedError("dataref") from error

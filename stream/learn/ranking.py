@@ -183,7 +183,7 @@ def _with_vectors(pairs: Sequence[Pair], images: Mapping[str, IndexRecord]) -> l
     found = []
     for pair in pairs:
         for image_id in (pair.preferred, pair.over):
-            if image_id not in images:
+            if image_id not in images or not images[image_id].was_posted:
                 raise UnknownImageError(f"image {image_id!r}: not in the index; post it, then replay the dead letter")
         preferred, over = images[pair.preferred].vector, images[pair.over].vector
         if preferred is not None and over is not None:

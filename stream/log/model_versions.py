@@ -94,7 +94,7 @@ class ModelFollower(threading.Thread):
         self._on_published = on_published
         self._stopping = threading.Event()
         self.caught_up = threading.Event()
-        self.failing: str | None = None  # why the last announced version does not serve; anybody may read it
+        self._failing: dict[str, str] = {}  # by model; written by this thread, replaced whole
 
     def run(self) -> None:
         """Follow until `stop`; a model that cannot be loaded leaves the last one serving."""
@@ -128,12 +128,18 @@ class ModelFollower(threading.Thread):
     def _take(self, event: ModelPublished) -> None:
         try:
             self._on_published(event)
-            self.failing = None
+            self._failing = {model: why for model, why in self._failing.items() if model != event.model}
         except FileNotFoundError as error:  # gone already: a newer one is announced
             log.info("model %s version %s not loaded: %s", event.model, event.version, error)
         except Exception as error:
             log.exception("model %s version %s not loaded", event.model, event.version)
-            self.failing = f"{event.model} version {event.version}: {type(error).__name__}: {error}"
+            why = f"{event.model} version {event.version}: {type(error).__name__}: {error}"
+            self._failing = self._failing | {event.model: why}
+
+    @property
+    def failing(self) -> str | None:
+        """Why a version that was announced last does not serve; from any thread."""
+        return "; ".join(self._failing.values()) or None
 
     def stop(self) -> None:
         """End the thread."""

@@ -99,7 +99,8 @@ class DatarefReader:
                 status = answer.status_code
                 if answer.is_redirect or (400 <= status < 500 and status not in _TEMPORARY_HTTP):
                     raise PolicyError(f"dataref {dataref[:200]}: HTTP {status}", "dataref_missing")
-                answer.raise_for_status()
+                if status >= 400:
+                    raise StorageUnavailableError(f"dataref {dataref[:200]}: HTTP {status}")
                 for chunk in answer.iter_bytes():
                     content += chunk
                     if time.monotonic() > until_s:

@@ -116,6 +116,10 @@ def test_a_large_picture_goes_by_dataref(service, tmp_path):
     assert service.get("/v1/images/large/bytes").content == large.read_bytes()
     uploads = list((service.data_dir / "uploads").iterdir())
     assert len(uploads) == 1
+    uploads[0].write_bytes(b"no picture that was ever indexed")
+    answer = service.get("/v1/images/large/bytes")
+    assert answer.status_code == 404
+    assert answer.json() == {"detail": "image 'large': its bytes are not there any more; post it again"}
     producer = KafkaProducer(bootstrap_servers=service.bootstrap)
     key, value, headers = encode(ImageDeleted(image_id="large"), source="test")
     producer.send("mekiki.images.v1", value, key=key, headers=headers).get(10)
@@ -208,6 +212,23 @@ def test_bad_bodies_get_a_sentence(service):
     assert service.post("/v1/pairs", json={"preferred": "a"}).status_code == 422
 
 
+@pytest.mark.parametrize(("path", "body"), [
+    ("/v1/pairs", {"session_id": "s", "preferred": "a\nb", "over": "c"}),
+    ("/v1/pairs", {"session_id": "s", "preferred": "tag-surgery", "over": "c"}),
+    ("/v1/pairs", {"session_id": "s", "preferred": "x" * 300, "over": "c"}),
+    ("/v1/clicks", {"impression_id": "p", "image_id": "a\u0007b"}),
+    ("/v1/impressions", {"session_id": "s", "shown": ["a", "b"], "propensities": [1e-50, 1.0]}),
+    ("/v1/impressions", {"session_id": "s", "shown": ["a", "b"], "propensities": [0.0, 1.0]}),
+    ("/v1/impressions", {"session_id": "s", "shown": ["a", "b"], "propensities": [0.5]}),
+    ("/v1/impressions", {"session_id": "s", "shown": ["a\u0000"]}),
+    ("/v1/impressions", {"session_id": "s", "shown": ["x" * 300]}),
+])  # fmt: skip
+def test_what_the_log_would_not_take_the_api_refuses(service, path, body):
+    answer = service.post(path, json=body)
+    assert answer.status_code in (400, 422)
+    assert answer.json()["detail"]
+
+
 def test_health_metrics_and_openapi(service):
     def counted():
         """Requests so far: to /healthz, and to what is no route."""
@@ -219,6 +240,7 @@ def test_health_metrics_and_openapi(service):
 
     before = counted()
     assert service.get("/healthz").status_code == 200
+    assert service.get("/livez").json() == {"status": "ok"}
     assert service.get("/readyz").json() == {"status": "ready"}
     assert service.get("/nowhere").status_code == 404
     assert [after - was for after, was in zip(counted(), before, strict=True)] == [1, 1, 1]

@@ -73,10 +73,15 @@ def test_limits_lists():
         Impression(impression_id="p", session_id="s", shown=("a",) * (MAX_SHOWN + 1))
 
 
-@pytest.mark.parametrize("propensity", [0.0, -0.1, 1.1, float("nan")])
+@pytest.mark.parametrize("propensity", [0.0, 1e-50, -0.1, 1.1, float("nan")])
 def test_a_propensity_is_a_probability(propensity):
     with pytest.raises(ValidationError):
         Impression(impression_id="p", session_id="s", shown=("a",), propensities=(propensity,))
+
+
+def test_a_page_has_a_propensity_for_each_picture_or_none():
+    with pytest.raises(ValidationError, match="1 propensities: expected 2, one for each picture shown"):
+        Impression(impression_id="p", session_id="s", shown=("a", "b"), propensities=(0.5,))
 
 
 def test_hashes_are_hex_in_lower_case():

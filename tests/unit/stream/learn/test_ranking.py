@@ -3,9 +3,13 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stream.events.schema import TagsApplied
+from stream.index.payload import IndexRecord
 from tests.fakes import make_record
+from tests.strategies import events
 from tests.unit.stream.learn.clicks import Clicks, click, expected, page, pair, same
 
 
@@ -48,7 +52,6 @@ def test_what_was_clicked_before_on_the_same_page_was_not_left(clicks):
 @pytest.mark.parametrize(("events", "reason"), [
     ([click("never shown", "i0")], "unknown_impression"),
     ([page("p", "i0", "i1"), click("p", "i9")], "bad_event"),
-    ([page("p", "i0", "i1", propensities=(0.5,))], "bad_event"),
     ([pair("i0", "i0")], "bad_event"),
 ])  # fmt: skip
 def test_a_click_that_says_nothing_is_a_dead_letter_and_the_next_is_learned(clicks, events, reason):
@@ -85,6 +88,25 @@ def test_a_pair_with_an_unknown_image_is_learned_when_its_dead_letter_is_replaye
     replay(clicks)
     assert clicks.dead() == []
     assert same(clicks.learned(), expected((1, 2, 1.0), (1, 20, 1.0)))
+
+
+def test_an_image_that_tags_wait_for_is_unknown(clicks):
+    clicks.index.real.write([IndexRecord("i20", 3, waiting=("a tag",))], [])
+    learn(clicks, pair("i1", "i20"))
+    assert clicks.dead() == ["unknown_image"]
+
+
+@settings(max_examples=50)
+@given(st.lists(events, min_size=1, max_size=8), st.integers(-(2**63), 2**63 - 1), st.none() | st.binary(max_size=40))
+def test_no_record_ends_the_worker(tmp_path_factory, made, timestamp_ms, value):
+    clicks = Clicks(tmp_path_factory.mktemp("odd"))
+    records = [make_record(event, timestamp_ms=timestamp_ms) for event in made]
+    records.append(replace(records[0], value=value))
+    for offset, record in enumerate(records):
+        clicks.log.append(replace(record, topic="clicks", partition=0, offset=offset, position=offset + 1))
+    clicks.log.post(pair("i1", "i2"))
+    clicks.run()
+    assert same(clicks.learned(), expected((1, 2, 1.0)))
 
 
 def test_a_page_with_an_unknown_image_is_learned_whole_or_not_at_all(clicks):

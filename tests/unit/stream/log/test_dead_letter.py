@@ -14,9 +14,11 @@ from stream.log.dead_letter import (
     CircuitBreaker,
     dead_letter_headers,
     read_dead_letter,
+    send_dead_letters,
 )
 from stream.log.positions import position_of
 from stream.log.record import Record
+from tests.fakes import FakeWriter
 
 headers = st.lists(st.tuples(st.text(max_size=10), st.binary(max_size=10)), max_size=4).map(tuple)
 
@@ -54,6 +56,18 @@ def test_a_reason_every_poison_error_has():
 def test_texts_are_cut_and_can_always_be_written():
     written = dict(dead_letter_headers(record(), SchemaError("\ud800" + "x" * 5_000)))
     assert len(written[TEXT]) == MAX_TEXT_CHARS
+
+
+def test_letters_that_do_not_fit_go_without_their_value_and_say_so():
+    small, large = record(b"v" * 1_000), record(b"v" * 200_000, headers=[("ce_tags", b"t" * 50_000), ("ce_id", b"1")])
+    writer = FakeWriter()
+    writer.limit = 100_000
+    send_dead_letters(writer, [(small, SchemaError("x")), (large, SchemaError("x"))])
+    read = [read_dead_letter("images", record(sent.value, sent.key, sent.headers)) for sent in writer.to("images.dlq")]
+    *_, first, second = read
+    assert (first.value, first.cut_bytes) == (small.value, 0)
+    assert (second.value, second.cut_bytes, second.headers) == (None, 200_000, [("ce_id", b"1")])
+    assert second.id == read_dead_letter("images", as_read(large, SchemaError("x"))).id
 
 
 def test_a_replay_mark_is_no_dead_letter():

@@ -91,6 +91,7 @@ class Follower:
         self._follower = ModelFollower(settings, self._take)
         self._follower.start()
         self.caught_up = self._follower.caught_up
+        self.failing = lambda: self._follower.failing
 
     def _take(self, event):
         if event.version in self._refuses:
@@ -137,7 +138,8 @@ def test_a_late_follower_takes_the_newest_of_each_model(broker_settings, log):
         follower.close()
 
 
-@pytest.mark.parametrize("error", [FileNotFoundError("gone"), StorageUnavailableError("hash"), ValueError("format")])
+@pytest.mark.parametrize("error", [FileNotFoundError("gone"), StorageUnavailableError("hash"), ValueError("format"),
+                                   RuntimeError("CUDA out of memory")])  # fmt: skip
 def test_a_version_that_cannot_be_loaded_hides_no_other(broker_settings, log, error):
     log.send_event(announced("tagger", 5))
     log.send("models", b"tagger", b"nonsense", [])
@@ -149,6 +151,20 @@ def test_a_version_that_cannot_be_loaded_hides_no_other(broker_settings, log, er
         log.send_event(announced("tagger", 6))
         log.flush()
         follower.wait_for(("tagger", 6))
+    finally:
+        follower.close()
+    assert follower.failing() is None
+
+
+def test_a_version_that_cannot_be_loaded_is_said_until_one_can(broker_settings, log):
+    log.send_event(announced("tagger", 5))
+    log.send_event(announced("ranker", 8))
+    log.flush()
+    follower = Follower(broker_settings, {5: RuntimeError("CUDA out of memory")})
+    try:
+        follower.wait_for(("ranker", 8))
+        assert follower.caught_up.wait(WAIT_S)
+        assert follower.failing() == "tagger version 5: RuntimeError: CUDA out of memory"
     finally:
         follower.close()
 
