@@ -5,7 +5,7 @@ not a ranker, EncoderMismatchError on vectors of another length.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from models.errors import ConfigurationError, EncoderMismatchError
+
+ARRAYS = ("linear", "hidden", "bias", "output")  # the fields that are tensors of the file
 
 Vectors = NDArray[np.float32]
 
@@ -65,14 +67,9 @@ class PublishedRanker:
 
     def encoded(self) -> bytes:
         """As safetensors, the plain numbers in its metadata."""
-        arrays = {"linear": self.linear, "hidden": self.hidden, "bias": self.bias, "output": self.output}
-        document = {
-            "blend": self.blend,
-            "version": self.version,
-            "pairs_seen": self.pairs_seen,
-            "progressive_accuracy": self.progressive_accuracy,
-        }
-        return save(arrays, metadata={"ranker": json.dumps(document)})
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        arrays = {name: values.pop(name) for name in ARRAYS}
+        return save(arrays, metadata={"ranker": json.dumps(values)})
 
     @classmethod
     def load(cls, path: Path) -> "PublishedRanker":
@@ -85,7 +82,7 @@ class PublishedRanker:
         try:
             with safe_open(path, framework="numpy") as file:
                 document = json.loads(file.metadata()["ranker"])
-                arrays = {name: file.get_tensor(name) for name in ("linear", "hidden", "bias", "output")}
+                arrays = {name: file.get_tensor(name) for name in ARRAYS}
             return cls(**arrays, **document)
         except FileNotFoundError:
             raise

@@ -14,6 +14,7 @@ Source: Burges et al., Learning to Rank using Gradient Descent, ICML 2005.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -133,7 +134,7 @@ class Ranker:
             "version": self.version,
             "pairs_seen": self.pairs_seen,
             "steps": self._network.steps,
-            "blend": self._blend.state(),
+            "blend": asdict(self._blend),
         }
         return arrays, document
 
@@ -155,10 +156,10 @@ class Ranker:
             ranker._linear = torch.tensor(arrays["linear"])
             ranker._reservoir.restore(arrays)
             ranker._network.restore(arrays, int(document["steps"]))
-            ranker._blend.restore(document["blend"])
+            ranker._blend = Blend(**document["blend"])
             pairs = zip(arrays["pending"], arrays["pending_weights"], strict=True)
             ranker._pending = [(pair[0].copy(), pair[1].copy(), float(weight)) for pair, weight in pairs]
-        except (KeyError, ValueError, IndexError, RuntimeError) as error:
+        except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
             raise CheckpointError(f"ranker state: expected all of its parts, {error}; restore a backup") from error
         return ranker
 

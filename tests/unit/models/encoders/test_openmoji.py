@@ -14,7 +14,7 @@ from models.encoders.base import Images, Vectors
 from models.encoders.efficientnet.network import load_network
 from models.encoders.efficientnet.outputs import HEAD_CHANNELS
 from models.encoders.load import load_extractor
-from models.encoders.projection import SHIPPED, Projection, Projector, fit_projection
+from models.encoders.projection import SHIPPED, Projection, fit_projection
 from models.ranking.ranknet import Ranker
 
 # The rotation starts from signs and amplifies the last bit of a feature, so another CPU finds another rotation; what
@@ -57,11 +57,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         warm += [warmth(image) for image in images]
         features.append(extractor.extract(np.stack(images)))
     raw = np.concatenate(features)
-    yield World(pictures, raw, Projector(Projection.load(SHIPPED)).apply(raw), np.array(warm))
+    yield World(pictures, raw, Projection.load(SHIPPED).apply(raw), np.array(warm))
 
 
 def test_fitting_again_gives_the_shipped_projection(world: World) -> None:
-    fitted = Projector(fit_projection(world.features)).apply(world.features)
+    fitted = fit_projection(world.features).apply(world.features)
     difference = world.vectors @ world.vectors.T - fitted @ fitted.T
     assert np.abs(difference).max() < COSINE_TOLERANCE
 
