@@ -104,7 +104,7 @@ class ServedModels:
 
 def _chained(uris: Sequence[str]) -> Snapshot:
     """What a full version and the deltas after it lead to."""
-    snapshot = delta.load(_path(uris[0]))
+    snapshot = delta.decode(_path(uris[0]).read_bytes())
     for uri in uris[1:]:
         snapshot = delta.decode(_path(uri).read_bytes(), snapshot)
     return snapshot

@@ -1,7 +1,5 @@
 """The learner's state as JSON facts and arrays, and back: what the store writes beside images and tables of tags."""
 
-import hashlib
-import json
 from typing import Any
 
 import numpy as np
@@ -12,7 +10,6 @@ from models.tagging.calibration.histograms import BINS
 from models.tagging.calibration.schedule import Schedule
 from models.tagging.evidence.co_occurrence import CoOccurrence
 from models.tagging.memory.chunks import Array
-from models.tagging.tag_tables import TABLES
 from models.tagging.tagger import Tagger
 
 SETTINGS = ("dimension", "ridge_lambda", "neighbours", "max_exemplars", "classifier")
@@ -65,34 +62,3 @@ def load(tagger: Tagger, facts: dict[str, Any], arrays: dict[str, Array]) -> Non
     histograms[:, :, 0] = arrays["lowest_bins"]
     tagger.metrics.restore(tuple(facts["evaluated"]), histograms)
     tagger.calibrators.restore_shared(arrays["shared_calibrator"].tolist())
-
-
-def digest(tagger: Tagger) -> str:
-    """SHA-256 over the whole state, images included: equal when, and only when, every bit of it is."""
-    facts, arrays = dump(tagger)
-    facts["operations"] = tagger.operations.dump()
-    result = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    for array in arrays.values():
-        result.update(np.ascontiguousarray(array).tobytes())
-    for table in TABLES:
-        for row in table.all(tagger):
-            result.update(repr(row).encode())
-    for image in sorted(tagger.statistics.memory.scan(), key=lambda image: (image.hash, image.image_id)):
-        known = (image.image_id, image.vector, image.tags, image.complete, image.labelled, image.cold)
-        result.update(repr(known).encode())
-    for name, (count, of_tag) in sorted(tagger.cold_tags.sums().items()):
-        result.update(f"{name} {count} ".encode() + of_tag.tobytes())
-    return result.hexdigest()
-
-
-def exact_digest(tagger: Tagger) -> str:
-    """SHA-256 over the sums alone, by tag name: the same in whatever order and by whatever shards they came."""
-    sums, words = tagger.statistics.sums, tagger.statistics.vocabulary
-    result = hashlib.sha256(sums.gram.tobytes() + sums.total.tobytes() + str(sums.images).encode())
-    of_tags = {words.names[row]: (int(sums.counts[row]), sums.tags[row]) for row in np.flatnonzero(sums.counts)}
-    of_tags |= {name: cold for name, cold in tagger.cold_tags.sums().items() if cold[0]}
-    for name in sorted(of_tags):
-        result.update(f"{name} {of_tags[name][0]} ".encode() + of_tags[name][1].tobytes())
-    exemplars = tagger.statistics.exemplars.freeze()
-    result.update(np.sort(exemplars.hashes.whole()).tobytes())
-    return result.hexdigest()

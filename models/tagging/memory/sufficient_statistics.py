@@ -19,7 +19,7 @@ from models.tagging.examples import Example
 from models.tagging.memory.contributions import Changes, Contribution, contribution_of
 from models.tagging.memory.exemplars import ExemplarSet, image_hash
 from models.tagging.memory.images import ImageMemory, ImageState
-from models.tagging.memory.mapping import NOTHING, TagMapping
+from models.tagging.memory.mapping import TagMapping
 from models.tagging.memory.sums import Sums
 from models.tagging.memory.vocabulary import Vocabulary
 
@@ -93,10 +93,6 @@ class SufficientStatistics:
         """Quantised vectors [B, D] of images that have one."""
         joined = b"".join(state.vector or b"" for state in states)
         return np.frombuffer(joined, np.int16).reshape(-1, self.dimension)
-
-    def merged(self) -> list[int]:
-        """Rows that count for another tag, ascending."""
-        return sorted(row for row, target in self.mapping if target != NOTHING)
 
     def counting(self, rows: int) -> Int64:
         """Those of the first `rows` rows that count for themselves."""

@@ -15,8 +15,8 @@ from models.tagging.evidence.backend import NUMPY, load_backend
 from models.tagging.evidence.kriging import kriging_weights
 from models.tagging.evidence.ridge import invert_gram
 from models.tagging.memory.chunks import CHUNK, Chunks
-from models.tagging.state import digest
 from models.tagging.tagger import Tagger
+from tests.digests import digest
 from tests.pretended_device import DEVICE, DEVICES, PretendedBackend, Pretending, torch_backend
 from tests.tagged_images import DIMENSION, images, queries
 

@@ -3,28 +3,16 @@
 In: the learner's parts. Out: immutable versions. Nothing here flows back into what is learned.
 """
 
-from collections.abc import Sequence
-from typing import Protocol
-
 import numpy as np
 
 from models.tagging.calibration.figures import TagFigures
 from models.tagging.calibration.prequential import PrequentialEvaluator
-from models.tagging.examples import OperationRow
+from models.tagging.memory.mapping import NOTHING
 from models.tagging.memory.sufficient_statistics import SufficientStatistics
+from models.tagging.operations import TagOperations
 from models.tagging.serving.columns import Columns
 from models.tagging.serving.snapshot import Snapshot
 from models.tagging.serving.solver import RidgeSolver
-
-
-class Operations(Protocol):
-    """What a snapshot carries of the operations on tags; `models.tagging.operations.TagOperations` is one."""
-
-    def implied(self) -> tuple[tuple[int, int], ...]:
-        """Pairs of rows (tag, what it implies), in an order in which one pass carries chains through."""
-
-    def rows(self) -> tuple[OperationRow, ...]:
-        """What came of every operation, in log order."""
 
 
 class Publisher:
@@ -33,7 +21,7 @@ class Publisher:
     def __init__(
         self,
         statistics: SufficientStatistics,
-        operations: Operations,
+        operations: TagOperations,
         evaluator: PrequentialEvaluator,
         solver: RidgeSolver,
         start: Snapshot,
@@ -78,7 +66,7 @@ class Publisher:
             metric=evaluator.metric,
             co_occurrence=evaluator.co_occurrence,
             implied=self._operations.implied(),
-            aliases=tuple((names[row], statistics.mapping.of(row)) for row in statistics.merged()),
+            aliases=tuple((names[row], target) for row, target in sorted(statistics.mapping) if target != NOTHING),
             neighbours=self._last.neighbours,
             quality=self._figures.quality,
             operations=self._operations.rows(),
@@ -101,11 +89,3 @@ class Publisher:
     def expire(self) -> None:
         """Make the next snapshot a new version although no record was learned."""
         self._learned = -1
-
-    def forget(self, rows: Sequence[int]) -> None:
-        """These rows will belong to other tags."""
-        self._solver.forget(rows)
-
-    def close(self) -> None:
-        """End the background thread."""
-        self._solver.close()
