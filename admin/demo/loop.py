@@ -6,6 +6,7 @@ does not get on within its deadlines.
 
 import random
 import statistics
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -35,18 +36,16 @@ Report = dict[str, Any]
 def run(settings: Settings, plan: Plan, bar: Progress, *, seed: int, sheet: Path | None) -> Report:
     """Start the service, measure, draw the contact sheet if one is wanted, and stop the service."""
     encoder = build_encoder(settings)
-    with EmbeddedService(settings) as service:
-        api, index = Api(service.settings), open_index(service.settings)
-        writer = LogWriter(service.settings, SOURCE)
+    with (
+        EmbeddedService(settings) as service,
+        closing(Api(service.settings)) as api,
+        closing(open_index(service.settings)) as index,
+        closing(LogWriter(service.settings, SOURCE)) as writer,
+    ):
         tune_process(settings.blas_threads)
-        try:
-            report = _measure(Session(service.settings, api, index, writer, plan, encoder, bar, seed))
-            if sheet is not None:
-                draw(api, plan, sheet)
-        finally:
-            writer.close()
-            index.close()
-            api.close()
+        report = _measure(Session(service.settings, api, index, writer, plan, encoder, bar, seed))
+        if sheet is not None:
+            draw(api, plan, sheet)
     return report
 
 
@@ -56,7 +55,7 @@ def _measure(session: Session) -> Report:
 
     def bare_encoder(text: str) -> float:
         done = session.step(text, measure.ENCODER_PASSES)
-        return measure.encoder_rate(session.encoder, pixels, BENCH_BATCH, done)
+        return measure.encoder_rate(session.encoder, pixels, BENCH_BATCH, measure.ENCODER_PASSES, done)
 
     before = bare_encoder("the encoder alone")
     streamed = stream_everything(session)

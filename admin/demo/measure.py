@@ -7,15 +7,14 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
-import numpy.typing as npt
 
 from admin.connect import Api
 from admin.demo.events import Plan, Posted
 from admin.demo.session import wait_until
 from admin.openmoji import rasterise
-from models.encoders.base import Encoder
+from models.encoders.base import Encoder, Images
 from models.errors import NotFoundError
-from models.evaluate import label_ranking_average_precision, macro_average_precision, precision_at
+from models.evaluate import ranking_figures
 from stream.events.schema import ImagePosted
 from stream.log.produce import LogWriter
 
@@ -28,19 +27,21 @@ def percentiles(values_ms: Sequence[float]) -> dict[str, float]:
     return {"p50": round(float(np.percentile(values_ms, 50)), 1), "p95": round(float(np.percentile(values_ms, 95)), 1)}
 
 
-def encoder_rate(encoder: Encoder, pixels: npt.NDArray[np.uint8], batch: int, done: Callable[[], None]) -> float:
+def encoder_rate(
+    encoder: Encoder, pixels: Images, batch: int, passes: int = 1, on_pass: Callable[[], None] = lambda: None
+) -> float:
     """Images per second of the bare encoder, after a warm-up.
 
-    All of `ENCODER_PASSES`, slow seconds and fast ones, as the rate of the stream has them: one pass differs from the
-    next by 6 % on a shared machine.
+    All of the passes, slow seconds and fast ones, as the rate of the stream has them: one differs from the next by 6 %
+    on a shared machine.
     """
     encoder.embed(pixels[:batch])
     started_s = time.perf_counter()
-    for _ in range(ENCODER_PASSES):
+    for _ in range(passes):
         for start in range(0, len(pixels), batch):
             encoder.embed(pixels[start : start + batch])
-        done()
-    return ENCODER_PASSES * len(pixels) / (time.perf_counter() - started_s)
+        on_pass()
+    return passes * len(pixels) / (time.perf_counter() - started_s)
 
 
 def _is_searchable(api: Api, image_id: str) -> bool:
@@ -86,13 +87,8 @@ def held_out_quality(api: Api, plan: Plan, on_done: Callable[[], None]) -> dict[
         scores.append(row)
         truth.append(np.isin(np.arange(len(evaluated)), wanted))
     y_true, y_score = np.array(truth), np.array(scores)
-    return {
-        "lrap": round(label_ranking_average_precision(y_true, y_score), 4),
-        "map": round(macro_average_precision(y_true, y_score), 4),
-        "p_at_5": round(precision_at(y_true, y_score, 5), 4),
-        "images": len(truth),
-        "tags": int(y_true.any(axis=0).sum()),
-    }
+    figures = {name: round(value, 4) for name, value in ranking_figures(y_true, y_score).items()}
+    return figures | {"images": len(truth), "tags": int(y_true.any(axis=0).sum())}
 
 
 def search_latencies(api: Api, posted: Sequence[Posted], on_done: Callable[[], None]) -> list[float]:

@@ -1,13 +1,13 @@
 """`mekiki dlq list|show|replay`: records no step could take, with the reason, and their way back."""
 
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from admin.connect import client_settings
-from admin.console import out, print_json
+from admin.console import out, print_json, print_table
 from admin.options import AsJson, DataDir
 from models.errors import UsageError
 from stream.log.consume import LogReader
@@ -23,9 +23,8 @@ SHOWN_BYTES = 2_000  # of a value in `show`
 def read_all(settings: Settings) -> list[DeadLetter]:
     """All dead letters that were not replayed, oldest first."""
     shorts = tuple(f"{topic}.dlq" for topic in TOPICS)
-    reader = LogReader(settings, shorts, "dlq-reader", lambda: ())
     letters: dict[str, DeadLetter] = {}
-    try:
+    with closing(LogReader(settings, shorts, "dlq-reader", lambda: ())) as reader:
         ends = {short: reader.partitions(short) for short in shorts}
         while True:
             records = reader.poll(0.2)
@@ -34,13 +33,10 @@ def read_all(settings: Settings) -> list[DeadLetter]:
                 if letter is not None:
                     letters.setdefault(letter.id, letter)  # a worker that died may have written it twice
                 else:
-                    replayed = dict(record.headers).get(REPLAYED, b"").decode()
-                    letters.pop(replayed, None)
+                    letters.pop(dict(record.headers).get(REPLAYED, b"").decode(), None)
             done = all(reader.caught_up(short, p) for short, count in ends.items() for p in range(count))
             if not records and done:
                 return sorted(letters.values(), key=lambda letter: letter.timestamp_ms)
-    finally:
-        reader.close()
 
 
 @app.command(name="list")
@@ -53,21 +49,15 @@ def list_letters(as_json: AsJson = False, data_dir: DataDir = None) -> None:
     if not letters:
         out.print("no dead letters")
         return
-    table = Table("id", "topic", "when", "reason", "what", caption=f"{len(letters)} dead letters")
+    rows = []
     for letter in letters:
         when = datetime.fromtimestamp(letter.timestamp_ms / 1000, UTC).isoformat(timespec="seconds")
-        table.add_row(letter.id, letter.topic, when, letter.reason, letter.text)
-    out.print(table)
+        rows.append((letter.id, letter.topic, when, letter.reason, letter.text))
+    print_table(rows, "id", "topic", "when", "reason", "what", caption=f"{len(letters)} dead letters")
 
 
 def _row(letter: DeadLetter) -> dict[str, Any]:
-    return {
-        "id": letter.id,
-        "topic": letter.topic,
-        "origin": letter.origin,
-        "reason": letter.reason,
-        "text": letter.text,
-        "timestamp_ms": letter.timestamp_ms,
+    return {name: getattr(letter, name) for name in ("id", "topic", "origin", "reason", "text", "timestamp_ms")} | {
         "key": None if letter.key is None else letter.key.decode(errors="replace"),
         "value_bytes": len(letter.value or b""),
     }
@@ -111,13 +101,10 @@ def replay(
         raise UsageError("dlq replay: expected ids, --reason or --all")
     if reason is not None:
         letters = [letter for letter in letters if letter.reason == reason]
-    writer = LogWriter(settings, "mekiki/cli")
-    try:
+    with closing(LogWriter(settings, "mekiki/cli")) as writer:
         for letter in letters:
             writer.send(letter.topic, letter.key, letter.value, letter.headers)
             writer.flush()
             writer.send(f"{letter.topic}.dlq", letter.key, None, [(REPLAYED, letter.id.encode())])
             writer.flush()
-    finally:
-        writer.close()
     out.print(f"replayed {len(letters)} dead letters")

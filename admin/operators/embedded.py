@@ -9,10 +9,10 @@ import contextlib
 import fcntl
 import logging
 import os
-import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -45,13 +45,8 @@ DEATHS = 4  # in a row, each within STABLE_S, before the service gives up
 NO_RESTART = (EXIT_CONFIGURATION, EXIT_CIRCUIT_BREAKER)
 SESSION_TIMEOUT_MS = 2_000  # the embedded broker lets a group join take half of it
 
-COMMANDS = {
-    "index": ("work", "index"),
-    "ingest": ("work", "ingest"),
-    "tags": ("work", "tags"),
-    "ranking": ("work", "ranking"),
-    "serve": ("serve",),
-}
+WORKERS = ("index", "ingest", "tags", "ranking")
+COMMANDS = {name: ("work", name) for name in WORKERS} | {"serve": ("serve",)}
 
 
 @dataclass
@@ -119,14 +114,7 @@ class EmbeddedService:
 
     def _spawn(self, name: str) -> None:
         path = self._logs / f"{name}.log"
-        environment = {k: v for k, v in os.environ.items() if not k.upper().startswith("MEKIKI_")}
-        environment |= as_environment(self.settings) | {PARENT_PIPE: "1"}
-        with path.open("ab") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "admin.cli", *COMMANDS[name]],
-                stdin=subprocess.PIPE, stdout=output, stderr=output, env=environment, start_new_session=True,
-            )  # fmt: skip
-        self._children[name] = _Child(process, path)
+        self._children[name] = _Child(spawn(self.settings, COMMANDS[name], path), path)
 
     def _wait_ready(self) -> None:
         deadline_s = time.monotonic() + READY_DEADLINE_S
@@ -176,7 +164,7 @@ class EmbeddedService:
         for name in ("serve", "ingest", "tags", "ranking", "index"):
             child = self._children.pop(name, None)
             if child is not None:
-                _end(name, child, DRAIN_DEADLINE_S)
+                _end(name, child)
         self._broker.stop()
         (self._data_path / SERVICE_FILE).unlink(missing_ok=True)
         self._lock.close()
@@ -193,14 +181,24 @@ class EmbeddedService:
         self.stop()
 
 
-def _end(name: str, child: _Child, deadline_s: float) -> None:
+def spawn(settings: Settings, command: Sequence[str], log_path: Path) -> subprocess.Popen[bytes]:
+    """A child process that runs a command of `mekiki` with these settings; it ends when this one does."""
+    environment = {k: v for k, v in os.environ.items() if not k.upper().startswith("MEKIKI_")}
+    environment |= as_environment(settings) | {PARENT_PIPE: "1"}
+    with log_path.open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "admin.cli", *command],
+            stdin=subprocess.PIPE, stdout=output, stderr=output, env=environment, start_new_session=True,
+        )  # fmt: skip
+
+
+def _end(name: str, child: _Child) -> None:
     process = child.process
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        if not process_wait(process, deadline_s):
-            log.warning("%s did not end within %.0f s; killing it, it goes on from its checkpoint", name, deadline_s)
-            process.kill()
-            process.wait()
+    process.terminate()
+    if not process_wait(process, DRAIN_DEADLINE_S):
+        log.warning("%s did not end within %.0f s; killing it, it goes on from its checkpoint", name, DRAIN_DEADLINE_S)
+        process.kill()
+        process.wait()
     if process.stdin is not None:
         process.stdin.close()
 

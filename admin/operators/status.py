@@ -3,12 +3,11 @@
 import time
 from typing import Any
 
-import typer
 from kafka import KafkaConsumer, TopicPartition
-from rich.table import Table
 
 from admin.connect import Api, client_settings
-from admin.console import out, print_json
+from admin.console import out, print_json, print_table
+from admin.operators.dlq import read_all
 from admin.options import AsJson, DataDir
 from stream.log.client import broker_errors, client_options
 from stream.log.topics import describe_topics
@@ -18,25 +17,16 @@ READERS = {"images": "ingest", "tags": "ingest", "examples": "tags", "clicks": "
 POLL_MS = 1_000  # to see how old the first unread record is
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the root."""
-    app.command()(status)
-
-
-def status(
-    as_json: AsJson = False,
-    data_dir: DataDir = None,
-) -> None:
+def status(as_json: AsJson = False, data_dir: DataDir = None) -> None:
     """Lag in records and seconds, counts, versions."""
     settings = client_settings(data_dir)
-    document = Api(settings).get("/v1/status") | {"lag": lags(settings), "dead_letters": _dead(settings)}
+    document = Api(settings).get("/v1/status") | {"lag": lags(settings), "dead_letters": len(read_all(settings))}
     if as_json:
         print_json(document)
         return
-    table = Table("topic", "read by", "lag (records)", "lag (s)")
-    for topic, lag in document["lag"].items():
-        table.add_row(topic, READERS[topic], str(lag["records"]), f"{lag['seconds']:.1f}")
-    out.print(table)
+    found = document["lag"]
+    rows = ((topic, READERS[topic], str(lag["records"]), f"{lag['seconds']:.1f}") for topic, lag in found.items())
+    print_table(rows, "topic", "read by", "lag (records)", "lag (s)")
     for name in ("images", "tags", "pairs_seen", "dead_letters", "encoder_version", "tagger_version", "ranker_version"):
         out.print(f"{name.replace('_', ' ')}: {document[name]}")
 
@@ -55,11 +45,10 @@ def _lag(settings: Settings, name: str, partitions: int, reader: str) -> dict[st
             every = [TopicPartition(name, p) for p in range(partitions)]
             consumer.assign(every)
             first, end = consumer.beginning_offsets(every), consumer.end_offsets(every)
-            done = {at: consumer.committed(at) for at in every}
-            at_most = {at: first[at] if done[at] is None else done[at] for at in every}
-            behind = {at: max(0, end[at] - at_most[at]) for at in every}
-            waiting = [at for at in every if behind[at]]
-            age_s = _oldest_age_s(consumer, {at: at_most[at] for at in waiting}) if waiting else 0.0
+            starts = {at: first[at] if (done := consumer.committed(at)) is None else done for at in every}
+            behind = {at: max(0, end[at] - starts[at]) for at in every}
+            waiting = {at: starts[at] for at in every if behind[at]}
+            age_s = _oldest_age_s(consumer, waiting) if waiting else 0.0
             return {"records": sum(behind.values()), "seconds": round(age_s, 3)}
         finally:
             consumer.close(autocommit=False)
@@ -72,9 +61,3 @@ def _oldest_age_s(consumer: Any, starts: dict[TopicPartition, int]) -> float:
     polled = consumer.poll(timeout_ms=POLL_MS, max_records=len(starts))
     stamps = [records[0].timestamp for records in polled.values() if records]
     return max(0.0, time.time() - min(stamps) / 1000) if stamps else 0.0
-
-
-def _dead(settings: Settings) -> int:
-    from admin.operators.dlq import read_all
-
-    return len(read_all(settings))

@@ -1,10 +1,9 @@
 """`mekiki topics create|describe`."""
 
 import typer
-from rich.table import Table
 
 from admin.connect import client_settings
-from admin.console import out, print_json
+from admin.console import out, print_json, print_table
 from admin.options import AsJson, DataDir
 
 app = typer.Typer(help="The topics of the log.", no_args_is_help=True)
@@ -28,7 +27,5 @@ def describe(as_json: AsJson = False, data_dir: DataDir = None) -> None:
     if as_json:
         print_json({short: topic.__dict__ for short, topic in described.items()})
         return
-    table = Table("topic", "id", "partitions")
-    for topic in described.values():
-        table.add_row(topic.name, topic.topic_id, str(topic.partitions))
-    out.print(table)
+    rows = ((topic.name, topic.topic_id, str(topic.partitions)) for topic in described.values())
+    print_table(rows, "topic", "id", "partitions")
