@@ -64,14 +64,14 @@ def client_settings(data_dir: Path | None = None) -> Settings:
 class Api:
     """The search API as commands use it: answers as dicts, failures as our errors."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, timeout_s: float = TIMEOUT_S) -> None:
         url = settings.serve.url
         if not url:
             raise ConfigurationError(
                 "search API: no running `mekiki up` found and MEKIKI_SERVE__URL not set; start one or name its URL"
             )
         self._url = without_credentials(url)  # for sentences
-        self._client = httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False)
+        self._client = httpx.Client(base_url=url, timeout=timeout_s, trust_env=False)
 
     def get(self, path: str, **params: Any) -> Any:
         """GET a JSON document."""

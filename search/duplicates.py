@@ -37,7 +37,4 @@ def collapse(hits: Sequence[Hit], mode: Collapse) -> list[Found]:
 
 def _near(hit: Hit, found: Sequence[Found]) -> Found | None:
     mine = int(hit.payload.phash, 16)
-    for item in found:
-        if hash_distance(mine, int(item.hit.payload.phash, 16)) <= NEAR_BITS:
-            return item
-    return None
+    return next((item for item in found if hash_distance(mine, int(item.hit.payload.phash, 16)) <= NEAR_BITS), None)

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from admin.connect import Api
 from admin.demo.events import Plan
@@ -17,10 +17,8 @@ CREDIT = "mekiki demo. Pictures: OpenMoji (openmoji.org), CC BY-SA 4.0"
 
 def show(console: Console, report: dict[str, Any], plan: Plan, sheet: Path | None) -> None:
     """Print what was measured, with the words to read it by."""
-    table = Table(title="mekiki demo", show_header=False, title_justify="left")
-    table.add_column("what")
-    table.add_column("measured", justify="right")
-    table.add_column("meaning", style="dim")
+    measured, meaning = Column("measured", justify="right"), Column("meaning", style="dim")
+    table = Table("what", measured, meaning, title="mekiki demo", show_header=False, title_justify="left")
     for row in _figures(report):
         table.add_row(*row)
     console.print(table)

@@ -17,9 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-import httpx
-
-from admin.connect import SERVICE_FILE, ServiceFile
+from admin.connect import SERVICE_FILE, Api, ServiceFile
 from models.errors import (
     EXIT_CIRCUIT_BREAKER,
     EXIT_CONFIGURATION,
@@ -27,6 +25,7 @@ from models.errors import (
     BrokerUnavailableError,
     ConfigurationError,
     FatalError,
+    IndexUnavailableError,
     StorageUnavailableError,
 )  # fmt: skip
 from stream.disk import START_BYTES, WRITE_BYTES, check_room
@@ -118,18 +117,16 @@ class EmbeddedService:
 
     def _wait_ready(self) -> None:
         deadline_s = time.monotonic() + READY_DEADLINE_S
-        with httpx.Client(trust_env=False, timeout=2.0) as client:
+        with contextlib.closing(Api(self.settings, timeout_s=2.0)) as api:
             while time.monotonic() < deadline_s:
                 self.check(restart_after_s=0.0)
-                with contextlib.suppress(httpx.HTTPError):
-                    if client.get(f"{self.api_url}/readyz").status_code == 200 and self._serving(client):
+                with contextlib.suppress(IndexUnavailableError):
+                    api.get("/readyz")
+                    status = api.get("/v1/status")
+                    if status["tagger_version"] is not None and status["ranker_version"] is not None:
                         return
                 process_wait(self._children["serve"].process, 0.1)
         raise BrokerUnavailableError(f"service: not ready within {READY_DEADLINE_S:.0f} s; see {self._logs}")
-
-    def _serving(self, client: httpx.Client) -> bool:
-        status = client.get(f"{self.api_url}/v1/status").json()
-        return status["tagger_version"] is not None and status["ranker_version"] is not None
 
     def check(self, *, restart_after_s: float = RESTART_PAUSE_S) -> None:
         """Start what died again.

@@ -57,8 +57,7 @@ def _logistic(
 
 def xgboost_tags(data: Split) -> np.ndarray:
     """The tags that XGBoost is measured on."""
-    chosen: np.ndarray = np.random.default_rng(1).permutation(len(data.names))[:XGBOOST_TAGS]
-    return chosen
+    return np.random.default_rng(1).permutation(len(data.names))[:XGBOOST_TAGS]
 
 
 def xgboost_map(data: Split, tags: np.ndarray) -> float:

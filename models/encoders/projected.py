@@ -44,7 +44,7 @@ class ProjectedEncoder:
         return self._projection.apply(self.features(images))
 
     def features(self, images: Images) -> Vectors:
-        """See Encoder."""
+        """Raw features float32 [B, F] of such pictures, before the projection."""
         images = check_images(images)
         return self._extractor.extract(images) if len(images) else np.empty((0, FEATURES), np.float32)
 

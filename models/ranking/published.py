@@ -44,20 +44,16 @@ class PublishedRanker:
     pairs_seen: int
     progressive_accuracy: float
 
-    @property
-    def dimension(self) -> int:
-        """Numbers in a vector, D."""
-        return len(self.linear)
-
     def score(self, vectors: Vectors) -> Vectors:
         """Scores float32 [B] of unit vectors float32 [B, D].
 
         Raises:
             EncoderMismatchError: vectors of another length.
         """
-        if vectors.ndim != 2 or vectors.shape[1] != self.dimension:
+        dimension = len(self.linear)
+        if vectors.ndim != 2 or vectors.shape[1] != dimension:
             raise EncoderMismatchError(
-                f"vectors {list(vectors.shape)}: expected [B, {self.dimension}], the ranker's; "
+                f"vectors {list(vectors.shape)}: expected [B, {dimension}], the ranker's; "
                 "start its state anew after a change of encoder"
             )
         scores = (1 - self.blend) * (vectors @ self.linear)

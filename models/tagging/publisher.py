@@ -3,6 +3,8 @@
 In: the learner's parts. Out: immutable versions. Nothing here flows back into what is learned.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from models.tagging.calibration.figures import TagFigures
@@ -15,24 +17,28 @@ from models.tagging.serving.snapshot import Snapshot
 from models.tagging.serving.solver import RidgeSolver
 
 
+@dataclass(eq=False)
 class Publisher:
-    """Makes snapshots of a learner; called from the learner's thread only."""
+    """Makes snapshots of a learner; called from the learner's thread only.
 
-    def __init__(
-        self,
-        statistics: SufficientStatistics,
-        operations: TagOperations,
-        evaluator: PrequentialEvaluator,
-        solver: RidgeSolver,
-        start: Snapshot,
-    ) -> None:
-        self._statistics = statistics
-        self._operations = operations
-        self._evaluator = evaluator
-        self._solver = solver
-        self._figures = TagFigures(statistics, evaluator.metrics)
-        self._last = start
-        self._learned = -1  # records behind the last snapshot
+    Attributes:
+        statistics: of the learner.
+        operations: on its tags.
+        evaluator: of its predictions.
+        solver: of its ridge weights.
+        last: the version that was made last.
+        learned: records behind that one.
+    """
+
+    statistics: SufficientStatistics
+    operations: TagOperations
+    evaluator: PrequentialEvaluator
+    solver: RidgeSolver
+    last: Snapshot
+    learned: int = -1
+
+    def __post_init__(self) -> None:
+        self._figures = TagFigures(self.statistics, self.evaluator.metrics)
 
     def snapshot(self, learned: int, *, wait: bool, partial: bool) -> Snapshot:
         """The version after `learned` records: the last one again when nothing has changed.
@@ -42,38 +48,38 @@ class Publisher:
             wait: solve everything first instead of in the background.
             partial: solve only the rows that moved most, and show the running metrics of the last version.
         """
-        solved = self._solver.refresh(wait=wait, partial=partial)
+        solved = self.solver.refresh(wait=wait, partial=partial)
         evaluated = not partial and self._figures.is_stale
-        if learned == self._learned and not (solved or evaluated):
-            return self._last
+        if learned == self.learned and not (solved or evaluated):
+            return self.last
         if evaluated:
             self._figures.make()
-        self._learned = learned
-        self._last = self._made()
-        return self._last
+        self.learned = learned
+        self.last = self._made()
+        return self.last
 
     def _made(self) -> Snapshot:
-        statistics, evaluator = self._statistics, self._evaluator
+        statistics, evaluator = self.statistics, self.evaluator
         names = statistics.vocabulary.names
         columns = self._columns()
         return Snapshot(
-            version=self._last.version + 1,
+            version=self.last.version + 1,
             images=statistics.sums.images,
             names=tuple(names),
             columns=columns,
-            ridge=self._solver.weights(),
+            ridge=self.solver.weights(),
             exemplars=statistics.exemplars.freeze(),
             metric=evaluator.metric,
             co_occurrence=evaluator.co_occurrence,
-            implied=self._operations.implied(),
+            implied=self.operations.implied(),
             aliases=tuple((names[row], target) for row, target in sorted(statistics.mapping) if target != NOTHING),
-            neighbours=self._last.neighbours,
+            neighbours=self.last.neighbours,
             quality=self._figures.quality,
-            operations=self._operations.rows(),
+            operations=self.operations.rows(),
         )
 
     def _columns(self) -> Columns:
-        statistics, evaluator = self._statistics, self._evaluator
+        statistics, evaluator = self.statistics, self.evaluator
         counts = statistics.sums.counts.copy()
         thresholds, quality = self._figures.of(len(counts))
         return Columns(
@@ -88,4 +94,4 @@ class Publisher:
 
     def expire(self) -> None:
         """Make the next snapshot a new version although no record was learned."""
-        self._learned = -1
+        self.learned = -1

@@ -11,8 +11,8 @@ from fastapi import Depends, HTTPException, Query, Request
 from models.errors import UsageError
 from search import schemas
 from search.answer import Options
-from search.query import Crop
 from search.service import Service
+from stream.pictures.decode_pool import Crop
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {400: {"model": schemas.Problem}, 503: {"model": schemas.Problem}}
 IMAGE_BODY: dict[str, Any] = {

@@ -48,8 +48,7 @@ class OnnxExtractor:
                 f"graph {graph_path}: expected an ONNX file of ours; delete it and start again"
             ) from error
         self.device = "cpu"
-        self.threads = threads or _usable_cores()
-        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="encode")
+        self._pool = ThreadPoolExecutor(threads or _usable_cores(), thread_name_prefix="encode")
 
     def extract(self, images: Images) -> Vectors:
         """See Extractor."""

@@ -45,7 +45,6 @@ class Classifiers:
         Raises:
             ConfigurationError: there is no such class, or it is none of the linear kind.
         """
-        self.path = path
         try:
             self._class = _imported(path)
             example = self.make(WARM_START)

@@ -54,13 +54,8 @@ class CoOccurrence:
         pairs, both = _met_often(rows, lengths, tags)
         counts = np.bincount(rows, minlength=tags) + SHRINK
         one, other = np.divmod(pairs.astype(np.int64), max(tags, 1))
-        strengths = STRENGTH * both / np.sqrt(counts[one] * counts[other])
-        return cls._strongest(
-            np.concatenate([one, other]), np.concatenate([other, one]), np.concatenate([strengths, strengths]), tags
-        )
-
-    @classmethod
-    def _strongest(cls, of_tag: Int64, other: Int64, strengths: np.ndarray, tags: int) -> "CoOccurrence":
+        strengths = np.tile(STRENGTH * both / np.sqrt(counts[one] * counts[other]), 2)
+        of_tag, other = np.concatenate([one, other]), np.concatenate([other, one])
         order = np.lexsort((other, -strengths, of_tag))
         starts = np.searchsorted(of_tag[order], np.arange(tags + 1))
         kept = order[np.arange(len(order)) - starts[of_tag[order]] < MOST]

@@ -79,7 +79,7 @@ def test_signs_are_a_good_code(world: World) -> None:
 
 def test_the_weights_see_clocks_and_flags(world: World) -> None:
     with torch.inference_mode():
-        classes = load_network().classify(torch.from_numpy(world.features[:, :HEAD_CHANNELS])).argmax(dim=1).numpy()
+        classes = load_network().fc(torch.from_numpy(world.features[:, :HEAD_CHANNELS])).argmax(dim=1).numpy()
     named = {"clock": [], "flag": []}
     for picture, number in zip(world.pictures, classes, strict=True):
         if "o'clock" in picture.name:
