@@ -10,7 +10,7 @@ from rich.progress import Progress
 from admin.connect import Api
 from admin.demo.events import Plan
 from models.encoders.base import Encoder
-from models.errors import InfrastructureError
+from models.errors import InfrastructureError, NotFoundError
 from stream.index.contract import VectorIndex
 from stream.log.produce import LogWriter
 from stream.settings import Settings
@@ -40,7 +40,7 @@ class Session:
 
 
 def wait_until(
-    condition: Callable[[], bool],
+    condition: Callable[[], object],
     what: str,
     deadline_s: float = DEADLINE_S,
     *,
@@ -49,14 +49,23 @@ def wait_until(
 ) -> float:
     """Milliseconds until the condition holds; looked for from `earliest_s` on, every `poll_s`.
 
+    A condition that finds nothing (NotFoundError) does not hold.
+
     Raises:
         InfrastructureError: it does not within the deadline.
     """
     started_s = time.perf_counter()
     pause = threading.Event()
     pause.wait(earliest_s)
-    while not condition():
+    while not _holds(condition):
         if time.perf_counter() - started_s > deadline_s:
             raise InfrastructureError(f"demo: {what} did not happen within {deadline_s:.0f} s; see the logs folder")
         pause.wait(poll_s)
     return (time.perf_counter() - started_s) * 1000
+
+
+def _holds(condition: Callable[[], object]) -> bool:
+    try:
+        return bool(condition())
+    except NotFoundError:
+        return False

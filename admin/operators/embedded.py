@@ -151,10 +151,6 @@ class EmbeddedService:
                 time.sleep(restart_after_s)  # a worker that dies at once must not take a core with its starts
             self._spawn(name)
 
-    def pid(self, name: str) -> int:
-        """Process id of a child: index, ingest, tags, ranking or serve."""
-        return self._children[name].process.pid
-
     def stop(self) -> None:
         """Drain, checkpoint, end; in the order of the data's way. Safe to call twice."""
         self._stopping = True

@@ -93,14 +93,6 @@ class Ranker:
             if self.pairs_seen == block_end(self.pairs_seen - 1):
                 self._learn_block()
 
-    def score(self, vectors: Vectors) -> Vectors:
-        """Scores float32 [B] of unit vectors float32 [B, D], higher is preferred.
-
-        Raises:
-            EncoderMismatchError: vectors of another length.
-        """
-        return self.published().score(vectors)
-
     def published(self) -> PublishedRanker:
         """What can be served now; the same object until the version changes."""
         if self._published is None:

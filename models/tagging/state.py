@@ -6,7 +6,6 @@ import numpy as np
 
 from models.errors import CheckpointError
 from models.tagging.calibration.classifiers import state_of
-from models.tagging.calibration.histograms import BINS
 from models.tagging.calibration.schedule import Schedule
 from models.tagging.evidence.co_occurrence import CoOccurrence
 from models.tagging.memory.chunks import Array
@@ -17,7 +16,7 @@ SETTINGS = ("dimension", "ridge_lambda", "neighbours", "max_exemplars", "classif
 
 def dump(tagger: Tagger) -> tuple[dict[str, Any], dict[str, Array]]:
     """What belongs to no single tag, image or operation."""
-    sums, evaluator = tagger.statistics.sums, tagger.evaluator
+    sums, evaluator, metrics = tagger.statistics.sums, tagger.evaluator, tagger.metrics
     facts = {
         "settings": {name: getattr(tagger, name) for name in SETTINGS},
         "learned": tagger.learned,
@@ -26,13 +25,13 @@ def dump(tagger: Tagger) -> tuple[dict[str, Any], dict[str, Array]]:
         "block": [tagger.schedule.begin, tagger.schedule.began_ms],
         "images": sums.images,
         "fitted_at": evaluator.fitted_at,
-        "evaluated": tagger.metrics.totals,
+        "evaluated": [metrics.images, metrics.lrap_sum, metrics.p_at_5_sum],
     }
     arrays = {
         "gram": sums.gram,
         "total": sums.total,
         "metric": evaluator.metric,
-        "lowest_bins": tagger.metrics.histograms[:, :, 0],
+        "lowest_bins": metrics.histograms[:, :, 0],
         "shared_calibrator": np.array(state_of(tagger.calibrators.shared)),
         **{f"co_occurrence_{name}": getattr(evaluator.co_occurrence, name) for name in CoOccurrence.__slots__},
     }
@@ -51,14 +50,14 @@ def load(tagger: Tagger, facts: dict[str, Any], arrays: dict[str, Array]) -> Non
                 f"setting {name} {getattr(tagger, name)!r}: expected {facts['settings'][name]!r}, with which this "
                 "state was learned; change it back, or learn anew from the log"
             )
-    sums, evaluator = tagger.statistics.sums, tagger.evaluator
+    sums, evaluator, metrics = tagger.statistics.sums, tagger.evaluator, tagger.metrics
     tagger.learned, tagger.next_position = facts["learned"], facts["next_position"]
     tagger.pending = list(facts["pending"])
     tagger.schedule = Schedule(*facts["block"])
     sums.images, sums.gram, sums.total = facts["images"], arrays["gram"], arrays["total"]
     evaluator.metric, evaluator.fitted_at = arrays["metric"], facts["fitted_at"]
     evaluator.co_occurrence = CoOccurrence(*(arrays[f"co_occurrence_{name}"] for name in CoOccurrence.__slots__))
-    histograms = np.zeros((len(arrays["lowest_bins"]), 3, BINS))
-    histograms[:, :, 0] = arrays["lowest_bins"]
-    tagger.metrics.restore(tuple(facts["evaluated"]), histograms)
+    metrics.images, metrics.lrap_sum, metrics.p_at_5_sum = facts["evaluated"]
+    metrics.grow(len(arrays["lowest_bins"]))
+    metrics.histograms[:, :, 0] = arrays["lowest_bins"]
     tagger.calibrators.restore_shared(arrays["shared_calibrator"].tolist())

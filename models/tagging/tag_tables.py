@@ -44,12 +44,6 @@ class TagTable:
     load: Callable[[Tagger, Iterable[Row]], None]
     together: int = 1
 
-    def all(self, tagger: Tagger) -> Iterable[Row]:
-        """Everything there is."""
-        rows = range(-(-len(tagger.statistics.vocabulary) // self.together))
-        for start in range(0, len(rows), BATCH):
-            yield from self.dump(tagger, rows[start : start + BATCH])
-
     def write(self, tagger: Tagger, database: sqlite3.Connection) -> None:
         """Write what changed."""
         changed = sorted({tag // self.together for tag in self.take_changed(tagger)})

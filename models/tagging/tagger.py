@@ -118,7 +118,12 @@ class Tagger(MultiLabelClassifier):
         first = next((i for i, offset in enumerate(offsets) if offset >= self.next_position), len(examples))
         try:
             with one_blas_thread():  # a second core is busy anyway, with the sums beside the image memory
-                self._learn_from(examples, offsets, first)
+                done = first
+                while done < len(examples):
+                    run = self._run(examples, done)
+                    self._learn_run(examples[done : done + run], offsets[done])
+                    done += run
+                    self.next_position = offsets[done - 1] + 1
         except sqlite3.Error as error:
             self.lost = True
             raise StateLostError(
@@ -126,13 +131,6 @@ class Tagger(MultiLabelClassifier):
                 "it goes on from the last checkpoint"
             ) from error
         return len(examples) - first
-
-    def _learn_from(self, examples: Sequence[Example | TagOperation], offsets: Sequence[int], done: int) -> None:
-        while done < len(examples):
-            run = self._run(examples, done)
-            self._learn_run(examples[done : done + run], offsets[done])
-            done += run
-            self.next_position = offsets[done - 1] + 1
 
     def _run(self, examples: Sequence[Example | TagOperation], start: int) -> int:
         """How many records from `start` on can be learned together; the first may begin a block."""

@@ -81,9 +81,8 @@ class ImageMemory:
         return {"database": self.database.serialize()}
 
     def __setstate__(self, state: dict[str, bytes]) -> None:
-        database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        database.deserialize(state["database"])
-        self.__init__(database)  # type: ignore[misc]
+        self.database = ImageMemory.in_memory("").database
+        self.database.deserialize(state["database"])
 
     def fetch(self, wanted: Sequence[tuple[int, str]]) -> dict[str, ImageState]:
         """States of the (hash, id) pairs that are known."""

@@ -10,9 +10,9 @@ from functools import lru_cache
 from models.errors import PolicyError
 
 MAX_LENGTH = 100  # characters after normalisation: longer "tags" in the wild are sentences or pasted pages
-_JOINERS = {"\u200c", "\u200d"}  # ZWNJ shapes Persian and Indic words, ZWJ joins emoji; both are category Cf
-_TAG_CHARACTERS = range(0xE0020, 0xE0080)  # the flags of England, Scotland and Wales are spelt with these
-_FORBIDDEN = {"Cc", "Cs", "Co", "Cn", "Zl", "Zp", "Cf"}
+_TAG_CHARACTERS = set(map(chr, range(0xE0020, 0xE0080)))  # the flags of England, Scotland and Wales are spelt so
+_ALLOWED = {"\u200c", "\u200d"} | _TAG_CHARACTERS  # ZWNJ shapes Persian and Indic words, ZWJ joins emoji
+_FORBIDDEN = {"Cc", "Cs", "Co", "Cn", "Zl", "Zp", "Cf"}  # categories, but for those allowed
 _SPACES = {"\t", "\n", "\r", "_"}  # a tab or line break between two words is a space
 
 
@@ -34,12 +34,8 @@ def normalise_tag(text: str) -> str:
             "bad_tag",
         )
     for character in name:
-        if unicodedata.category(character) in _FORBIDDEN and not _may_stay(character):
+        if unicodedata.category(character) in _FORBIDDEN and character not in _ALLOWED:
             raise PolicyError(
                 f"tag {name!r}: expected no control character, found U+{ord(character):04X}; remove it", "bad_tag"
             )
     return name
-
-
-def _may_stay(character: str) -> bool:
-    return character in _JOINERS or ord(character) in _TAG_CHARACTERS

@@ -114,7 +114,7 @@ def test_a_taste_for_keywords_and_colours_is_learned_from_noisy_clicks(world: Wo
     ranker, accuracies, learned = Ranker(512, seed=1), [], 0
     for pairs in (300, 750, 3_000):
         ranker.learn_many(world.vectors[preferred[learned:pairs]], world.vectors[over[learned:pairs]])
-        scores, learned = ranker.score(world.vectors), pairs
+        scores, learned = ranker.published().score(world.vectors), pairs
         right = (scores[first] > scores[second]) == (taste[first] > taste[second])
         accuracies.append(float(right[differ].mean()))
     print("unseen pictures, pair accuracy after 300, 750, 3,000 pairs:", [round(value, 3) for value in accuracies])
