@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,24 +25,22 @@ def percentiles(values_ms: Sequence[float]) -> dict[str, float]:
     return {"p50": round(float(np.percentile(values_ms, 50)), 1), "p95": round(float(np.percentile(values_ms, 95)), 1)}
 
 
-def encoder_rate(
-    encoder: Encoder, pixels: Images, batch: int, passes: int = 1, on_pass: Callable[[], None] = lambda: None
-) -> float:
+def encoder_rate(encoder: Encoder, pixels: Images, batch: int, passes: Iterable[int] = range(1)) -> float:
     """Images per second of the bare encoder, after a warm-up.
 
     All of the passes, slow seconds and fast ones, as the rate of the stream has them: one differs from the next by 6 %
     on a shared machine.
     """
     encoder.embed(pixels[:batch])
-    started_s = time.perf_counter()
-    for _ in range(passes):
+    started_s, images = time.perf_counter(), 0
+    for _ in passes:
         for start in range(0, len(pixels), batch):
             encoder.embed(pixels[start : start + batch])
-        on_pass()
-    return passes * len(pixels) / (time.perf_counter() - started_s)
+        images += len(pixels)
+    return images / (time.perf_counter() - started_s)
 
 
-def trickle(api: Api, writer: LogWriter, posted: Sequence[Posted], on_done: Callable[[], None]) -> list[float]:
+def trickle(api: Api, writer: LogWriter, posted: Iterable[Posted]) -> list[float]:
     """Post pictures one at a time; milliseconds from the post to being searchable."""
     latencies = []
     for number, item in enumerate(posted):
@@ -53,19 +51,17 @@ def trickle(api: Api, writer: LogWriter, posted: Sequence[Posted], on_done: Call
         writer.flush()
         wait_until(functools.partial(api.get, f"/v1/search/id/{image_id}", limit=1), f"indexing {image_id}")
         latencies.append((time.perf_counter() - started_s) * 1000)
-        on_done()
     return latencies
 
 
-def held_out_quality(api: Api, plan: Plan, on_done: Callable[[], None]) -> dict[str, Any]:
+def held_out_quality(api: Api, plan: Plan, held_out: Iterable[str]) -> dict[str, Any]:
     """LRAP, mAP and P@5 of the predicted tags of held-out pictures, which were posted without tags."""
     evaluated = sorted(tag for tag, count in plan.counts.items() if count >= MIN_PICTURES)
     column = {tag: number for number, tag in enumerate(evaluated)}
     truth, scores = [], []
-    for image_id in plan.held_out:
+    for image_id in held_out:
         item = plan.posted[image_id]
         wanted = [column[tag] for tag in set(item.tags) if tag in column]
-        on_done()
         if not wanted:
             continue
         answer = api.post("/v1/predict", content=item.content, limit=100_000, min_images=MIN_PICTURES)
@@ -80,12 +76,11 @@ def held_out_quality(api: Api, plan: Plan, on_done: Callable[[], None]) -> dict[
     return figures | {"images": len(truth), "tags": int(y_true.any(axis=0).sum())}
 
 
-def search_latencies(api: Api, posted: Sequence[Posted], on_done: Callable[[], None]) -> list[float]:
+def search_latencies(api: Api, posted: Iterable[Posted]) -> list[float]:
     """Milliseconds of a similar-image search by uploaded picture, over HTTP."""
     latencies = []
     for item in posted:
         started_s = time.perf_counter()
         api.post("/v1/search/image", content=item.content, limit=20)
         latencies.append((time.perf_counter() - started_s) * 1000)
-        on_done()
     return latencies

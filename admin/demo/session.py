@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from rich.progress import Progress
 
@@ -14,6 +15,8 @@ from models.errors import InfrastructureError, NotFoundError
 from stream.index.contract import VectorIndex
 from stream.log.produce import LogWriter
 from stream.settings import Settings
+
+T = TypeVar("T")
 
 SOURCE = "mekiki/demo"
 POLL_S = 0.01  # between two looks at the service while a latency is being measured
@@ -33,10 +36,12 @@ class Session:
     bar: Progress
     seed: int
 
-    def step(self, text: str, total: int, note: str = "") -> Callable[[], None]:
-        """A new bar; call what comes back once per piece of work."""
-        task = self.bar.add_task(text, total=total, note=note)
-        return lambda: self.bar.advance(task)
+    def track(self, text: str, work: Sequence[T], note: str = "") -> Iterator[T]:
+        """The pieces of work, with a new bar that shows how many are done."""
+        task = self.bar.add_task(text, total=len(work), note=note)
+        for piece in work:
+            yield piece
+            self.bar.advance(task)
 
 
 def wait_until(

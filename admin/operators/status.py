@@ -1,6 +1,7 @@
 """`mekiki status`: how far everything is, in records and seconds, and which versions serve."""
 
 import time
+from contextlib import closing
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
@@ -39,19 +40,16 @@ def lags(settings: Settings) -> dict[str, dict[str, float]]:
 
 def _lag(settings: Settings, name: str, partitions: int, reader: str) -> dict[str, float]:
     group = f"{settings.kafka.topic_prefix}.{reader}"
-    with broker_errors(settings):
-        consumer = KafkaConsumer(**client_options(settings), group_id=group, enable_auto_commit=False)
-        try:
-            every = [TopicPartition(name, p) for p in range(partitions)]
-            consumer.assign(every)
-            first, end = consumer.beginning_offsets(every), consumer.end_offsets(every)
-            starts = {at: first[at] if (done := consumer.committed(at)) is None else done for at in every}
-            behind = {at: max(0, end[at] - starts[at]) for at in every}
-            waiting = {at: starts[at] for at in every if behind[at]}
-            age_s = _oldest_age_s(consumer, waiting) if waiting else 0.0
-            return {"records": sum(behind.values()), "seconds": round(age_s, 3)}
-        finally:
-            consumer.close(autocommit=False)
+    options = client_options(settings) | {"group_id": group, "enable_auto_commit": False}
+    with broker_errors(settings), closing(KafkaConsumer(**options)) as consumer:
+        every = [TopicPartition(name, p) for p in range(partitions)]
+        consumer.assign(every)
+        first, end = consumer.beginning_offsets(every), consumer.end_offsets(every)
+        starts = {at: first[at] if (done := consumer.committed(at)) is None else done for at in every}
+        behind = {at: max(0, end[at] - starts[at]) for at in every}
+        waiting = {at: starts[at] for at in every if behind[at]}
+        age_s = _oldest_age_s(consumer, waiting) if waiting else 0.0
+        return {"records": sum(behind.values()), "seconds": round(age_s, 3)}
 
 
 def _oldest_age_s(consumer: Any, starts: dict[TopicPartition, int]) -> float:

@@ -123,11 +123,9 @@ def tag(
     data_dir: DataDir = None,
 ) -> None:
     """Tag a picture, or take tags off it."""
-    event: Event
+    event: Event = TagsApplied(image_id=image_id, tags=tuple(tags), by=SOURCE, complete=complete)
     if remove:
         event = TagsRemoved(image_id=image_id, tags=tuple(tags), by=SOURCE)
-    else:
-        event = TagsApplied(image_id=image_id, tags=tuple(tags), by=SOURCE, complete=complete)
     send(client_settings(data_dir), event)
     out.print(f"{'removed from' if remove else 'tagged'} {image_id}: {', '.join(tags)}", markup=False)
 

@@ -59,9 +59,11 @@ def _words(tags: Sequence[str]) -> str:
 
 def draw_sheet(rows: Sequence[Row], path: Path, *, columns: int = 8, heading: str = "") -> None:
     """Draw all rows into one PNG; each begins with its query."""
-    blocks = [_row(row, columns) for row in rows]
+    width = (columns + 1) * CELL_PX + 3 * PAD_PX
+    blocks = [_row(row, columns, width) for row in rows]
     if heading:
-        blocks.insert(0, _band(heading, (columns + 1) * CELL_PX + 3 * PAD_PX))
+        blocks.insert(0, np.full((34, width, 3), 255, np.uint8))
+        _write(blocks[0], heading, (PAD_PX, 22), 0.5, INK)
     sheet = np.concatenate(blocks)
     path.parent.mkdir(parents=True, exist_ok=True)
     done, encoded = cv2.imencode(".png", sheet[:, :, ::-1])
@@ -69,14 +71,7 @@ def draw_sheet(rows: Sequence[Row], path: Path, *, columns: int = 8, heading: st
         path.write_bytes(encoded.tobytes())
 
 
-def _band(text: str, width: int) -> Canvas:
-    band = np.full((34, width, 3), 255, np.uint8)
-    _write(band, text, (PAD_PX, 22), 0.5, INK)
-    return band
-
-
-def _row(row: Row, columns: int) -> Canvas:
-    width = (columns + 1) * CELL_PX + 3 * PAD_PX
+def _row(row: Row, columns: int, width: int) -> Canvas:
     lines = max(1, -(-len(row.cells) // columns))
     height = lines * (CELL_PX + TEXT_PX) + PAD_PX
     canvas = np.full((height, width, 3), 255, np.uint8)

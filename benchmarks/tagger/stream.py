@@ -90,15 +90,10 @@ def _worker(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
 def _committed(settings: Settings) -> Iterator[Callable[[], int | None]]:
     """A function that gives the offset which the worker has committed."""
     at = TopicPartition(settings.topic("examples"), 0)
-    with broker_errors(settings):
-        consumer = KafkaConsumer(
-            **client_options(settings), group_id=f"{settings.kafka.topic_prefix}.tags", enable_auto_commit=False
-        )
-        try:
-            consumer.assign([at])
-            yield lambda: consumer.committed(at)
-        finally:
-            consumer.close(autocommit=False)
+    options = {"group_id": f"{settings.kafka.topic_prefix}.tags", "enable_auto_commit": False}
+    with broker_errors(settings), closing(KafkaConsumer(**client_options(settings), **options)) as consumer:
+        consumer.assign([at])
+        yield lambda: consumer.committed(at)
 
 
 def _wait(process: subprocess.Popen[bytes], condition: Callable[[], bool], settings: Settings) -> None:

@@ -91,7 +91,3 @@ class Publisher:
             drift=evaluator.drift.array(len(counts)),
             hidden=statistics.hidden(),
         )
-
-    def expire(self) -> None:
-        """Make the next snapshot a new version although no record was learned."""
-        self.learned = -1

@@ -194,7 +194,7 @@ class Tagger(MultiLabelClassifier):
         names = shard.statistics.vocabulary.names
         for states in shard.statistics.memory.batches():
             self.cold_tags.apply([state.example(names) for state in states], self.next_position)
-        self._publisher.expire()
+        self._publisher.learned = -1  # the next snapshot is a new version although no record was learned
 
     def snapshot(self, wait: bool = False, *, partial: bool = False) -> Snapshot:
         """The present version for serving: the last one again when nothing has changed.

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
 
-from models.tagging.arrays import Float32, Int32, Int64
+from models.tagging.arrays import Float32, Int32, Int64, ragged
 
 LIKELIEST = 4  # tags of an image that are evidence for others
 STRENGTH = 0.12
@@ -92,9 +92,8 @@ class CoOccurrence:
         beyond = once.data - expected[image] * priors[tag]
         beyond[tag >= len(self.starts) - 1] = 0.0  # new tags have no others
         likeliest = _likeliest(beyond, once.indptr.tolist())
-        first, lengths = self.starts[tag[likeliest]], np.diff(self.starts)[tag[likeliest]]
-        owner = np.repeat(likeliest, lengths)
-        others = np.arange(len(owner)) + np.repeat(first - (np.cumsum(lengths) - lengths), lengths)
+        of_likeliest, others = ragged(self.starts, tag[likeliest])
+        owner = likeliest[of_likeliest]
         gained = np.sqrt(beyond[owner]) * self.strengths[others]
         return (
             np.concatenate([image, image[owner]]),
