@@ -127,11 +127,8 @@ def _predicted(api: Api, plan: Plan) -> Row:
 
 def _taste(api: Api, plan: Plan) -> Row:
     ranked = api.post("/v1/rank", json_body={"image_ids": plan.held_out[:400]})["ranked"][:COLUMNS]
-    cells = [
-        Cell(
-            plan.posted[row["image_id"]].content,
-            (f"{row['score']:.2f}", ", ".join(plan.posted[row["image_id"]].tags[:2])),
-        )
-        for row in ranked
-    ]
+    cells = []
+    for row in ranked:
+        item = plan.posted[row["image_id"]]
+        cells.append(Cell(item.content, (f"{row['score']:.2f}", ", ".join(item.tags[:2]))))
     return Row("unseen pictures, by taste", None, cells)

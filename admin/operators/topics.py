@@ -5,6 +5,7 @@ import typer
 from admin.connect import client_settings
 from admin.console import out, print_json, print_table
 from admin.options import AsJson, DataDir
+from stream.log.topics import SHAPES, create_topics, describe_topics
 
 app = typer.Typer(help="The topics of the log.", no_args_is_help=True)
 
@@ -12,8 +13,6 @@ app = typer.Typer(help="The topics of the log.", no_args_is_help=True)
 @app.command()
 def create(data_dir: DataDir = None) -> None:
     """Create the topics that are missing."""
-    from stream.log.topics import create_topics
-
     created = create_topics(client_settings(data_dir))
     out.print("\n".join(f"created {name}" for name in created) or "all topics are there already", markup=False)
 
@@ -21,8 +20,6 @@ def create(data_dir: DataDir = None) -> None:
 @app.command()
 def describe(as_json: AsJson = False, data_dir: DataDir = None) -> None:
     """Names, ids, partitions."""
-    from stream.log.topics import SHAPES, describe_topics
-
     described = describe_topics(client_settings(data_dir), tuple(shape.name for shape in SHAPES))
     if as_json:
         print_json({short: topic.__dict__ for short, topic in described.items()})

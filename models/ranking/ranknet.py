@@ -26,7 +26,7 @@ from models.errors import CheckpointError, UsageError
 from models.ranking.blend import Blend
 from models.ranking.linear import fit_linear
 from models.ranking.network import RankNetwork
-from models.ranking.published import PublishedRanker, Vectors
+from models.ranking.published import ARRAYS, PublishedRanker, Vectors
 from models.ranking.reservoir import PairReservoir
 
 FORMAT = 2  # of the state: raise it whenever an older state cannot be read or would go on with other bits
@@ -96,12 +96,9 @@ class Ranker:
     def published(self) -> PublishedRanker:
         """What can be served now; the same object until the version changes."""
         if self._published is None:
-            hidden, bias, output = (p.numpy().copy() for p in self._network.parameters)
+            tensors = zip(ARRAYS, (self._linear, *self._network.parameters), strict=True)
             self._published = PublishedRanker(
-                self._linear.numpy().copy(),
-                hidden,
-                bias,
-                output,
+                **{name: tensor.numpy().copy() for name, tensor in tensors},
                 blend=self._blend.share,
                 version=self.version,
                 pairs_seen=self.pairs_seen,
@@ -111,11 +108,10 @@ class Ranker:
 
     def state(self) -> tuple[Arrays, dict[str, Any]]:
         """Arrays and plain JSON that `from_state` takes; learning goes on from them with the same bits."""
-        pending = [(np.stack([preferred, over]), weight) for preferred, over, weight in self._pending]
         arrays: Arrays = {
             "linear": self._linear.numpy().copy(),
-            "pending": np.array([pair for pair, _ in pending], np.float32).reshape(-1, 2, self.dimension),
-            "pending_weights": np.array([weight for _, weight in pending], np.float64),
+            "pending": np.array([pair[:2] for pair in self._pending], np.float32).reshape(-1, 2, self.dimension),
+            "pending_weights": np.array([weight for *_, weight in self._pending], np.float64),
             **self._reservoir.state(),
             **self._network.state(),
         }

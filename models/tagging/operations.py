@@ -112,7 +112,7 @@ class TagOperations:
             operation.target = words.row(asked.into, position)
         if asked.kind == "split":
             self._move_images(asked, operation, position)
-        mapping = self._statistics.mapping.copy()
+        mapping = TagMapping(self._statistics.mapping)
         _map(mapping, operation)
         self._statistics.remap(mapping)
         return ""

@@ -28,6 +28,5 @@ def post_pair(running: Running, pair: Annotated[schemas.PairIn, Body()]) -> sche
 def post_impression(running: Running, shown: Annotated[schemas.ImpressionIn, Body()]) -> schemas.Accepted:
     """A results page somebody saw; the event id is the impression id for its clicks."""
     impression_id = str(uuid.uuid4())
-    fields = shown.model_dump() | {"impression_id": impression_id}
-    running.post(Impression(**fields))
+    running.post(Impression(**shown.model_dump(), impression_id=impression_id))
     return schemas.Accepted(event_id=impression_id)

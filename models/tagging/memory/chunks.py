@@ -101,9 +101,6 @@ class CopyOnWrite:
         if self._buffers and len(self._buffers[-1]) < CHUNK:
             self._copy(len(self._buffers) - 1)
 
-    def __len__(self) -> int:
-        return self._length
-
     def _copy(self, chunk: int) -> None:
         old = self._buffers[chunk]
         self._buffers[chunk] = self._blank()
