@@ -7,7 +7,17 @@ from importlib.metadata import entry_points
 
 import typer
 
-from admin.console import errors_out
+from admin.console import print_error
+from admin.demo.command import demo
+from admin.operators import dlq, encoder, topics, work
+from admin.operators.doctor import doctor
+from admin.operators.serve import serve
+from admin.operators.status import status
+from admin.operators.up import up
+from admin.people import tags
+from admin.people.post import click, post, tag
+from admin.people.predict import predict
+from admin.people.search import search
 from models.errors import EXIT_TEMPORARY, MekikiError
 
 COMMANDS = "mekiki.commands"  # entry points of pyproject.toml that add commands
@@ -21,40 +31,31 @@ app = typer.Typer(
 )
 
 
-def _register() -> None:
-    from admin.demo import command as demo
-    from admin.operators import dlq, doctor, encoder, serve, status, topics, up, work
-    from admin.people import post, predict, search, tags
-
-    for module in (demo, up, work, serve, post, search, predict, status, doctor):
-        module.register(app)
-    app.add_typer(tags.app, name="tags")
-    app.add_typer(topics.app, name="topics")
-    app.add_typer(dlq.app, name="dlq")
-    app.add_typer(encoder.app, name="encoder")
-    for found in entry_points(group=COMMANDS):  # of rooms above this one, which nothing here imports: benchmarks
-        app.add_typer(found.load(), name=found.name)
+for command in (demo, up, serve, post, tag, click, search, predict, status, doctor):
+    app.command()(command)
+for name, group in {
+    "work": work.app, "tags": tags.app, "topics": topics.app, "dlq": dlq.app, "encoder": encoder.app,
+}.items():  # fmt: skip
+    app.add_typer(group, name=name)
 
 
 def main() -> None:
     """Entry point of the `mekiki` command."""
-    _register()
+    for found in entry_points(group=COMMANDS):  # of rooms above this one, which nothing here imports: benchmarks
+        app.add_typer(found.load(), name=found.name)
     try:
         app()
         code = 0
     except MekikiError as error:
         logging.getLogger(__name__).debug("failed", exc_info=True)
-        errors_out.print(f"mekiki: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        print_error(str(error))
         code = error.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except OSError as error:
-        where = f" {error.filename}" if error.filename else ""
-        errors_out.print(
-            f"mekiki:{where} {error.strerror or error}; check path, permissions and free space",
-            style="red", markup=False, highlight=False, soft_wrap=True,
-        )  # fmt: skip
+        where = f"{error.filename} " if error.filename else ""
+        print_error(f"{where}{error.strerror or error}; check path, permissions and free space")
         code = EXIT_TEMPORARY
     sys.exit(code)
 

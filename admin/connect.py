@@ -6,9 +6,11 @@ its addresses in `<data_dir>/service.json`; the file of a service that is gone i
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -47,47 +49,46 @@ def running_service(data_path: Path) -> ServiceFile | None:
 
 def client_settings(data_dir: Path | None = None) -> Settings:
     """Settings of a command that talks to a service."""
-    overrides: dict[str, Any] = {} if data_dir is None else {"data_dir": data_dir}
-    settings = load_settings(**overrides)
+    settings = load_settings() if data_dir is None else load_settings(data_dir=data_dir)
     running = running_service(settings.data_path)
     if running is None:
         return settings
-    updates: dict[str, Any] = {}
-    if settings.kafka.bootstrap_servers is None:
-        kafka = settings.kafka.model_copy(update={"bootstrap_servers": running.bootstrap_servers})
-        updates["kafka"] = kafka
-    if settings.serve.url is None:
-        updates["serve"] = settings.serve.model_copy(update={"url": running.api_url})
-    return settings.model_copy(update=updates)
+    kafka, serve = settings.kafka, settings.serve
+    if kafka.bootstrap_servers is None:
+        kafka = kafka.model_copy(update={"bootstrap_servers": running.bootstrap_servers})
+    if serve.url is None:
+        serve = serve.model_copy(update={"url": running.api_url})
+    return settings.model_copy(update={"kafka": kafka, "serve": serve})
 
 
 class Api:
     """The search API as commands use it: answers as dicts, failures as our errors."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, timeout_s: float = TIMEOUT_S) -> None:
         url = settings.serve.url
         if not url:
             raise ConfigurationError(
                 "search API: no running `mekiki up` found and MEKIKI_SERVE__URL not set; start one or name its URL"
             )
         self._url = without_credentials(url)  # for sentences
-        self._client = httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False)
+        self._client = httpx.Client(base_url=url, timeout=timeout_s, trust_env=False)
 
     def get(self, path: str, **params: Any) -> Any:
         """GET a JSON document."""
-        return self._ask("GET", path, params=_present(params)).json()
+        return self._ask("GET", path, params).json()
 
     def post(self, path: str, content: bytes | None = None, json_body: Any = None, **params: Any) -> Any:
         """POST picture bytes or a JSON document."""
-        return self._ask("POST", path, params=_present(params), content=content, json=json_body).json()
+        return self._ask("POST", path, params, content=content, json=json_body).json()
 
-    def content(self, path: str) -> bytes:
-        """GET bytes."""
-        return self._ask("GET", path).content
+    def picture(self, image_id: str) -> bytes:
+        """GET the bytes of an image."""
+        return self._ask("GET", f"/v1/images/{quote(image_id, safe='')}/bytes").content
 
-    def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:
+    def _ask(self, method: str, path: str, params: Mapping[str, Any] = {}, **body: Any) -> httpx.Response:
+        named = {name: value for name, value in params.items() if value is not None}
         try:
-            answer = self._client.request(method, path, **options)
+            answer = self._client.request(method, path, params=named, **body)
         except httpx.HTTPError as error:
             raise IndexUnavailableError(
                 f"search API at {self._url}: does not answer ({error}); start `mekiki up` or `mekiki serve`"
@@ -104,10 +105,6 @@ class Api:
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
-
-
-def _present(params: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in params.items() if value is not None}
 
 
 def _detail(answer: httpx.Response) -> str:

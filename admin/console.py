@@ -1,11 +1,14 @@
 """Where commands print: tables and bars for people on standard output, errors on standard error."""
 
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
+from rich.text import Text
 
 out = Console(highlight=False)
 errors_out = Console(stderr=True)
@@ -20,6 +23,22 @@ def write_json(path: Path, document: Any) -> None:
     """One JSON document into a file, its folder made where missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+
+
+def print_table(rows: Iterable[Sequence[str]], *columns: str | Column, caption: str | None = None) -> None:
+    """A table on standard output; without `columns` it has no header. Cells are shown as they are written, long words
+    folded.
+    """
+    headers = (column if isinstance(column, Column) else Column(column, overflow="fold") for column in columns)
+    table = Table(*headers, caption=caption, show_header=bool(columns))
+    for row in rows:
+        table.add_row(*map(Text, row))
+    out.print(table)
+
+
+def print_error(text: str) -> None:
+    """One sentence on standard error, as it is."""
+    errors_out.print(f"mekiki: {text}", style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def progress() -> Progress:

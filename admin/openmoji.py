@@ -25,6 +25,7 @@ JPEG_QUALITY = 92  # what cameras and image editors commonly write
 
 _SKIN_TONES = range(0x1F3FB, 0x1F3FF + 1)
 _VARIATION_SELECTOR = "\ufe0f"  # written or left out at will by the three packages
+TWO_LETTERS = r"[^\W\d_]{2}"  # in a row, at least: drops smileys and bare numbers
 _QUOTES = str.maketrans("", "", '“”"‘®;:!')
 
 
@@ -120,7 +121,8 @@ def _keywords_by_emoji() -> dict[str, tuple[str, tuple[str, ...]]]:
     merged = {}
     for emoji, own_names in names.items():
         whole = {_letters(name) for name in own_names if " " in name.replace("-", " ")}
-        tags = tuple(sorted(tag for tag in aliases[emoji] if _is_word(tag) and _letters(tag) not in whole))
+        words = (tag for tag in aliases[emoji] if re.search(TWO_LETTERS, tag))
+        tags = tuple(sorted(tag for tag in words if _letters(tag) not in whole))
         if tags or aliases[emoji]:
             merged[emoji] = (own_names[0], tags or (own_names[0],))
     return merged
@@ -144,8 +146,3 @@ def _tag(alias: str) -> str:
 
 def _letters(text: str) -> str:
     return re.sub(r"[\W_]+", "", text)
-
-
-def _is_word(tag: str) -> bool:
-    """Two letters in a row at least: drops smileys and bare numbers."""
-    return re.search(r"[^\W\d_]{2}", tag) is not None

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import typer
-from rich.table import Table
 
-from admin.console import out, print_json, write_json
+from admin.console import print_json, print_table, write_json
 from benchmarks.tagger.parts import Part
 from benchmarks.tagger.peers import Peer
 from models.errors import UsageError
@@ -88,17 +87,16 @@ def _report(figures: dict[str, Any], json_file: Path | None) -> None:
         return
     if json_file is not None:
         write_json(json_file, figures)
-    table = Table("figure", "value")
-    for name, value in _flat(figures):
-        table.add_row(name, "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value))
-    out.print(table)
+    print_table(_flat(figures), "figure", "value")
 
 
-def _flat(figures: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def _flat(figures: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """One row a figure, however deep it lies; rows of a list by their number."""
     for name, value in figures.items():
         inner = dict(enumerate(value)) if isinstance(value, list) else value
         if isinstance(inner, dict):
             yield from ((f"{name} {below}", figure) for below, figure in _flat(inner))
+        elif isinstance(value, float):
+            yield str(name), f"{value:.0f}" if value >= 1000 else f"{value:.4g}"
         else:
-            yield str(name), round(value) if isinstance(value, float) and value >= 1000 else value
+            yield str(name), "-" if value is None else str(value)

@@ -1,11 +1,11 @@
 """E1: images per second of the bare encoder, by batch size, on decoded pictures in memory."""
 
 import os
-import time
 from typing import Any
 
 import numpy as np
 
+from admin.demo.measure import encoder_rate
 from benchmarks.drawings import drawing
 from models.encoders import load_encoder
 
@@ -17,11 +17,7 @@ def run(images: int) -> dict[str, Any]:
     encoder = load_encoder()
     pixels = np.stack([drawing(seed) for seed in range(min(images, 128))])
     pixels = np.concatenate([pixels] * -(-images // len(pixels)))[:images]
-    encoder.embed(pixels[:32])
     figures: dict[str, Any] = {"id": "E1", "device": encoder.device, "cores": os.cpu_count(), "images": images}
     for batch in BATCHES:
-        started_s = time.perf_counter()
-        for start in range(0, images, batch):
-            encoder.embed(pixels[start : start + batch])
-        figures[f"images_per_second_{batch}"] = round(images / (time.perf_counter() - started_s), 1)
+        figures[f"images_per_second_{batch}"] = round(encoder_rate(encoder, pixels, batch), 1)
     return figures

@@ -16,19 +16,16 @@ class BackgroundThread:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._executor: ThreadPoolExecutor | None = None
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
 
     def submit(self, work: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Future[Result]:
         """Run `work` on the thread, after what was submitted before."""
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(1, thread_name_prefix=self._name)
         return self._executor.submit(work, *args, **kwargs)
 
     def close(self) -> None:
         """End the thread when it is done with what it has; a later `submit` starts another."""
-        if self._executor is not None:
-            self._executor.shutdown(wait=True)
-            self._executor = None
+        self._executor.shutdown(wait=True)
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=self._name)
 
     def __reduce__(self) -> tuple[type["BackgroundThread"], tuple[str]]:
         """A copy of the owner, as river makes them, gets a thread of its own."""

@@ -69,6 +69,15 @@ def precision_at(truth: Truth, scores: Scores, k: int) -> float:
     return float(np.mean(hits) / k)
 
 
+def ranking_figures(truth: Truth, scores: Scores) -> dict[str, float]:
+    """LRAP, mAP and P@5 of [N, T], under the names that reports give them."""
+    return {
+        "lrap": label_ranking_average_precision(truth, scores),
+        "map": macro_average_precision(truth, scores),
+        "p_at_5": precision_at(truth, scores, 5),
+    }
+
+
 def expected_calibration_error(truth: Truth, probabilities: Scores, bins: int = 15) -> float:
     """ECE: |mean truth - mean probability| over equal bins of [0, 1], weighted by how many pairs fall in each.
 

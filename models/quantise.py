@@ -35,8 +35,7 @@ def quantise(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
             "bad_vector",
         )
     quantised = np.rint(vectors * np.float32(SCALE))
-    np.minimum(quantised, SCALE, out=quantised)
-    np.maximum(quantised, -SCALE, out=quantised)
+    np.clip(quantised, -SCALE, SCALE, out=quantised)
     rounded: npt.NDArray[np.int16] = quantised.astype(np.int16)
     return rounded
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from search.schemas import Collapse, Rank
+from search.schemas import Collapse, Rank, TagProbability
 from stream.index.contract import Hit
 
 
@@ -44,18 +44,9 @@ class Answer:
     tagger_version: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PredictedTag:
-    """A tag, its probability, and whether that is at or above the tag's threshold."""
-
-    tag: str
-    probability: float
-    above_threshold: bool
-
-
 @dataclass(frozen=True)
 class Prediction:
     """Tags of one image, the most probable first, and the version that predicted them."""
 
-    tags: list[PredictedTag]
+    tags: list[TagProbability]
     tagger_version: int

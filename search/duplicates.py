@@ -20,24 +20,19 @@ def collapse(hits: Sequence[Hit], mode: Collapse) -> list[Found]:
     by_sha: dict[str, Found] = {}
     found: list[Found] = []
     for hit in hits:
-        same = by_sha.get(hit.payload.sha256)
-        if same is not None:
-            same.duplicates.append(hit.image_id)
-            continue
-        near = _near(hit, found)
-        if near is not None and mode == "near":
-            near.duplicates.append(hit.image_id)
-            by_sha[hit.payload.sha256] = near
-            continue
-        item = Found(hit, near_duplicate_of=near.hit.image_id if near is not None else None)
-        by_sha[hit.payload.sha256] = item
-        found.append(item)
+        near, kept = None, by_sha.get(hit.payload.sha256)
+        if kept is None:
+            near = _near(hit, found)
+            kept = near if mode == "near" else None
+        if kept is None:
+            kept = Found(hit, near_duplicate_of=near.hit.image_id if near is not None else None)
+            found.append(kept)
+        else:
+            kept.duplicates.append(hit.image_id)
+        by_sha[hit.payload.sha256] = kept
     return found
 
 
 def _near(hit: Hit, found: Sequence[Found]) -> Found | None:
     mine = int(hit.payload.phash, 16)
-    for item in found:
-        if hash_distance(mine, int(item.hit.payload.phash, 16)) <= NEAR_BITS:
-            return item
-    return None
+    return next((item for item in found if hash_distance(mine, int(item.hit.payload.phash, 16)) <= NEAR_BITS), None)

@@ -6,7 +6,6 @@ for ids and tags nobody knows, InfrastructureError while a neighbour is away.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
 
@@ -16,34 +15,24 @@ from models.quantise import dequantise, quantise
 from models.ranking.published import PublishedRanker
 from models.tagging.memory.names import normalise_tag
 from models.tagging.serving.predictor import Predictor
-from search.answer import Answer, Found, Options, PredictedTag, Prediction
+from search.answer import Answer, Found, Options, Prediction
 from search.duplicates import collapse
+from search.schemas import TagProbability
 from search.served import ServedModels
 from search.tag_names import TagNames
 from stream.index.contract import Hit, VectorIndex
 from stream.index.payload import Vector
-from stream.pictures.decode_pool import Decoded
+from stream.pictures.decode_pool import Crop, DecodePool
 
 RERANKED = 100  # candidates that evidence or taste may reorder; vectors of 100 cost 20 ms over the network
 RESCORED = 40  # candidates of a tag query that get all evidence: a small solve each, some 0.3 ms
 MOST_CANDIDATES = 2_000  # asked of the index for one page, however many of them collapse
 
-Crop = tuple[float, float, float, float]  # left, top, width, height as shares of the picture
-
-
-class Decoder(Protocol):
-    """What searching needs of stream.pictures.decode_pool.DecodePool."""
-
-    def decode_many(
-        self, contents: list[bytes], crops: Sequence[Crop | None] | None = None
-    ) -> list[Decoded | PoisonError]:
-        """Pictures to pixels."""
-
 
 class Searcher:
     """Answers queries; thread-safe as far as its parts are."""
 
-    def __init__(self, index: VectorIndex, encoder: Encoder, decoder: Decoder, served: ServedModels) -> None:
+    def __init__(self, index: VectorIndex, encoder: Encoder, decoder: DecodePool, served: ServedModels) -> None:
         self._index = index
         self._encoder = encoder
         self._decoder = decoder
@@ -141,7 +130,10 @@ class Searcher:
             best = served[np.argsort(-scores[served], kind="stable")[:limit]]
             found = [(snapshot.names[row], float(scores[row])) for row in best]
         thresholds = predictor.catalogue.thresholds([tag for tag, _ in found])
-        tags = [PredictedTag(tag, p, bool(p >= least)) for (tag, p), least in zip(found, thresholds, strict=True)]
+        tags = [
+            TagProbability(tag=tag, probability=probability, above_threshold=bool(probability >= least))
+            for (tag, probability), least in zip(found, thresholds, strict=True)
+        ]
         return Prediction(tags, snapshot.version)
 
     def rank(self, image_ids: Sequence[str]) -> tuple[int, list[tuple[str, float]]]:

@@ -48,20 +48,21 @@ class ServedRanker:
     offsets: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(eq=False)
 class ServedModels:
     """The versions that serve. Any thread reads; one thread writes, the follower of models.v1, by `take`.
 
     Attributes:
+        backend: what predictions are made on.
         tagger: None until one was published.
         ranker: None until one was published.
     """
 
-    def __init__(
-        self, backend: Backend = NUMPY, *, tagger: ServedTagger | None = None, ranker: ServedRanker | None = None
-    ) -> None:
-        self.tagger = tagger
-        self.ranker = ranker
-        self._backend = backend
+    backend: Backend = NUMPY
+    tagger: ServedTagger | None = None
+    ranker: ServedRanker | None = None
+
+    def __post_init__(self) -> None:
         self._loaded: dict[str, Snapshot] = {}  # by the file that led to it: the last one, and what it was a delta of
 
     @property
@@ -84,7 +85,7 @@ class ServedModels:
         else:
             snapshot = self._snapshot(event)
             before = self.tagger.predictor if self.tagger is not None else None
-            self.tagger = ServedTagger(Predictor(snapshot, self._backend, before=before), event.offsets)
+            self.tagger = ServedTagger(Predictor(snapshot, self.backend, before=before), event.offsets)
             metrics.show_quality(asdict(snapshot.quality))
         metrics.MODEL_VERSION.labels(event.model).set(event.version)
 
@@ -104,7 +105,7 @@ class ServedModels:
 
 def _chained(uris: Sequence[str]) -> Snapshot:
     """What a full version and the deltas after it lead to."""
-    snapshot = delta.load(_path(uris[0]))
+    snapshot = delta.decode(_path(uris[0]).read_bytes())
     for uri in uris[1:]:
         snapshot = delta.decode(_path(uri).read_bytes(), snapshot)
     return snapshot

@@ -1,5 +1,6 @@
 """The parts one running search API holds: index, searcher, models, and the writer for clicks and impressions."""
 
+import contextlib
 import uuid
 from dataclasses import dataclass
 
@@ -116,7 +117,5 @@ class Service:
         self.follower.stop()
         self.follower.join(timeout=5)
         self.writer.close()
-        try:
+        with contextlib.suppress(IndexUnavailableError):
             self.index.close()
-        except IndexUnavailableError:
-            return

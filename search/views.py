@@ -71,12 +71,7 @@ def image(image_id: str, payload: ImagePayload, names: TagNames, duplicates: Ite
 
 def prediction(found: Prediction, took_ms: float) -> schemas.Prediction:
     """Tags predicted for one image."""
-    tags = [
-        schemas.TagProbability(
-            tag=row.tag, probability=round(row.probability, DIGITS), above_threshold=row.above_threshold
-        )
-        for row in found.tags
-    ]
+    tags = [row.model_copy(update={"probability": round(row.probability, DIGITS)}) for row in found.tags]
     return schemas.Prediction(tags=tags, tagger_version=found.tagger_version, took_ms=took_ms)
 
 
@@ -92,15 +87,8 @@ def quality(row: Quality) -> schemas.TagQuality:
 
 def operation(row: OperationRow) -> schemas.OperationView:
     """What came of one operation on tags."""
-    return schemas.OperationView(
-        operation_id=row.operation_id,
-        kind=row.kind,
-        tags=list(row.tags),
-        into=row.into,
-        outcome=row.outcome,
-        in_force=row.active,
-        images_moved=len(row.moved),
-    )
+    same = {name: getattr(row, name) for name in ("operation_id", "kind", "tags", "into", "outcome")}
+    return schemas.OperationView(**same, in_force=row.active, images_moved=len(row.moved))
 
 
 def _kept(payload: ImagePayload, model: type[BaseModel]) -> dict[str, Any]:

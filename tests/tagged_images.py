@@ -1,10 +1,13 @@
 """Images that carry a tag when they look like it, and learners of them, for tests of the tag learner."""
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from models.quantise import dequantise, quantise
 from models.tagging.examples import Example
-from models.tagging.memory.chunks import CHUNK
+from models.tagging.memory.chunks import CHUNK, Chunks
 from models.tagging.tagger import Tagger
 
 DIMENSION = 16
@@ -35,3 +38,8 @@ def vectors_of(examples: list[Example]) -> np.ndarray:
 def queries(count: int = 20) -> np.ndarray:
     """Unit vectors [count, DIMENSION] of images that no learner has seen."""
     return vectors_of(images(5, count, 12))
+
+
+def whole(chunks: Chunks) -> npt.NDArray[Any]:
+    """An array that is kept in chunks, in one piece."""
+    return np.concatenate([chunks.empty, *chunks.parts])

@@ -27,9 +27,9 @@ def click_by_taste(session: Session) -> dict[str, Any]:
     training = click_pairs(known, TRAINING_PAIRS, seed=session.seed)
     test = click_pairs(unseen, HELD_OUT_PAIRS, seed=session.seed + 1, random_share=0.0)
     before = _pair_accuracy(session.api, test)
-    done = session.step("clicking by a hidden taste", 1, note=f"{TRAINING_PAIRS} pairs, one in ten at random")
-    _click_and_learn(session, training)
-    done()
+    note = f"{TRAINING_PAIRS} pairs, one in ten at random"
+    for pairs in session.track("clicking by a hidden taste", [training], note):
+        _click_and_learn(session, pairs)
     after = _pair_accuracy(session.api, test)
     return {"pairs": len(training), "pair_accuracy_before": before, "pair_accuracy_after": after}
 

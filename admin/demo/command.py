@@ -13,11 +13,6 @@ from stream.environment import load_settings
 SEED = 20240229
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the root."""
-    app.command()(demo)
-
-
 def demo(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
     sheet: Annotated[Path | None, typer.Option(help="Draw a contact sheet into this PNG.")] = None,
@@ -33,8 +28,7 @@ def demo(
 
     kept = nullcontext(str(data_dir)) if data_dir is not None else tempfile.TemporaryDirectory(prefix="mekiki-demo-")
     with kept as folder, progress() as bar:
-        settings = load_settings(data_dir=Path(folder))
-        settings = settings.model_copy(update={"serve": settings.serve.model_copy(update={"port": 0})})
+        settings = load_settings(data_dir=Path(folder), serve={"port": 0})
         configure_process(settings)
         task = bar.add_task("drawing pictures", total=None, note="OpenMoji, CC BY-SA 4.0")
         posted = prepare(pictures, lambda done, total: bar.update(task, completed=done, total=total))

@@ -5,7 +5,7 @@ come only in the second half - and the pictures' bytes.
 """
 
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -93,33 +93,25 @@ def _late_tags(
     candidates = sorted(tag for tag, count in counts.items() if low <= count <= high)
     chosen = chance.sample(candidates, min(LATE_TAGS, len(candidates)))
     first_half = set(order[: len(order) // 2])
-    late: dict[str, list[str]] = {}
-    for tag in chosen:
-        mine = [image_id for image_id in order if tag in tags.get(image_id, ())]
-        late[tag] = sorted(mine, key=lambda image_id: image_id not in first_half)  # those already there come first
-    return late
+    order = sorted(order, key=lambda image_id: image_id not in first_half)  # those already there come first
+    return {tag: [image_id for image_id in order if tag in tags.get(image_id, ())] for tag in chosen}
 
 
 def _interleave(
     order: Sequence[str], held_out: set[str], late: set[str], posted: dict[str, Posted], chance: random.Random
 ) -> list[Event]:
     """Pictures in order; each one's tags some events later, in one or two events."""
-    due: dict[int, list[Event]] = {}
+    due: defaultdict[int, list[Event]] = defaultdict(list)
     for number, image_id in enumerate(order):
-        tags = [tag for tag in posted[image_id].tags if tag not in late]
+        item = posted[image_id]
+        due[number].insert(0, ImagePosted(image_id=image_id, content=item.content, media_type=item.media_type))
+        tags = [tag for tag in item.tags if tag not in late]
         if image_id in held_out or not tags:
             continue
         chance.shuffle(tags)
         parts = min(len(tags), chance.choice(TAG_EVENTS))
         for part in range(parts):
             at = number + chance.randint(*TAG_DELAY)
-            event = TagsApplied(image_id=image_id, tags=tuple(tags[part::parts]), by=f"person {chance.randint(1, 50)}")
-            due.setdefault(at, []).append(event)
-    events: list[Event] = []
-    for number in range(len(order) + TAG_DELAY[1] + 1):
-        if number < len(order):
-            item = posted[order[number]]
-            image_id = order[number]
-            events.append(ImagePosted(image_id=image_id, content=item.content, media_type=item.media_type))
-        events.extend(due.get(number, ()))
-    return events
+            by = f"person {chance.randint(1, 50)}"
+            due[at].append(TagsApplied(image_id=image_id, tags=tuple(tags[part::parts]), by=by))
+    return [event for number in sorted(due) for event in due[number]]

@@ -11,7 +11,6 @@ from admin.connect import Api
 from admin.demo.events import Plan
 from admin.demo.measure import percentiles
 from admin.demo.session import wait_until
-from models.errors import NotFoundError
 from stream.events.schema import TagsApplied
 from stream.log.produce import LogWriter
 
@@ -82,12 +81,9 @@ class LateTags(threading.Thread):
 
     def _has_learned(self, tag: str, pictures: int) -> bool:
         """A search by the tag answers, from so many pictures; the count is cheap and asked first."""
-        try:
-            if int(self._api.get(f"/v1/tags/{quote(tag, safe='')}")["count"]) < pictures:
-                return False
-            return bool(self._api.get("/v1/search/tag", tag=tag, limit=1)["results"])
-        except NotFoundError:
+        if int(self._api.get(f"/v1/tags/{quote(tag, safe='')}")["count"]) < pictures:
             return False
+        return bool(self._api.get("/v1/search/tag", tag=tag, limit=1)["results"])
 
     def _post(self, image_id: str, tag: str) -> None:
         self._writer.send_event(TagsApplied(image_id=image_id, tags=(tag,), by="a person with a new word"))

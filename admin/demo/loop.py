@@ -6,6 +6,7 @@ does not get on within its deadlines.
 
 import random
 import statistics
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -35,18 +36,16 @@ Report = dict[str, Any]
 def run(settings: Settings, plan: Plan, bar: Progress, *, seed: int, sheet: Path | None) -> Report:
     """Start the service, measure, draw the contact sheet if one is wanted, and stop the service."""
     encoder = build_encoder(settings)
-    with EmbeddedService(settings) as service:
-        api, index = Api(service.settings), open_index(service.settings)
-        writer = LogWriter(service.settings, SOURCE)
+    with (
+        EmbeddedService(settings) as service,
+        closing(Api(service.settings)) as api,
+        closing(open_index(service.settings)) as index,
+        closing(LogWriter(service.settings, SOURCE)) as writer,
+    ):
         tune_process(settings.blas_threads)
-        try:
-            report = _measure(Session(service.settings, api, index, writer, plan, encoder, bar, seed))
-            if sheet is not None:
-                draw(api, plan, sheet)
-        finally:
-            writer.close()
-            index.close()
-            api.close()
+        report = _measure(Session(service.settings, api, index, writer, plan, encoder, bar, seed))
+        if sheet is not None:
+            draw(api, plan, sheet)
     return report
 
 
@@ -55,37 +54,31 @@ def _measure(session: Session) -> Report:
     pixels = np.stack([item.pixels for item in list(plan.posted.values())[:BENCH_IMAGES]])
 
     def bare_encoder(text: str) -> float:
-        done = session.step(text, measure.ENCODER_PASSES)
-        return measure.encoder_rate(session.encoder, pixels, BENCH_BATCH, done)
+        passes = session.track(text, range(measure.ENCODER_PASSES))
+        return measure.encoder_rate(session.encoder, pixels, BENCH_BATCH, passes)
 
     before = bare_encoder("the encoder alone")
-    streamed = stream_everything(session)
+    rate, streamed = stream_everything(session)
     after = bare_encoder("the encoder alone, again")
     encoder_rate = statistics.harmonic_mean([before, after])  # as many pictures each time
     chance = random.Random(session.seed)
     items = list(plan.posted.values())
-    done = session.step("one at a time", TRICKLE)
-    trickled = measure.trickle(session.api, session.writer, chance.sample(items, TRICKLE), done)
-    done = session.step("evaluating held-out pictures", len(plan.held_out))
-    heldout = measure.held_out_quality(session.api, plan, done)
+    alone = session.track("one at a time", chance.sample(items, TRICKLE))
+    trickled = measure.trickle(session.api, session.writer, alone)
+    held_out = session.track("evaluating held-out pictures", plan.held_out)
+    heldout = measure.held_out_quality(session.api, plan, held_out)
     tags_known = int(session.api.get("/v1/status")["tags"])
     ranker = clicks.click_by_taste(session)
     searches = chance.sample(items, min(SEARCHES, len(items)))
-    searched = measure.search_latencies(session.api, searches, session.step("searching", len(searches)))
-    rate = streamed.images / streamed.seconds
+    searched = measure.search_latencies(session.api, session.track("searching", searches))
     return {
-        "images_posted": streamed.images,
-        "images_indexed": streamed.indexed,
-        "dead_letters": streamed.dead_letters,
-        "dead_letters_planted": streamed.planted,
-        "seconds": round(streamed.seconds, 2),
+        **streamed,
         "images_per_second": round(rate, 1),
         "encoder_images_per_second": round(encoder_rate, 1),
         "ingest_over_encoder": round(rate / encoder_rate, 3),
         "post_to_searchable_ms": measure.percentiles(trickled),
         "tags_known": tags_known,
         "heldout": heldout,
-        "new_tag": streamed.new_tag,
         "ranker": ranker,
         "search_ms": measure.percentiles(searched),
         "device": session.encoder.device,

@@ -2,20 +2,17 @@
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
-import numpy.typing as npt
 
 from admin.connect import Api
 from admin.demo.events import Plan, Posted
 from admin.demo.session import wait_until
 from admin.openmoji import rasterise
-from models.encoders.base import Encoder
-from models.errors import NotFoundError
-from models.evaluate import label_ranking_average_precision, macro_average_precision, precision_at
+from models.encoders.base import Encoder, Images
+from models.evaluate import ranking_figures
 from stream.events.schema import ImagePosted
 from stream.log.produce import LogWriter
 
@@ -28,31 +25,22 @@ def percentiles(values_ms: Sequence[float]) -> dict[str, float]:
     return {"p50": round(float(np.percentile(values_ms, 50)), 1), "p95": round(float(np.percentile(values_ms, 95)), 1)}
 
 
-def encoder_rate(encoder: Encoder, pixels: npt.NDArray[np.uint8], batch: int, done: Callable[[], None]) -> float:
+def encoder_rate(encoder: Encoder, pixels: Images, batch: int, passes: Iterable[int] = range(1)) -> float:
     """Images per second of the bare encoder, after a warm-up.
 
-    All of `ENCODER_PASSES`, slow seconds and fast ones, as the rate of the stream has them: one pass differs from the
-    next by 6 % on a shared machine.
+    All of the passes, slow seconds and fast ones, as the rate of the stream has them: one differs from the next by 6 %
+    on a shared machine.
     """
     encoder.embed(pixels[:batch])
-    started_s = time.perf_counter()
-    for _ in range(ENCODER_PASSES):
+    started_s, images = time.perf_counter(), 0
+    for _ in passes:
         for start in range(0, len(pixels), batch):
             encoder.embed(pixels[start : start + batch])
-        done()
-    return ENCODER_PASSES * len(pixels) / (time.perf_counter() - started_s)
+        images += len(pixels)
+    return images / (time.perf_counter() - started_s)
 
 
-def _is_searchable(api: Api, image_id: str) -> bool:
-    """The image is found by a search of its own neighbourhood."""
-    try:
-        api.get(f"/v1/search/id/{quote(image_id)}", limit=1)
-    except NotFoundError:
-        return False
-    return True
-
-
-def trickle(api: Api, writer: LogWriter, posted: Sequence[Posted], on_done: Callable[[], None]) -> list[float]:
+def trickle(api: Api, writer: LogWriter, posted: Iterable[Posted]) -> list[float]:
     """Post pictures one at a time; milliseconds from the post to being searchable."""
     latencies = []
     for number, item in enumerate(posted):
@@ -61,21 +49,19 @@ def trickle(api: Api, writer: LogWriter, posted: Sequence[Posted], on_done: Call
         started_s = time.perf_counter()
         writer.send_event(ImagePosted(image_id=image_id, content=content, media_type="image/png"))
         writer.flush()
-        wait_until(functools.partial(_is_searchable, api, image_id), f"indexing {image_id}")
+        wait_until(functools.partial(api.get, f"/v1/search/id/{image_id}", limit=1), f"indexing {image_id}")
         latencies.append((time.perf_counter() - started_s) * 1000)
-        on_done()
     return latencies
 
 
-def held_out_quality(api: Api, plan: Plan, on_done: Callable[[], None]) -> dict[str, Any]:
+def held_out_quality(api: Api, plan: Plan, held_out: Iterable[str]) -> dict[str, Any]:
     """LRAP, mAP and P@5 of the predicted tags of held-out pictures, which were posted without tags."""
     evaluated = sorted(tag for tag, count in plan.counts.items() if count >= MIN_PICTURES)
     column = {tag: number for number, tag in enumerate(evaluated)}
     truth, scores = [], []
-    for image_id in plan.held_out:
+    for image_id in held_out:
         item = plan.posted[image_id]
         wanted = [column[tag] for tag in set(item.tags) if tag in column]
-        on_done()
         if not wanted:
             continue
         answer = api.post("/v1/predict", content=item.content, limit=100_000, min_images=MIN_PICTURES)
@@ -86,21 +72,15 @@ def held_out_quality(api: Api, plan: Plan, on_done: Callable[[], None]) -> dict[
         scores.append(row)
         truth.append(np.isin(np.arange(len(evaluated)), wanted))
     y_true, y_score = np.array(truth), np.array(scores)
-    return {
-        "lrap": round(label_ranking_average_precision(y_true, y_score), 4),
-        "map": round(macro_average_precision(y_true, y_score), 4),
-        "p_at_5": round(precision_at(y_true, y_score, 5), 4),
-        "images": len(truth),
-        "tags": int(y_true.any(axis=0).sum()),
-    }
+    figures = {name: round(value, 4) for name, value in ranking_figures(y_true, y_score).items()}
+    return figures | {"images": len(truth), "tags": int(y_true.any(axis=0).sum())}
 
 
-def search_latencies(api: Api, posted: Sequence[Posted], on_done: Callable[[], None]) -> list[float]:
+def search_latencies(api: Api, posted: Iterable[Posted]) -> list[float]:
     """Milliseconds of a similar-image search by uploaded picture, over HTTP."""
     latencies = []
     for item in posted:
         started_s = time.perf_counter()
         api.post("/v1/search/image", content=item.content, limit=20)
         latencies.append((time.perf_counter() - started_s) * 1000)
-        on_done()
     return latencies

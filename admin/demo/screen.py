@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from admin.connect import Api
 from admin.demo.events import Plan
@@ -17,10 +17,8 @@ CREDIT = "mekiki demo. Pictures: OpenMoji (openmoji.org), CC BY-SA 4.0"
 
 def show(console: Console, report: dict[str, Any], plan: Plan, sheet: Path | None) -> None:
     """Print what was measured, with the words to read it by."""
-    table = Table(title="mekiki demo", show_header=False, title_justify="left")
-    table.add_column("what")
-    table.add_column("measured", justify="right")
-    table.add_column("meaning", style="dim")
+    measured, meaning = Column("measured", justify="right"), Column("meaning", style="dim")
+    table = Table("what", measured, meaning, title="mekiki demo", show_header=False, title_justify="left")
     for row in _figures(report):
         table.add_row(*row)
     console.print(table)
@@ -129,11 +127,8 @@ def _predicted(api: Api, plan: Plan) -> Row:
 
 def _taste(api: Api, plan: Plan) -> Row:
     ranked = api.post("/v1/rank", json_body={"image_ids": plan.held_out[:400]})["ranked"][:COLUMNS]
-    cells = [
-        Cell(
-            plan.posted[row["image_id"]].content,
-            (f"{row['score']:.2f}", ", ".join(plan.posted[row["image_id"]].tags[:2])),
-        )
-        for row in ranked
-    ]
+    cells = []
+    for row in ranked:
+        item = plan.posted[row["image_id"]]
+        cells.append(Cell(item.content, (f"{row['score']:.2f}", ", ".join(item.tags[:2]))))
     return Row("unseen pictures, by taste", None, cells)

@@ -2,18 +2,21 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from rich.progress import Progress
 
 from admin.connect import Api
 from admin.demo.events import Plan
 from models.encoders.base import Encoder
-from models.errors import InfrastructureError
+from models.errors import InfrastructureError, NotFoundError
 from stream.index.contract import VectorIndex
 from stream.log.produce import LogWriter
 from stream.settings import Settings
+
+T = TypeVar("T")
 
 SOURCE = "mekiki/demo"
 POLL_S = 0.01  # between two looks at the service while a latency is being measured
@@ -33,14 +36,16 @@ class Session:
     bar: Progress
     seed: int
 
-    def step(self, text: str, total: int, note: str = "") -> Callable[[], None]:
-        """A new bar; call what comes back once per piece of work."""
-        task = self.bar.add_task(text, total=total, note=note)
-        return lambda: self.bar.advance(task)
+    def track(self, text: str, work: Sequence[T], note: str = "") -> Iterator[T]:
+        """The pieces of work, with a new bar that shows how many are done."""
+        task = self.bar.add_task(text, total=len(work), note=note)
+        for piece in work:
+            yield piece
+            self.bar.advance(task)
 
 
 def wait_until(
-    condition: Callable[[], bool],
+    condition: Callable[[], object],
     what: str,
     deadline_s: float = DEADLINE_S,
     *,
@@ -49,14 +54,23 @@ def wait_until(
 ) -> float:
     """Milliseconds until the condition holds; looked for from `earliest_s` on, every `poll_s`.
 
+    A condition that finds nothing (NotFoundError) does not hold.
+
     Raises:
         InfrastructureError: it does not within the deadline.
     """
     started_s = time.perf_counter()
     pause = threading.Event()
     pause.wait(earliest_s)
-    while not condition():
+    while not _holds(condition):
         if time.perf_counter() - started_s > deadline_s:
             raise InfrastructureError(f"demo: {what} did not happen within {deadline_s:.0f} s; see the logs folder")
         pause.wait(poll_s)
     return (time.perf_counter() - started_s) * 1000
+
+
+def _holds(condition: Callable[[], object]) -> bool:
+    try:
+        return bool(condition())
+    except NotFoundError:
+        return False

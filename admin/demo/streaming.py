@@ -22,18 +22,6 @@ LAST_LOOK_S = 0.03  # ... as often as this
 DEADLINE_S = 300.0
 
 
-@dataclass(frozen=True)
-class Streamed:
-    """What came of the stream; `new_tag` has the figures of the late tags."""
-
-    images: int
-    indexed: int
-    dead_letters: int
-    planted: int
-    seconds: float
-    new_tag: dict[str, Any]
-
-
 @dataclass
 class _Flow:
     """Pictures posted and indexed so far. `indexed_ids` is read by the thread of the late tags, which only looks."""
@@ -59,8 +47,8 @@ class _Flow:
         return len(self.posted_ids) - self.look() < IN_FLIGHT
 
 
-def stream_everything(session: Session) -> Streamed:
-    """Post the plan's events and wait until all is indexed and learned.
+def stream_everything(session: Session) -> tuple[float, dict[str, Any]]:
+    """Post the plan's events and wait until all is indexed and learned: images a second, and figures for the report.
 
     Raises:
         InfrastructureError: it is not within the deadline, or a late tag was not learned.
@@ -93,7 +81,14 @@ def stream_everything(session: Session) -> Streamed:
         raise InfrastructureError(f"demo: the late tags were not learned ({late.failure}); see the logs folder")
     wait_until(lambda: _is_learned(session), "learning the last tags", 120, poll_s=0.2)
     indexed = int(session.api.get("/v1/status")["images"])
-    return Streamed(images, indexed, len(read_all(session.settings)), planted, seconds, late.figures())
+    return images / seconds, {
+        "images_posted": images,
+        "images_indexed": indexed,
+        "dead_letters": len(read_all(session.settings)),
+        "dead_letters_planted": planted,
+        "seconds": round(seconds, 2),
+        "new_tag": late.figures(),
+    }
 
 
 def _plant(writer: LogWriter) -> int:

@@ -1,15 +1,14 @@
 """`mekiki dlq list|show|replay|give-up`: records no step could take, with the reason, and their way back."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from admin.connect import Api, client_settings
-from admin.console import errors_out, out, print_json
+from admin.console import out, print_error, print_json, print_table
 from admin.options import AsJson, DataDir
 from models.errors import UsageError
 from stream.events.schema import WaitingEnded
@@ -26,9 +25,8 @@ SHOWN_BYTES = 2_000  # of a value in `show`
 def read_all(settings: Settings) -> list[DeadLetter]:
     """All dead letters that were not replayed, oldest first."""
     shorts = tuple(f"{topic}.dlq" for topic in TOPICS)
-    reader = LogReader(settings, shorts, "dlq-reader", lambda: ())
     letters: dict[str, DeadLetter] = {}
-    try:
+    with closing(LogReader(settings, shorts, "dlq-reader", lambda: ())) as reader:
         ends = {short: reader.partitions(short) for short in shorts}
         while True:
             records = reader.poll(0.2)
@@ -37,13 +35,10 @@ def read_all(settings: Settings) -> list[DeadLetter]:
                 if letter is not None:
                     letters.setdefault(letter.id, letter)  # a worker that died may have written it twice
                 else:
-                    replayed = dict(record.headers).get(REPLAYED, b"").decode()
-                    letters.pop(replayed, None)
+                    letters.pop(dict(record.headers).get(REPLAYED, b"").decode(), None)
             done = all(reader.caught_up(short, p) for short, count in ends.items() for p in range(count))
             if not records and done:
                 return sorted(letters.values(), key=lambda letter: letter.timestamp_ms)
-    finally:
-        reader.close()
 
 
 @app.command(name="list")
@@ -63,11 +58,11 @@ def list_letters(
     if not letters:
         out.print("no dead letters")
         return
-    table = Table("id", "topic", "when", "reason", "what", caption=f"{len(letters)} dead letters")
+    rows = []
     for letter in letters:
         when = datetime.fromtimestamp(letter.timestamp_ms / 1000, UTC).isoformat(timespec="seconds")
-        table.add_row(letter.id, letter.topic, when, letter.reason, letter.text)
-    out.print(table)
+        rows.append((letter.id, letter.topic, when, letter.reason, letter.text))
+    print_table(rows, "id", "topic", "when", "reason", "what", caption=f"{len(letters)} dead letters")
 
 
 def _list_waiting(settings: Settings, as_json: bool) -> None:
@@ -79,10 +74,8 @@ def _list_waiting(settings: Settings, as_json: bool) -> None:
         out.print("nothing waits for an image")
         return
     caption = f"{len(images)} images are not there; post them, or `mekiki dlq give-up`"
-    table = Table("image", "events", "partition", "offset of the oldest", caption=caption)
-    for image in images:
-        table.add_row(escape(image["image_id"]), *(str(image[name]) for name in ("events", "partition", "offset")))
-    out.print(table)
+    rows = ([str(image[name]) for name in ("image_id", "events", "partition", "offset")] for image in images)
+    print_table(rows, "image", "events", "partition", "offset of the oldest", caption=caption)
 
 
 def read_waiting(settings: Settings) -> Iterator[dict[str, Any]]:
@@ -97,13 +90,7 @@ def read_waiting(settings: Settings) -> Iterator[dict[str, Any]]:
 
 
 def _row(letter: DeadLetter) -> dict[str, Any]:
-    return {
-        "id": letter.id,
-        "topic": letter.topic,
-        "origin": letter.origin,
-        "reason": letter.reason,
-        "text": letter.text,
-        "timestamp_ms": letter.timestamp_ms,
+    return {name: getattr(letter, name) for name in ("id", "topic", "origin", "reason", "text", "timestamp_ms")} | {
         "key": None if letter.key is None else letter.key.decode(errors="replace"),
         "value_bytes": letter.cut_bytes or len(letter.value or b""),
     }
@@ -147,23 +134,19 @@ def replay(
         raise UsageError("dlq replay: expected ids, --reason or --all")
     if reason is not None:
         letters = [letter for letter in letters if letter.reason == reason]
-    cut = [letter for letter in letters if letter.cut_bytes]
-    for letter in cut:
-        errors_out.print(
-            f"dead letter {letter.id}: its {letter.cut_bytes} bytes did not fit; they stand in {letter.topic} at "
-            f"{letter.origin} only, post them again",
-            markup=False,
-        )
+    for letter in letters:
+        if letter.cut_bytes:
+            print_error(
+                f"dead letter {letter.id}: its {letter.cut_bytes} bytes did not fit; they stand in {letter.topic} at "
+                f"{letter.origin} only, post them again"
+            )
     letters = [letter for letter in letters if not letter.cut_bytes]
-    writer = LogWriter(settings, "mekiki/cli")
-    try:
+    with closing(LogWriter(settings, "mekiki/cli")) as writer:
         for letter in letters:
             writer.send(letter.topic, letter.key, letter.value, letter.headers)
             writer.flush()
             writer.send(f"{letter.topic}.dlq", letter.key, None, [(REPLAYED, letter.id.encode())])
             writer.flush()
-    finally:
-        writer.close()
     out.print(f"replayed {len(letters)} dead letters")
 
 
@@ -178,11 +161,8 @@ def give_up(
     if bool(image_ids) == everything:
         raise UsageError("dlq give-up: expected image ids or --all; `mekiki dlq list --waiting` shows them")
     ids = [image["image_id"] for image in read_waiting(settings)] if everything else image_ids or []
-    writer = LogWriter(settings, "mekiki/cli")
-    try:
+    with closing(LogWriter(settings, "mekiki/cli")) as writer:
         for image_id in ids:
             writer.send_event(WaitingEnded(image_id=image_id))
         writer.flush()
-    finally:
-        writer.close()
     out.print(f"gave up on {len(ids)} images")

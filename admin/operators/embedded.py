@@ -9,17 +9,15 @@ import contextlib
 import fcntl
 import logging
 import os
-import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-import httpx
-
-from admin.connect import SERVICE_FILE, ServiceFile
+from admin.connect import SERVICE_FILE, Api, ServiceFile
 from models.errors import (
     EXIT_CIRCUIT_BREAKER,
     EXIT_CONFIGURATION,
@@ -27,6 +25,7 @@ from models.errors import (
     BrokerUnavailableError,
     ConfigurationError,
     FatalError,
+    MekikiError,
     StorageUnavailableError,
 )  # fmt: skip
 from stream.disk import START_BYTES, WRITE_BYTES, check_room
@@ -45,13 +44,8 @@ DEATHS = 4  # in a row, each within STABLE_S, before the service gives up
 NO_RESTART = (EXIT_CONFIGURATION, EXIT_CIRCUIT_BREAKER)
 SESSION_TIMEOUT_MS = 2_000  # the embedded broker lets a group join take half of it
 
-COMMANDS = {
-    "index": ("work", "index"),
-    "ingest": ("work", "ingest"),
-    "tags": ("work", "tags"),
-    "ranking": ("work", "ranking"),
-    "serve": ("serve",),
-}
+WORKERS = ("index", "ingest", "tags", "ranking")
+COMMANDS = {name: ("work", name) for name in WORKERS} | {"serve": ("serve",)}
 
 
 @dataclass
@@ -104,44 +98,22 @@ class EmbeddedService:
             ) from error
         return lock
 
-    def start(self) -> None:
-        """Start everything and wait until the API is ready.
-
-        Raises:
-            MekikiError: what a child said when it could not start.
-        """
-        self._broker.start()
-        create_topics(self.settings)
-        for name in COMMANDS:
-            self._spawn(name)
-        self._wait_ready()
-        ServiceFile(os.getpid(), self._broker.bootstrap_servers, self.api_url).write(self._data_path)
-
     def _spawn(self, name: str) -> None:
         path = self._logs / f"{name}.log"
-        environment = {k: v for k, v in os.environ.items() if not k.upper().startswith("MEKIKI_")}
-        environment |= as_environment(self.settings) | {PARENT_PIPE: "1"}
-        with path.open("ab") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "admin.cli", *COMMANDS[name]],
-                stdin=subprocess.PIPE, stdout=output, stderr=output, env=environment, start_new_session=True,
-            )  # fmt: skip
-        self._children[name] = _Child(process, path)
+        self._children[name] = _Child(spawn(self.settings, COMMANDS[name], path), path)
 
     def _wait_ready(self) -> None:
         deadline_s = time.monotonic() + READY_DEADLINE_S
-        with httpx.Client(trust_env=False, timeout=2.0) as client:
+        with contextlib.closing(Api(self.settings, timeout_s=2.0)) as api:
             while time.monotonic() < deadline_s:
                 self.check(restart_after_s=0.0)
-                with contextlib.suppress(httpx.HTTPError):
-                    if client.get(f"{self.api_url}/readyz").status_code == 200 and self._serving(client):
+                with contextlib.suppress(MekikiError):
+                    api.get("/readyz")
+                    status = api.get("/v1/status")
+                    if status["tagger_version"] is not None and status["ranker_version"] is not None:
                         return
                 process_wait(self._children["serve"].process, 0.1)
         raise BrokerUnavailableError(f"service: not ready within {READY_DEADLINE_S:.0f} s; see {self._logs}")
-
-    def _serving(self, client: httpx.Client) -> bool:
-        status = client.get(f"{self.api_url}/v1/status").json()
-        return status["tagger_version"] is not None and status["ranker_version"] is not None
 
     def check(self, *, restart_after_s: float = RESTART_PAUSE_S) -> None:
         """Start what died again.
@@ -166,24 +138,30 @@ class EmbeddedService:
                 time.sleep(restart_after_s)  # a worker that dies at once must not take a core with its starts
             self._spawn(name)
 
-    def pid(self, name: str) -> int:
-        """Process id of a child: index, ingest, tags, ranking or serve."""
-        return self._children[name].process.pid
-
     def stop(self) -> None:
         """Drain, checkpoint, end; in the order of the data's way. Safe to call twice."""
         self._stopping = True
         for name in ("serve", "ingest", "tags", "ranking", "index"):
             child = self._children.pop(name, None)
             if child is not None:
-                _end(name, child, DRAIN_DEADLINE_S)
+                _end(name, child)
         self._broker.stop()
         (self._data_path / SERVICE_FILE).unlink(missing_ok=True)
         self._lock.close()
 
     def __enter__(self) -> "EmbeddedService":
+        """Start everything and wait until the API is ready.
+
+        Raises:
+            MekikiError: what a child said when it could not start.
+        """
         try:
-            self.start()
+            self._broker.start()
+            create_topics(self.settings)
+            for name in COMMANDS:
+                self._spawn(name)
+            self._wait_ready()
+            ServiceFile(os.getpid(), self._broker.bootstrap_servers, self.api_url).write(self._data_path)
         except BaseException:
             self.stop()
             raise
@@ -193,14 +171,24 @@ class EmbeddedService:
         self.stop()
 
 
-def _end(name: str, child: _Child, deadline_s: float) -> None:
+def spawn(settings: Settings, command: Sequence[str], log_path: Path) -> subprocess.Popen[bytes]:
+    """A child process that runs a command of `mekiki` with these settings; it ends when this one does."""
+    environment = {k: v for k, v in os.environ.items() if not k.upper().startswith("MEKIKI_")}
+    environment |= as_environment(settings) | {PARENT_PIPE: "1"}
+    with log_path.open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "admin.cli", *command],
+            stdin=subprocess.PIPE, stdout=output, stderr=output, env=environment, start_new_session=True,
+        )  # fmt: skip
+
+
+def _end(name: str, child: _Child) -> None:
     process = child.process
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        if not process_wait(process, deadline_s):
-            log.warning("%s did not end within %.0f s; killing it, it goes on from its checkpoint", name, deadline_s)
-            process.kill()
-            process.wait()
+    process.terminate()
+    if not process_wait(process, DRAIN_DEADLINE_S):
+        log.warning("%s did not end within %.0f s; killing it, it goes on from its checkpoint", name, DRAIN_DEADLINE_S)
+        process.kill()
+        process.wait()
     if process.stdin is not None:
         process.stdin.close()
 

@@ -5,6 +5,7 @@ pictures.
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -27,7 +28,7 @@ def fit_on_pictures(extractor: Extractor, pictures: Path | None, out: Path, dime
     Raises:
         UsageError: no pictures, or fewer than dimensions.
     """
-    features = _extract(extractor, pictures)
+    features = extract_features(extractor, pictures)
     with errors_out.status(f"fitting {dimension} of {features.shape[1]} numbers on {len(features)} pictures"):
         projection = fit_projection(features, dimension)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -37,7 +38,7 @@ def fit_on_pictures(extractor: Extractor, pictures: Path | None, out: Path, dime
         errors_out.print("Vectors of another version cannot be mixed with these: use it with a new data directory.")
 
 
-def _extract(extractor: Extractor, folder: Path | None) -> Vectors:
+def extract_features(extractor: Extractor, folder: Path | None) -> Vectors:
     """Raw features float32 [N, 2608] of every picture of a folder, or of OpenMoji; a bar shows how far it is.
 
     Raises:
@@ -45,18 +46,13 @@ def _extract(extractor: Extractor, folder: Path | None) -> Vectors:
     """
     count, images = _openmoji() if folder is None else _folder(folder)
     found: list[Vectors] = []
-    batch: list[Images] = []
     with progress() as bar:
         task = bar.add_task("pictures", total=count, note="")
-        for image in images:
-            if image is not None:
-                batch.append(image)
-            if len(batch) == BATCH:
-                found.append(extractor.extract(np.stack(batch)))
-                batch.clear()
-            bar.advance(task)
-    if batch:
-        found.append(extractor.extract(np.stack(batch)))
+        while batch := list(islice(images, BATCH)):
+            pictures = [image for image in batch if image is not None]
+            if pictures:
+                found.append(extractor.extract(np.stack(pictures)))
+            bar.advance(task, len(batch))
     if not found:
         raise UsageError(f"folder {folder}: expected pictures in it; name another with --pictures")
     return np.concatenate(found)

@@ -2,17 +2,10 @@
 
 import socket
 
-import typer
-
 from models.errors import ConfigurationError
 from stream.environment import load_settings
 
 DRAIN_S = 5  # seconds that requests in flight get to finish
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the root."""
-    app.command()(serve)
 
 
 def serve() -> None:

@@ -1,54 +1,39 @@
 """`mekiki status`: how far everything is, in records and seconds, and which versions serve."""
 
 import time
+from contextlib import closing
 from typing import Any
 
-import typer
 from kafka import KafkaConsumer, TopicPartition
-from rich.table import Table
 
 from admin.connect import Api, client_settings
-from admin.console import out, print_json
-from admin.operators.dlq import read_waiting
+from admin.console import out, print_json, print_table
+from admin.operators.dlq import read_all, read_waiting
 from admin.options import AsJson, DataDir
 from stream.log.client import broker_errors, client_options
 from stream.log.topics import describe_topics
 from stream.settings import Settings
 
 READERS = {"images": "ingest", "operations": "ingest", "examples": "tags", "clicks": "ranking"}
+SHOWN = (
+    "images", "tags", "pairs_seen", "dead_letters", "waiting_for_an_image", "encoder_version", "tagger_version",
+    "ranker_version",
+)  # fmt: skip
 POLL_MS = 1_000  # to see how old the first unread record is
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the root."""
-    app.command()(status)
-
-
-def status(
-    as_json: AsJson = False,
-    data_dir: DataDir = None,
-) -> None:
+def status(as_json: AsJson = False, data_dir: DataDir = None) -> None:
     """Lag in records and seconds, counts, versions."""
     settings = client_settings(data_dir)
-    document = Api(settings).get("/v1/status") | {"lag": lags(settings), "dead_letters": _dead(settings)}
+    document = Api(settings).get("/v1/status") | {"lag": lags(settings), "dead_letters": len(read_all(settings))}
     document["waiting_for_an_image"] = sum(image["events"] for image in read_waiting(settings))
     if as_json:
         print_json(document)
         return
-    table = Table("topic", "read by", "lag (records)", "lag (s)")
-    for topic, lag in document["lag"].items():
-        table.add_row(topic, READERS[topic], str(lag["records"]), f"{lag['seconds']:.1f}")
-    out.print(table)
-    for name in (
-        "images",
-        "tags",
-        "pairs_seen",
-        "dead_letters",
-        "waiting_for_an_image",
-        "encoder_version",
-        "tagger_version",
-        "ranker_version",
-    ):
+    found = document["lag"]
+    rows = ((topic, READERS[topic], str(lag["records"]), f"{lag['seconds']:.1f}") for topic, lag in found.items())
+    print_table(rows, "topic", "read by", "lag (records)", "lag (s)")
+    for name in SHOWN:
         out.print(f"{name.replace('_', ' ')}: {document[name]}")
 
 
@@ -60,20 +45,16 @@ def lags(settings: Settings) -> dict[str, dict[str, float]]:
 
 def _lag(settings: Settings, name: str, partitions: int, reader: str) -> dict[str, float]:
     group = f"{settings.kafka.topic_prefix}.{reader}"
-    with broker_errors(settings):
-        consumer = KafkaConsumer(**client_options(settings), group_id=group, enable_auto_commit=False)
-        try:
-            every = [TopicPartition(name, p) for p in range(partitions)]
-            consumer.assign(every)
-            first, end = consumer.beginning_offsets(every), consumer.end_offsets(every)
-            done = {at: consumer.committed(at) for at in every}
-            at_most = {at: first[at] if done[at] is None else done[at] for at in every}
-            behind = {at: max(0, end[at] - at_most[at]) for at in every}
-            waiting = [at for at in every if behind[at]]
-            age_s = _oldest_age_s(consumer, {at: at_most[at] for at in waiting}) if waiting else 0.0
-            return {"records": sum(behind.values()), "seconds": round(age_s, 3)}
-        finally:
-            consumer.close(autocommit=False)
+    options = client_options(settings) | {"group_id": group, "enable_auto_commit": False}
+    with broker_errors(settings), closing(KafkaConsumer(**options)) as consumer:
+        every = [TopicPartition(name, p) for p in range(partitions)]
+        consumer.assign(every)
+        first, end = consumer.beginning_offsets(every), consumer.end_offsets(every)
+        starts = {at: first[at] if (done := consumer.committed(at)) is None else done for at in every}
+        behind = {at: max(0, end[at] - starts[at]) for at in every}
+        waiting = {at: starts[at] for at in every if behind[at]}
+        age_s = _oldest_age_s(consumer, waiting) if waiting else 0.0
+        return {"records": sum(behind.values()), "seconds": round(age_s, 3)}
 
 
 def _oldest_age_s(consumer: Any, starts: dict[TopicPartition, int]) -> float:
@@ -83,9 +64,3 @@ def _oldest_age_s(consumer: Any, starts: dict[TopicPartition, int]) -> float:
     polled = consumer.poll(timeout_ms=POLL_MS, max_records=len(starts))
     stamps = [records[0].timestamp for records in polled.values() if records]
     return max(0.0, time.time() - min(stamps) / 1000) if stamps else 0.0
-
-
-def _dead(settings: Settings) -> int:
-    from admin.operators.dlq import read_all
-
-    return len(read_all(settings))

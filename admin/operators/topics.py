@@ -1,11 +1,11 @@
 """`mekiki topics create|describe`."""
 
 import typer
-from rich.table import Table
 
 from admin.connect import client_settings
-from admin.console import out, print_json
+from admin.console import out, print_json, print_table
 from admin.options import AsJson, DataDir
+from stream.log.topics import SHAPES, create_topics, describe_topics
 
 app = typer.Typer(help="The topics of the log.", no_args_is_help=True)
 
@@ -13,8 +13,6 @@ app = typer.Typer(help="The topics of the log.", no_args_is_help=True)
 @app.command()
 def create(data_dir: DataDir = None) -> None:
     """Create the topics that are missing."""
-    from stream.log.topics import create_topics
-
     created = create_topics(client_settings(data_dir))
     out.print("\n".join(f"created {name}" for name in created) or "all topics are there already", markup=False)
 
@@ -22,13 +20,9 @@ def create(data_dir: DataDir = None) -> None:
 @app.command()
 def describe(as_json: AsJson = False, data_dir: DataDir = None) -> None:
     """Names, ids, partitions."""
-    from stream.log.topics import SHAPES, describe_topics
-
     described = describe_topics(client_settings(data_dir), tuple(shape.name for shape in SHAPES))
     if as_json:
         print_json({short: topic.__dict__ for short, topic in described.items()})
         return
-    table = Table("topic", "id", "partitions")
-    for topic in described.values():
-        table.add_row(topic.name, topic.topic_id, str(topic.partitions))
-    out.print(table)
+    rows = ((topic.name, topic.topic_id, str(topic.partitions)) for topic in described.values())
+    print_table(rows, "topic", "id", "partitions")

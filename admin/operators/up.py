@@ -3,20 +3,17 @@
 import signal
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from admin.console import errors_out, out
+from admin.console import out, print_error
+from admin.operators.serve import listen
 from models.errors import StorageUnavailableError
+from stream.disk import WRITE_BYTES, check_room
 from stream.environment import load_settings
 
 CHECK_INTERVAL_S = 0.5
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the root."""
-    app.command()(up)
 
 
 def up(
@@ -29,18 +26,15 @@ def up(
     from admin.operators.embedded import EmbeddedService
     from stream.process import configure_process
 
-    settings = load_settings() if data_dir is None else load_settings(data_dir=data_dir)
-    if port is not None:
-        settings = settings.model_copy(update={"serve": settings.serve.model_copy(update={"port": port})})
+    asked: dict[str, Any] = {"data_dir": data_dir, "serve": None if port is None else {"port": port}}
+    settings = load_settings(**{name: value for name, value in asked.items() if value is not None})
     configure_process(settings)
-    _check_port(settings.serve.host, settings.serve.port)
+    if settings.serve.port:
+        listen(settings.serve.host, settings.serve.port).close()
     stopping = threading.Event()
 
-    def stop(number: int, frame: object) -> None:
-        stopping.set()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
     with EmbeddedService(settings) as service:
         out.print(f"mekiki is up: search API {service.api_url} (docs at {service.api_url}/docs)")
         out.print(f"Kafka {service.settings.kafka.bootstrap_servers}, data in {service.settings.data_path}")
@@ -57,23 +51,13 @@ def up(
 
 def _tell_of_room(folder: Path, before: bool) -> bool:
     """Say once that the disk is full, and once that it is not any more; whether there is room."""
-    from stream.disk import WRITE_BYTES, check_room
-
     try:
         check_room(folder, WRITE_BYTES)
     except StorageUnavailableError as error:
         if before:
-            errors_out.print(f"mekiki: {error}; until then nothing new is written, and what is posted waits",
-                             style="red", markup=False, highlight=False, soft_wrap=True)  # fmt: skip
+            print_error(f"{error}; until then nothing new is written, and what is posted waits")
         return False
     if not before:
         out.print("there is room on the disk again, what waited goes on.")
         out.file.flush()
     return True
-
-
-def _check_port(host: str, port: int) -> None:
-    from admin.operators.serve import listen
-
-    if port:
-        listen(host, port).close()

@@ -5,12 +5,7 @@ import typer
 from stream.environment import load_settings
 from stream.settings import Settings
 
-work = typer.Typer(help="Run one worker against MEKIKI_KAFKA__* and MEKIKI_QDRANT__*.", no_args_is_help=True)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the root."""
-    app.add_typer(work, name="work")
+app = typer.Typer(help="Run one worker against MEKIKI_KAFKA__* and MEKIKI_QDRANT__*.", no_args_is_help=True)
 
 
 def _settings() -> Settings:
@@ -21,7 +16,7 @@ def _settings() -> Settings:
     return settings
 
 
-@work.command()
+@app.command()
 def ingest() -> None:
     """Images and tags: decode, embed, index; examples for the tag learner."""
     from stream.workers import run_ingest
@@ -29,7 +24,7 @@ def ingest() -> None:
     run_ingest(_settings())
 
 
-@work.command()
+@app.command()
 def tags() -> None:
     """Examples to tag weights."""
     from stream.workers import run_tags
@@ -37,7 +32,7 @@ def tags() -> None:
     run_tags(_settings())
 
 
-@work.command()
+@app.command()
 def ranking() -> None:
     """Clicks to a ranker."""
     from stream.workers import run_ranking
@@ -45,7 +40,7 @@ def ranking() -> None:
     run_ranking(_settings())
 
 
-@work.command(hidden=True)
+@app.command(hidden=True)
 def index() -> None:
     """Own the embedded index."""
     from stream.workers import run_index

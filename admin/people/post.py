@@ -5,6 +5,7 @@ import mimetypes
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,12 +24,6 @@ INLINE_BYTES = 900_000  # larger pictures go by dataref: brokers take records up
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 FLUSH_EVERY = 200  # pictures between two acknowledgements; bounds memory
 SOURCE = "mekiki/cli"
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the root."""
-    for command in (post, tag, click):
-        app.command()(command)
 
 
 def post(
@@ -51,21 +46,16 @@ def post(
     if image_id is not None and len(files) != 1:
         raise UsageError(f"--id {image_id}: expected one picture, found {len(files)}; leave it out")
     labels = read_labels(tags_from) if tags_from is not None else {}
-    writer = LogWriter(settings, SOURCE)
     started_s = time.perf_counter()
-    try:
-        with progress() as bar:
-            task = bar.add_task("posting", total=len(files), note="")
-            for number, (file, default_id) in enumerate(files, start=1):
-                label = labels_of(labels, file)
-                wanted = image_id or label.image_id or default_id
-                tags = (*(tag or ()), *label.tags)
-                writer.send_event(_posted(settings, file, wanted, tags, label.complete))
-                if number % FLUSH_EVERY == 0 or number == len(files):
-                    writer.flush()
-                bar.advance(task)
-    finally:
-        writer.close()
+    with closing(LogWriter(settings, SOURCE)) as writer, progress() as bar:
+        task = bar.add_task("posting", total=len(files), note="")
+        for number, (file, default_id) in enumerate(files, start=1):
+            label = labels_of(labels, file)
+            wanted = image_id or label.image_id or default_id
+            writer.send_event(_posted(settings, file, wanted, (*(tag or ()), *label.tags), label.complete))
+            if number % FLUSH_EVERY == 0 or number == len(files):
+                writer.flush()
+            bar.advance(task)
     rate = len(files) / max(time.perf_counter() - started_s, 1e-6)
     out.print(f"posted {len(files)} pictures, {rate:.0f}/s" + (f"; id {wanted}" if len(files) == 1 else ""))
 
@@ -133,11 +123,9 @@ def tag(
     data_dir: DataDir = None,
 ) -> None:
     """Tag a picture, or take tags off it."""
-    event: Event
+    event: Event = TagsApplied(image_id=image_id, tags=tuple(tags), by=SOURCE, complete=complete)
     if remove:
         event = TagsRemoved(image_id=image_id, tags=tuple(tags), by=SOURCE)
-    else:
-        event = TagsApplied(image_id=image_id, tags=tuple(tags), by=SOURCE, complete=complete)
     send(client_settings(data_dir), event)
     out.print(f"{'removed from' if remove else 'tagged'} {image_id}: {', '.join(tags)}", markup=False)
 
@@ -152,9 +140,6 @@ def click(preferred_id: str, over_id: str, data_dir: DataDir = None) -> None:
 
 def send(settings: Settings, event: Event) -> None:
     """Put one event into the log; it is durable on return."""
-    writer = LogWriter(settings, SOURCE)
-    try:
+    with closing(LogWriter(settings, SOURCE)) as writer:
         writer.send_event(event)
         writer.flush()
-    finally:
-        writer.close()

@@ -4,34 +4,23 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column
 
 from admin.connect import Api, client_settings
-from admin.console import out, print_json
+from admin.console import out, print_json, print_table
 from admin.options import AsJson, DataDir
 from admin.people.search import MARK_MEANS, marked, read_picture
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the root."""
-    app.command()(predict)
-
-
 def predict(
-    file: Path,
-    limit: Annotated[int, typer.Option(min=1)] = 10,
-    as_json: AsJson = False,
-    data_dir: DataDir = None,
+    file: Path, limit: Annotated[int, typer.Option(min=1)] = 10, as_json: AsJson = False, data_dir: DataDir = None
 ) -> None:
     """Predict tags for a picture."""
     prediction = Api(client_settings(data_dir)).post("/v1/predict", content=read_picture(file), limit=limit)
     if as_json:
         print_json(prediction)
         return
-    table = Table(caption=f"{prediction['took_ms']} ms, tagger {prediction['tagger_version']}")
-    table.add_column("probability", justify="right")
-    table.add_column("tag")
-    for row in prediction["tags"]:
-        table.add_row(marked(row["probability"], row["above_threshold"]), row["tag"])
-    out.print(table)
+    rows = ((marked(row["probability"], row["above_threshold"]), row["tag"]) for row in prediction["tags"])
+    caption = f"{prediction['took_ms']} ms, tagger {prediction['tagger_version']}"
+    print_table(rows, Column("probability", justify="right"), "tag", caption=caption)
     out.print(MARK_MEANS)

@@ -5,20 +5,15 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
-from rich.table import Table
+from rich.table import Column
 
 from admin.connect import Api, client_settings
-from admin.console import out, print_json
+from admin.console import out, print_json, print_table
 from admin.options import AsJson, DataDir
 from models.errors import UsageError
 
 MARK = "*"
 MARK_MEANS = f"{MARK} at or above the tag's threshold, which has maximised its F1 so far"
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the root."""
-    app.command()(search)
 
 
 def search(
@@ -47,7 +42,7 @@ def search(
     if sheet is not None:
         from admin.people.sheet import Row, draw_sheet, fetch_cells
 
-        query = image.read_bytes() if image is not None else _bytes_of(api, image_id)
+        query = image.read_bytes() if image is not None else api.picture(image_id) if image_id is not None else None
         title = tag or image_id or str(image)
         draw_sheet([Row(title, query, fetch_cells(api, page["results"]))], sheet)
     if as_json:
@@ -72,27 +67,22 @@ def read_picture(path: Path) -> bytes:
         raise UsageError(f"{path}: no such file; check the path") from None
 
 
-def _bytes_of(api: Api, image_id: str | None) -> bytes | None:
-    return None if image_id is None else api.content(f"/v1/images/{quote(image_id, safe='')}/bytes")
-
-
 def _show(page: dict[str, Any]) -> None:
     versions = f"encoder {page['encoder_version'][:12]}"
     if page["ranker_version"] is not None:
         versions += f", ordered by ranker {page['ranker_version']}"
     if page["tagger_version"] is not None:
         versions += f", tagger {page['tagger_version']}"
-    table = Table(caption=f"{page['took_ms']} ms, {versions}")
-    for name in ("score", "image", "tags", "same picture"):
-        table.add_column(name, justify="right" if name == "score" else "left", overflow="fold")
+    rows = []
     for result in page["results"]:
         score = result["score"] if result["rank_score"] is None else result["rank_score"]
         same = ", ".join(result["duplicates"])
         if result["near_duplicate_of"]:
             same += f" (near {result['near_duplicate_of']})"
         tags = ", ".join(result["tags"][:8])
-        table.add_row(marked(score, result["above_threshold"]), result["image_id"], tags, same)
-    out.print(table)
+        rows.append((marked(score, result["above_threshold"]), result["image_id"], tags, same))
+    score_column = Column("score", justify="right", overflow="fold")
+    print_table(rows, score_column, "image", "tags", "same picture", caption=f"{page['took_ms']} ms, {versions}")
     if page["tagger_version"] is not None:
         out.print(MARK_MEANS)
 

@@ -3,11 +3,11 @@
 In: rows of pictures. Out: one PNG. OpenCV draws plain Latin letters only, so of a picture's tags those are shown.
 """
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import cv2
 import numpy as np
@@ -47,9 +47,8 @@ def fetch_cells(api: Api, results: Sequence[dict[str, Any]]) -> list[Cell]:
     """The pictures of a results page."""
     cells = []
     for result in results:
-        content = api.content(f"/v1/images/{quote(result['image_id'], safe='')}/bytes")
         score = result["score"] if result["rank_score"] is None else result["rank_score"]
-        cells.append(Cell(content, (f"{score:.3f}", _words(result["tags"]))))
+        cells.append(Cell(api.picture(result["image_id"]), (f"{score:.3f}", _words(result["tags"]))))
     return cells
 
 
@@ -60,9 +59,11 @@ def _words(tags: Sequence[str]) -> str:
 
 def draw_sheet(rows: Sequence[Row], path: Path, *, columns: int = 8, heading: str = "") -> None:
     """Draw all rows into one PNG; each begins with its query."""
-    blocks = [_row(row, columns) for row in rows]
+    width = (columns + 1) * CELL_PX + 3 * PAD_PX
+    blocks = [_row(row, columns, width) for row in rows]
     if heading:
-        blocks.insert(0, _band(heading, (columns + 1) * CELL_PX + 3 * PAD_PX))
+        blocks.insert(0, np.full((34, width, 3), 255, np.uint8))
+        _write(blocks[0], heading, (PAD_PX, 22), 0.5, INK)
     sheet = np.concatenate(blocks)
     path.parent.mkdir(parents=True, exist_ok=True)
     done, encoded = cv2.imencode(".png", sheet[:, :, ::-1])
@@ -70,26 +71,19 @@ def draw_sheet(rows: Sequence[Row], path: Path, *, columns: int = 8, heading: st
         path.write_bytes(encoded.tobytes())
 
 
-def _band(text: str, width: int) -> Canvas:
-    band = np.full((34, width, 3), 255, np.uint8)
-    _write(band, text, (PAD_PX, 22), 0.5, INK)
-    return band
-
-
-def _row(row: Row, columns: int) -> Canvas:
-    width = (columns + 1) * CELL_PX + 3 * PAD_PX
+def _row(row: Row, columns: int, width: int) -> Canvas:
     lines = max(1, -(-len(row.cells) // columns))
     height = lines * (CELL_PX + TEXT_PX) + PAD_PX
     canvas = np.full((height, width, 3), 255, np.uint8)
     _paste(canvas, row.query, PAD_PX, PAD_PX)
     top = PAD_PX + (PICTURE_PX + 16 if row.query is not None else 40)
-    for number, line in enumerate(_wrap(row.title, 18)[:3]):
+    for number, line in enumerate(textwrap.wrap(row.title, 18)[:3]):
         _write(canvas, line, (PAD_PX, top + 16 * number), 0.45, INK)
     for number, cell in enumerate(row.cells):
         left = 2 * PAD_PX + CELL_PX * (1 + number % columns)
         above = PAD_PX + (number // columns) * (CELL_PX + TEXT_PX)
         _paste(canvas, cell.content, left, above)
-        wrapped = [cell.lines[0], *_wrap(" ".join(cell.lines[1:]), 19)[:2]]
+        wrapped = [cell.lines[0], *textwrap.wrap(" ".join(cell.lines[1:]), 19)[:2]]
         for line_number, line in enumerate(wrapped):
             _write(
                 canvas, line, (left, above + PICTURE_PX + 14 + 14 * line_number), 0.36, FAINT if line_number else INK
@@ -110,16 +104,6 @@ def _paste(canvas: Canvas, content: bytes | None, left: int, top: int) -> None:
     size = (max(1, round(decoded.shape[1] * scale)), max(1, round(decoded.shape[0] * scale)))
     small = cv2.resize(decoded, size, interpolation=cv2.INTER_AREA)[:, :, ::-1]
     canvas[top : top + size[1], left : left + size[0]] = small
-
-
-def _wrap(text: str, width: int) -> list[str]:
-    lines: list[str] = []
-    for word in text.split():
-        if lines and len(lines[-1]) + len(word) < width:
-            lines[-1] += " " + word
-        else:
-            lines.append(word[:width])
-    return lines
 
 
 def _write(canvas: Canvas, text: str, at: tuple[int, int], size: float, ink: tuple[int, int, int]) -> None:

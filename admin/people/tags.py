@@ -13,10 +13,9 @@ from urllib.parse import quote
 
 import typer
 from pydantic import ValidationError
-from rich.table import Table
 
 from admin.connect import Api, client_settings
-from admin.console import out, print_json
+from admin.console import out, print_json, print_table
 from admin.options import AsJson, DataDir
 from admin.people.post import SOURCE, send
 from models.errors import InfrastructureError, NotFoundError, UsageError
@@ -44,12 +43,9 @@ def list_tags(
         return
     names = list(dict.fromkeys(name for row in page["tags"] for name in row))
     out.print(quality_line(page["quality"]))
-    table = Table(caption=f"{page['known']} tags known, tagger {page['tagger_version']}")
-    for name in names:
-        table.add_column(name.replace("_", " "), overflow="fold")
-    for row in page["tags"]:
-        table.add_row(*(_cell(row.get(name)) for name in names))
-    out.print(table)
+    rows = ([_cell(row.get(name)) for name in names] for row in page["tags"])
+    caption = f"{page['known']} tags known, tagger {page['tagger_version']}"
+    print_table(rows, *(name.replace("_", " ") for name in names), caption=caption)
 
 
 @app.command()
@@ -59,10 +55,7 @@ def show(tag: str, as_json: AsJson = False, data_dir: DataDir = None) -> None:
     if as_json:
         print_json(row)
         return
-    table = Table(show_header=False)
-    for name, value in row.items():
-        table.add_row(name.replace("_", " "), _cell(value))
-    out.print(table)
+    print_table((name.replace("_", " "), _cell(value)) for name, value in row.items())
 
 
 @app.command()
@@ -131,12 +124,10 @@ def history(
     if as_json:
         print_json(page)
         return
-    table = Table(caption=f"{page['known']} operations, tagger {page['tagger_version']}")
-    for name in ("id", "kind", "tags", "into", "outcome"):
-        table.add_column(name, overflow="fold")
-    for row in page["operations"]:
-        table.add_row(row["operation_id"], row["kind"], ", ".join(row["tags"]), row["into"], row["outcome"])
-    out.print(table)
+    shown = page["operations"]
+    rows = ((row["operation_id"], row["kind"], ", ".join(row["tags"]), row["into"], row["outcome"]) for row in shown)
+    caption = f"{page['known']} operations, tagger {page['tagger_version']}"
+    print_table(rows, "id", "kind", "tags", "into", "outcome", caption=caption)
 
 
 def quality_line(figures: dict[str, Any]) -> str:

@@ -11,21 +11,11 @@ import numpy as np
 import torch
 
 from benchmarks.tagger.splits import Split
-from models.evaluate import average_precision, label_ranking_average_precision, macro_average_precision, precision_at
+from models.evaluate import average_precision, ranking_figures
 
 L2 = (1e-5, 3e-5, 1e-4, 3e-4)
 EPOCHS = (25, 50, 100, 200)
 XGBOOST_TAGS = 40
-RANKS = ("lrap", "map", "p_at_5")
-
-
-def ranks(truth: np.ndarray, scores: np.ndarray) -> dict[str, float]:
-    """LRAP, mAP and P@5 of truth [N, T] and scores [N, T]."""
-    return {
-        "lrap": label_ranking_average_precision(truth, scores),
-        "map": macro_average_precision(truth, scores),
-        "p_at_5": precision_at(truth, scores, 5),
-    }
 
 
 def offline_logistic(data: Split) -> dict[str, Any]:
@@ -33,15 +23,15 @@ def offline_logistic(data: Split) -> dict[str, Any]:
     held = np.random.default_rng(2).permutation(len(data.train)) < len(data.train) // 5
     fit, check = (data.train[~held], data.train_truth[~held]), (data.train[held], data.train_truth[held])
     tried = {
-        (l2, epochs): ranks(check[1], scores)
+        (l2, epochs): ranking_figures(check[1], scores)
         for l2 in L2
         for epochs, scores in _logistic(*fit, check[0], l2, EPOCHS).items()
     }
     result: dict[str, Any] = {}
-    for figure in RANKS:
+    for figure in next(iter(tried.values())):
         l2, epochs = max(tried, key=lambda setting: tried[setting][figure])
         scores = _logistic(data.train, data.train_truth, data.test, l2, (epochs,))[epochs]
-        result[figure] = ranks(data.test_truth, scores)[figure]
+        result[figure] = ranking_figures(data.test_truth, scores)[figure]
         result[f"{figure}_chosen"] = {"l2": l2, "epochs": epochs}
     return result
 
@@ -67,8 +57,7 @@ def _logistic(
 
 def xgboost_tags(data: Split) -> np.ndarray:
     """The tags that XGBoost is measured on."""
-    chosen: np.ndarray = np.random.default_rng(1).permutation(len(data.names))[:XGBOOST_TAGS]
-    return chosen
+    return np.random.default_rng(1).permutation(len(data.names))[:XGBOOST_TAGS]
 
 
 def xgboost_map(data: Split, tags: np.ndarray) -> float:

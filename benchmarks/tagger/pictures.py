@@ -7,11 +7,11 @@ Raises UsageError when too little is left to measure on.
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from admin.console import errors_out, progress
-from admin.openmoji import load_pictures, rasterise
+from admin.openmoji import load_pictures
+from admin.operators.fit import extract_features
 from admin.people.labels import labels_of, read_labels
 from models.encoders.load import load_extractor
 from models.errors import PoisonError, PolicyError, UsageError
@@ -31,12 +31,7 @@ def load_openmoji() -> tuple[np.ndarray, list[Tags]]:
     Raises:
         ConfigurationError: the extra `demo` is not installed.
     """
-    pictures, extractor, features = load_pictures(), load_extractor(), []
-    for start in range(0, len(pictures), BATCH):
-        files = [np.frombuffer(rasterise(picture), np.uint8) for picture in pictures[start : start + BATCH]]
-        pixels = [np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR_RGB), np.uint8) for file in files]
-        features.append(extractor.extract(np.stack(pixels)))
-    return np.concatenate(features), [picture.tags for picture in pictures]
+    return extract_features(load_extractor(), None), [picture.tags for picture in load_pictures()]
 
 
 def load_folder(folder: Path, tags_file: Path) -> tuple[np.ndarray, list[Tags]]:
@@ -85,7 +80,8 @@ def _extract(labelled: list[tuple[Path, Tags]]) -> tuple[list[np.ndarray], list[
         for start in range(0, len(labelled), BATCH):
             batch = labelled[start : start + BATCH]
             pixels = []
-            for (file, of_file), answer in zip(batch, _decode(pool, [file for file, _ in batch]), strict=True):
+            for file, of_file in batch:
+                answer = _decode(pool, file)
                 if isinstance(answer, Decoded):
                     pixels.append(answer.pixels)
                     tags.append(of_file)
@@ -97,20 +93,15 @@ def _extract(labelled: list[tuple[Path, Tags]]) -> tuple[list[np.ndarray], list[
     return features, tags, unreadable
 
 
-def _decode(pool: DecodePool, files: list[Path]) -> list[Decoded | str]:
+def _decode(pool: DecodePool, file: Path) -> Decoded | str:
     """Pixels, or the reason why there are none."""
-    answers: list[Decoded | str] = []
-    for file in files:
-        try:
-            if file.stat().st_size > pool.limits.max_bytes:
-                answers.append("too_large")
-                continue
-            answer = pool.decode_many([file.read_bytes()])[0]
-        except OSError as error:
-            answers.append(error.strerror or type(error).__name__)
-            continue
-        answers.append(answer.reason if isinstance(answer, PoisonError) else answer)
-    return answers
+    try:
+        if file.stat().st_size > pool.limits.max_bytes:
+            return "too_large"
+        (answer,) = pool.decode_many([file.read_bytes()])
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return answer.reason if isinstance(answer, PoisonError) else answer
 
 
 def _expect_enough(count: int, folder: Path, tags_file: Path) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.tagger.offline import RANKS, offline_logistic, ranks, xgboost_map, xgboost_tags
+from benchmarks.tagger.offline import offline_logistic, xgboost_map, xgboost_tags
 from benchmarks.tagger.peers import Peer, running
 from benchmarks.tagger.splits import Split
-from models.evaluate import expected_calibration_error, macro_average_precision
+from models.evaluate import expected_calibration_error, macro_average_precision, ranking_figures
 from models.quantise import quantise
 from models.tagging.examples import Example
 from models.tagging.tagger import Tagger
@@ -25,16 +25,15 @@ def run(cuts: Sequence[Split], without: Collection[Peer] = ()) -> dict[str, Any]
     Raises:
         ConfigurationError: XGBoost cannot run.
     """
-    measured = [_measure(data) for data in cuts]
-    first = measured[0]
-    ratios = {name: [figures[name] for figures in measured] for name in ("lrap_over_offline", "map_over_offline")}
+    online, offline, scores = zip(*map(_measure, cuts), strict=True)
+    both = list(zip(online, offline, strict=True))
+    ratios = {f"{name}_over_offline": [ours[name] / theirs[name] for ours, theirs in both] for name in ("lrap", "map")}
     report: dict[str, Any] = {
-        "images": round(_mean(measured, "images")),
-        "tags": round(_mean(measured, "tags")),
-        "online": {name: _mean([figures["online"] for figures in measured], name) for name in first["online"]},
-        "offline_logistic": first["offline_logistic"]
-        | {name: _mean([figures["offline_logistic"] for figures in measured], name) for name in RANKS},
-        **_beside_xgboost(cuts[0], first["scores"], Peer.XGBOOST not in without),
+        "images": round(float(np.mean([len(data.train) + len(data.test) for data in cuts]))),
+        "tags": round(float(np.mean([len(data.names) for data in cuts]))),
+        "online": _means(online),
+        "offline_logistic": offline[0] | _means(offline),
+        **_beside_xgboost(cuts[0], scores[0], Peer.XGBOOST not in without),
     }
     for name, values in ratios.items():
         report[name] = float(np.mean(values))
@@ -44,8 +43,10 @@ def run(cuts: Sequence[Split], without: Collection[Peer] = ()) -> dict[str, Any]
     return report
 
 
-def _mean(rows: Sequence[dict[str, Any]], name: str) -> float:
-    return float(np.mean([row[name] for row in rows]))
+def _means(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Over the splits, of what is a number."""
+    numbers = [name for name, value in rows[0].items() if isinstance(value, float)]
+    return {name: float(np.mean([row[name] for row in rows])) for name in numbers}
 
 
 def _beside_xgboost(data: Split, ours: np.ndarray, measure: bool) -> dict[str, Any]:
@@ -58,21 +59,12 @@ def _beside_xgboost(data: Split, ours: np.ndarray, measure: bool) -> dict[str, A
     return {"xgboost": figures, "online_map_on_xgboost_tags": None if np.isnan(ours_map) else ours_map}
 
 
-def _measure(data: Split) -> dict[str, Any]:
-    """The figures of one split."""
+def _measure(data: Split) -> tuple[dict[str, float], dict[str, Any], np.ndarray]:
+    """Our figures for one split, those of the offline peer, and our probabilities [N, T]."""
     predictor = learn(data).predictor()
     ours = predictor.probabilities(data.test)[:, [predictor.catalogue.row(name) for name in data.names]]
-    online = {**ranks(data.test_truth, ours), "ece": expected_calibration_error(data.test_truth, ours)}
-    offline = offline_logistic(data)
-    return {
-        "images": len(data.train) + len(data.test),
-        "tags": len(data.names),
-        "online": online,
-        "offline_logistic": offline,
-        "lrap_over_offline": online["lrap"] / offline["lrap"],
-        "map_over_offline": online["map"] / offline["map"],
-        "scores": ours,
-    }
+    online = {**ranking_figures(data.test_truth, ours), "ece": expected_calibration_error(data.test_truth, ours)}
+    return online, offline_logistic(data), ours
 
 
 def learn(data: Split) -> Tagger:

@@ -11,18 +11,15 @@ import numpy as np
 from benchmarks.tagger import speed, stream
 from benchmarks.tagger.parts import Part
 from benchmarks.tagger.peers import QUALITY, SPEED, Peer, check_installed
-from benchmarks.workloads import TAGS
-
-SPLITS = 5
 
 
 def run(
-    parts: Collection[Part] = tuple(Part),
+    parts: Collection[Part],
     *,
-    pictures: tuple[np.ndarray, Sequence[Sequence[str]]] | None = None,
-    tags: int = TAGS,
-    without: Collection[Peer] = (),
-    split_count: int = SPLITS,
+    pictures: tuple[np.ndarray, Sequence[Sequence[str]]] | None,
+    tags: int,
+    without: Collection[Peer],
+    split_count: int,
 ) -> dict[str, Any]:
     """Measure.
 

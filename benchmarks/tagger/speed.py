@@ -8,6 +8,7 @@ import gc
 import resource
 import tempfile
 import time
+import timeit
 from collections.abc import Callable, Collection, Sequence
 from itertools import islice
 from pathlib import Path
@@ -123,9 +124,4 @@ def _serving(tagger: Tagger, stream: TagStream) -> dict[str, float]:
 
 
 def _best_ms(work: Callable[[], object], times: int) -> float:
-    best = float("inf")
-    for _ in range(times):
-        start = time.perf_counter()
-        work()
-        best = min(best, time.perf_counter() - start)
-    return best * 1000
+    return min(timeit.repeat(work, number=1, repeat=times)) * 1000

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.encoders.projection import DIMENSION, Projector, fit_projection
+from models.encoders.projection import DIMENSION, fit_projection
 from models.errors import UsageError
 
 TEST_SHARE = 1 / 3
@@ -50,6 +50,6 @@ def split(features: np.ndarray, tags: Sequence[Sequence[str]], seed: int = FIRST
             f"tags of {len(features)} pictures: expected one that is on {LEAST_PICTURES} training pictures and on a "
             "test picture; add pictures that share tags"
         )
-    apply = Projector(fit_projection(features[train], min(DIMENSION, len(train) - 1))).apply
+    apply = fit_projection(features[train], min(DIMENSION, len(train) - 1)).apply
     train, test = train[truth[train].any(axis=1)], test[truth[test].any(axis=1)]
     return Split(seed, names, apply(features[train]), truth[train], apply(features[test]), truth[test])

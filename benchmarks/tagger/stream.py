@@ -10,20 +10,18 @@ ready: it then learns the log to its end by the same loop and checkpoints at onc
 This happens twice on one data directory: the first backlog warms up and is not counted.
 """
 
-import os
-import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from kafka import KafkaConsumer, TopicPartition
 
+from admin.operators.embedded import spawn
 from benchmarks.workloads import TAGS, TagStream
-from stream.environment import PARENT_PIPE, as_environment, load_settings
+from stream.environment import load_settings
 from stream.events.example import SourcedExample, encode_example, example_headers
 from stream.log.client import broker_errors, client_options
 from stream.log.consume import LogReader
@@ -57,65 +55,45 @@ def run(tags: int = TAGS) -> float:
 
 
 def _produce(settings: Settings, stream: TagStream, count: int) -> None:
-    writer = LogWriter(settings, "mekiki/bench")
-    try:
+    with closing(LogWriter(settings, "mekiki/bench")) as writer:
         for position, examples in stream.batches(count, CHUNK):
             for version, example in enumerate(examples, start=position + 1):
                 value = encode_example(SourcedExample(example, "images", 0, version, ENCODER))
                 writer.send("examples", example.image_id.encode(), value, example_headers("images", 0, version))
             writer.flush()
-    finally:
-        writer.close()
 
 
 def _learn_backlog(settings: Settings, end: int) -> float:
     """Seconds from the worker's readiness to the durable checkpoint at offset `end` of examples.v1."""
-    models = LogReader(settings, ("models",), "bench", lambda: ())
-    try:
+    with closing(LogReader(settings, ("models",), "bench", lambda: ())) as models:
         while not models.caught_up("models", 0):
             models.poll(POLL_S)
         with _worker(settings) as process, _committed(settings) as committed:
             _wait(process, lambda: bool(models.poll(POLL_S)), settings)
             started_s = time.perf_counter()
-            process.send_signal(signal.SIGTERM)
+            process.terminate()
             _wait(process, lambda: committed() == end, settings)
             return time.perf_counter() - started_s
-    finally:
-        models.close()
 
 
 @contextmanager
 def _worker(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
-    environment = {name: value for name, value in os.environ.items() if not name.upper().startswith("MEKIKI_")}
-    environment |= as_environment(settings) | {PARENT_PIPE: "1"}
-    with _log_path(settings).open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "admin.cli", "work", "tags"],
-            stdin=subprocess.PIPE, stdout=output, stderr=output, env=environment,
-        )  # fmt: skip
-    try:
-        yield process
-        process.wait(DEADLINE_S)
-    finally:
-        process.kill()
-        process.wait()
-        if process.stdin is not None:
-            process.stdin.close()
+    with spawn(settings, ("work", "tags"), _log_path(settings)) as process:
+        try:
+            yield process
+            process.wait(DEADLINE_S)
+        finally:
+            process.kill()
 
 
 @contextmanager
 def _committed(settings: Settings) -> Iterator[Callable[[], int | None]]:
     """A function that gives the offset which the worker has committed."""
     at = TopicPartition(settings.topic("examples"), 0)
-    with broker_errors(settings):
-        consumer = KafkaConsumer(
-            **client_options(settings), group_id=f"{settings.kafka.topic_prefix}.tags", enable_auto_commit=False
-        )
-        try:
-            consumer.assign([at])
-            yield lambda: consumer.committed(at)
-        finally:
-            consumer.close(autocommit=False)
+    options = {"group_id": f"{settings.kafka.topic_prefix}.tags", "enable_auto_commit": False}
+    with broker_errors(settings), closing(KafkaConsumer(**client_options(settings), **options)) as consumer:
+        consumer.assign([at])
+        yield lambda: consumer.committed(at)
 
 
 def _wait(process: subprocess.Popen[bytes], condition: Callable[[], bool], settings: Settings) -> None:

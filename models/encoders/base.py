@@ -37,15 +37,9 @@ class Encoder(Protocol):
 
     def embed(self, images: Images) -> Vectors:
         """Unit vectors float32 [B, D] of pictures uint8 [B, 224, 224, 3] RGB; raises UsageError on other arrays."""
-        ...
-
-    def features(self, images: Images) -> Vectors:
-        """Raw features float32 [B, F] of such pictures, before the projection."""
-        ...
 
     def embed_with_regions(self, images: Images) -> tuple[Vectors, Vectors]:
         """Unit vectors float32 [B, D] and the last feature map float32 [B, 7, 7, C] of such pictures."""
-        ...
 
 
 class Extractor(Protocol):
@@ -55,11 +49,9 @@ class Extractor(Protocol):
 
     def extract(self, images: Images) -> Vectors:
         """Raw features float32 [B, F] of checked pictures uint8 [B, 224, 224, 3], B of 1 or more."""
-        ...
 
     def extract_with_maps(self, images: Images) -> tuple[Vectors, Vectors]:
         """The same, and the last feature map float32 [B, 7, 7, C]."""
-        ...
 
 
 def check_images(images: Images) -> Images:

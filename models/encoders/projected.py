@@ -10,7 +10,7 @@ import numpy as np
 from models.encoders.base import Extractor, Images, Vectors, check_images
 from models.encoders.efficientnet.outputs import FEATURES, MAP_SHAPE, NAME, READ_OFF
 from models.encoders.efficientnet.weights import weights_sha256
-from models.encoders.projection import Projection, Projector
+from models.encoders.projection import Projection
 from models.preprocess import PREPROCESSING
 
 VERSION_LENGTH = 16  # hex digits, 64 bits: short enough to read, long enough never to collide by chance
@@ -37,14 +37,14 @@ class ProjectedEncoder:
         self.dimension = projection.dimension
         self.device = extractor.device
         self._extractor = extractor
-        self._projector = Projector(projection)
+        self._projection = projection
 
     def embed(self, images: Images) -> Vectors:
         """See Encoder."""
-        return self._projector.apply(self.features(images))
+        return self._projection.apply(self.features(images))
 
     def features(self, images: Images) -> Vectors:
-        """See Encoder."""
+        """Raw features float32 [B, F] of such pictures, before the projection."""
         images = check_images(images)
         return self._extractor.extract(images) if len(images) else np.empty((0, FEATURES), np.float32)
 
@@ -54,4 +54,4 @@ class ProjectedEncoder:
         if not len(images):
             return self.embed(images), np.empty((0, *MAP_SHAPE), np.float32)
         features, maps = self._extractor.extract_with_maps(images)
-        return self._projector.apply(features), maps
+        return self._projection.apply(features), maps

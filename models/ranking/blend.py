@@ -7,7 +7,7 @@ Source: Blum, Kalai and Langford, Beating the Hold-Out, COLT 1999 (progressive v
 """
 
 import math
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,20 +20,28 @@ PROOF_MARGIN = 0.005  # relative: its loss must be so much lower; below that the
 Margins = NDArray[np.float64]
 
 
+@dataclass(slots=True)
 class Blend:
-    """Fading sums of the loss at each share, and of what the served share got right. One thread at a time."""
+    """Fading sums of the loss at each share, and of what the served share got right. One thread at a time.
 
-    def __init__(self) -> None:
-        self._losses = [0.0] * len(SHARES)
-        self._correct = 0.0
-        self._count = 0.0
-        self._seen = 0
-        self.share = 0.0
+    Attributes:
+        losses: at each of `SHARES`.
+        correct: pairs that the served share had in the right order.
+        count: pairs, both of these fading.
+        seen: pairs ever observed.
+        share: that is served now.
+    """
+
+    losses: list[float] = field(default_factory=lambda: [0.0] * len(SHARES))
+    correct: float = 0.0
+    count: float = 0.0
+    seen: int = 0
+    share: float = 0.0
 
     @property
     def accuracy(self) -> float:
         """Share of pairs in the right order before they were learned, recent pairs weigh most; 0.5 before any."""
-        return self._correct / self._count if self._count else 0.5
+        return self.correct / self.count if self.count else 0.5
 
     def observe(self, linear: Margins, network: Margins, weights: Margins) -> None:
         """Count a block of pairs and choose the share again.
@@ -44,34 +52,17 @@ class Blend:
             weights: of the pairs, float64 [N].
         """
         keep = math.exp(-len(linear) / MEMORY)
-        self._losses = [
+        self.losses = [
             keep * loss + float(np.sum(weights * np.logaddexp(0, -_mix(share, linear, network))))
-            for share, loss in zip(SHARES, self._losses, strict=True)
+            for share, loss in zip(SHARES, self.losses, strict=True)
         ]
         served = _mix(self.share, linear, network)
         right = float(np.sum(served > 0) + 0.5 * np.sum(served == 0))
-        self._correct, self._count = keep * self._correct + right, keep * self._count + len(linear)
-        self._seen += len(linear)
-        best = int(np.argmin(self._losses))
-        is_proved = self._seen >= PROOF_PAIRS and self._losses[best] < (1 - PROOF_MARGIN) * self._losses[0]
+        self.correct, self.count = keep * self.correct + right, keep * self.count + len(linear)
+        self.seen += len(linear)
+        best = int(np.argmin(self.losses))
+        is_proved = self.seen >= PROOF_PAIRS and self.losses[best] < (1 - PROOF_MARGIN) * self.losses[0]
         self.share = SHARES[best] if is_proved else 0.0
-
-    def state(self) -> dict[str, Any]:
-        """Plain numbers that `restore` takes."""
-        return {
-            "losses": self._losses,
-            "correct": self._correct,
-            "count": self._count,
-            "seen": self._seen,
-            "share": self.share,
-        }
-
-    def restore(self, document: dict[str, Any]) -> None:
-        """Take over what `state` gave."""
-        self._losses = [float(loss) for loss in document["losses"]]
-        self._correct = float(document["correct"])
-        self._count, self._seen = float(document["count"]), int(document["seen"])
-        self.share = float(document["share"])
 
 
 def _mix(share: float, linear: Margins, network: Margins) -> Margins:

@@ -22,7 +22,7 @@ BETAS = (0.9, 0.999)
 EPSILON = 1e-8
 MINIBATCH = 128  # pairs
 
-NAMES = ("hidden", "bias", "output")
+_STATE = tuple(f"{of}_{name}" for of in ("network", "mean", "square") for name in ("hidden", "bias", "output"))
 
 
 class RankNetwork:
@@ -40,8 +40,7 @@ class RankNetwork:
             torch.zeros(HIDDEN),
             torch.randn(HIDDEN, generator=generator) / HIDDEN,
         ]
-        self._means = [torch.zeros_like(p) for p in self.parameters]
-        self._squares = [torch.zeros_like(p) for p in self.parameters]
+        self._means, self._squares = ([torch.zeros_like(p) for p in self.parameters] for _ in range(2))
 
     def score(self, vectors: Tensor) -> Tensor:
         """float32 [V, D] -> float32 [V], without dropout."""
@@ -68,7 +67,7 @@ class RankNetwork:
         self._descend(list(torch.autograd.grad(loss, parameters)))
 
     def _descend(self, gradients: list[Tensor]) -> None:
-        done = [torch.tensor(float(self.steps)) for _ in NAMES]
+        done = [torch.tensor(float(self.steps)) for _ in self.parameters]
         adamw(
             self.parameters, gradients, self._means, self._squares, [], done,
             foreach=False, amsgrad=False, maximize=False, beta1=BETAS[0], beta2=BETAS[1],
@@ -78,16 +77,11 @@ class RankNetwork:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Arrays that `restore` takes."""
-        groups = (("network", self.parameters), ("mean", self._means), ("square", self._squares))
-        return {
-            f"{group}_{name}": tensor.numpy().copy()
-            for group, tensors in groups
-            for name, tensor in zip(NAMES, tensors, strict=True)
-        }
+        tensors = (*self.parameters, *self._means, *self._squares)
+        return {name: tensor.numpy().copy() for name, tensor in zip(_STATE, tensors, strict=True)}
 
     def restore(self, arrays: dict[str, NDArray[Any]], steps: int) -> None:
         """Take over what `state` gave after that many steps."""
         self.steps = steps
-        self.parameters = [torch.tensor(arrays[f"network_{name}"]) for name in NAMES]
-        self._means = [torch.tensor(arrays[f"mean_{name}"]) for name in NAMES]
-        self._squares = [torch.tensor(arrays[f"square_{name}"]) for name in NAMES]
+        tensors = [torch.tensor(arrays[name]) for name in _STATE]
+        self.parameters, self._means, self._squares = tensors[:3], tensors[3:6], tensors[6:]

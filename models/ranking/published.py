@@ -5,7 +5,7 @@ not a ranker, EncoderMismatchError on vectors of another length.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from models.errors import ConfigurationError, EncoderMismatchError
+
+ARRAYS = ("linear", "hidden", "bias", "output")  # the fields that are tensors of the file
 
 Vectors = NDArray[np.float32]
 
@@ -42,20 +44,16 @@ class PublishedRanker:
     pairs_seen: int
     progressive_accuracy: float
 
-    @property
-    def dimension(self) -> int:
-        """Numbers in a vector, D."""
-        return len(self.linear)
-
     def score(self, vectors: Vectors) -> Vectors:
         """Scores float32 [B] of unit vectors float32 [B, D].
 
         Raises:
             EncoderMismatchError: vectors of another length.
         """
-        if vectors.ndim != 2 or vectors.shape[1] != self.dimension:
+        dimension = len(self.linear)
+        if vectors.ndim != 2 or vectors.shape[1] != dimension:
             raise EncoderMismatchError(
-                f"vectors {list(vectors.shape)}: expected [B, {self.dimension}], the ranker's; "
+                f"vectors {list(vectors.shape)}: expected [B, {dimension}], the ranker's; "
                 "start its state anew after a change of encoder"
             )
         scores = (1 - self.blend) * (vectors @ self.linear)
@@ -65,14 +63,9 @@ class PublishedRanker:
 
     def encoded(self) -> bytes:
         """As safetensors, the plain numbers in its metadata."""
-        arrays = {"linear": self.linear, "hidden": self.hidden, "bias": self.bias, "output": self.output}
-        document = {
-            "blend": self.blend,
-            "version": self.version,
-            "pairs_seen": self.pairs_seen,
-            "progressive_accuracy": self.progressive_accuracy,
-        }
-        return save(arrays, metadata={"ranker": json.dumps(document)})
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        arrays = {name: values.pop(name) for name in ARRAYS}
+        return save(arrays, metadata={"ranker": json.dumps(values)})
 
     @classmethod
     def load(cls, path: Path) -> "PublishedRanker":
@@ -85,7 +78,7 @@ class PublishedRanker:
         try:
             with safe_open(path, framework="numpy") as file:
                 document = json.loads(file.metadata()["ranker"])
-                arrays = {name: file.get_tensor(name) for name in ("linear", "hidden", "bias", "output")}
+                arrays = {name: file.get_tensor(name) for name in ARRAYS}
             return cls(**arrays, **document)
         except FileNotFoundError:
             raise

@@ -14,6 +14,7 @@ Source: Burges et al., Learning to Rank using Gradient Descent, ICML 2005.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from models.errors import CheckpointError, UsageError
 from models.ranking.blend import Blend
 from models.ranking.linear import fit_linear
 from models.ranking.network import RankNetwork
-from models.ranking.published import PublishedRanker, Vectors
+from models.ranking.published import ARRAYS, PublishedRanker, Vectors
 from models.ranking.reservoir import PairReservoir
 
 FORMAT = 2  # of the state: raise it whenever an older state cannot be read or would go on with other bits
@@ -92,23 +93,12 @@ class Ranker:
             if self.pairs_seen == block_end(self.pairs_seen - 1):
                 self._learn_block()
 
-    def score(self, vectors: Vectors) -> Vectors:
-        """Scores float32 [B] of unit vectors float32 [B, D], higher is preferred.
-
-        Raises:
-            EncoderMismatchError: vectors of another length.
-        """
-        return self.published().score(vectors)
-
     def published(self) -> PublishedRanker:
         """What can be served now; the same object until the version changes."""
         if self._published is None:
-            hidden, bias, output = (p.numpy().copy() for p in self._network.parameters)
+            tensors = zip(ARRAYS, (self._linear, *self._network.parameters), strict=True)
             self._published = PublishedRanker(
-                self._linear.numpy().copy(),
-                hidden,
-                bias,
-                output,
+                **{name: tensor.numpy().copy() for name, tensor in tensors},
                 blend=self._blend.share,
                 version=self.version,
                 pairs_seen=self.pairs_seen,
@@ -118,11 +108,10 @@ class Ranker:
 
     def state(self) -> tuple[Arrays, dict[str, Any]]:
         """Arrays and plain JSON that `from_state` takes; learning goes on from them with the same bits."""
-        pending = [(np.stack([preferred, over]), weight) for preferred, over, weight in self._pending]
         arrays: Arrays = {
             "linear": self._linear.numpy().copy(),
-            "pending": np.array([pair for pair, _ in pending], np.float32).reshape(-1, 2, self.dimension),
-            "pending_weights": np.array([weight for _, weight in pending], np.float64),
+            "pending": np.array([pair[:2] for pair in self._pending], np.float32).reshape(-1, 2, self.dimension),
+            "pending_weights": np.array([weight for *_, weight in self._pending], np.float64),
             **self._reservoir.state(),
             **self._network.state(),
         }
@@ -133,7 +122,7 @@ class Ranker:
             "version": self.version,
             "pairs_seen": self.pairs_seen,
             "steps": self._network.steps,
-            "blend": self._blend.state(),
+            "blend": asdict(self._blend),
         }
         return arrays, document
 
@@ -155,10 +144,10 @@ class Ranker:
             ranker._linear = torch.tensor(arrays["linear"])
             ranker._reservoir.restore(arrays)
             ranker._network.restore(arrays, int(document["steps"]))
-            ranker._blend.restore(document["blend"])
+            ranker._blend = Blend(**document["blend"])
             pairs = zip(arrays["pending"], arrays["pending_weights"], strict=True)
             ranker._pending = [(pair[0].copy(), pair[1].copy(), float(weight)) for pair, weight in pairs]
-        except (KeyError, ValueError, IndexError, RuntimeError) as error:
+        except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
             raise CheckpointError(f"ranker state: expected all of its parts, {error}; restore a backup") from error
         return ranker
 

@@ -77,12 +77,11 @@ class PairReservoir:
         elif key > self._keys[0][0]:
             slot = self._keys[0][1]
             heapq.heapreplace(self._keys, (key, slot))
-            self._release(int(self.pairs[slot, 0]))
-            self._release(int(self.pairs[slot, 1]))
+            for row in self.pairs[slot].tolist():
+                self._release(row)
         else:
             return
-        self.pairs[slot, 0] = self._row(preferred)
-        self.pairs[slot, 1] = self._row(over)
+        self.pairs[slot] = torch.tensor([self._row(preferred), self._row(over)])
         self.weights[slot] = weight
         self._positions[slot] = position
 

@@ -112,7 +112,7 @@ class TagOperations:
             operation.target = words.row(asked.into, position)
         if asked.kind == "split":
             self._move_images(asked, operation, position)
-        mapping = self._statistics.mapping.copy()
+        mapping = TagMapping(self._statistics.mapping)
         _map(mapping, operation)
         self._statistics.remap(mapping)
         return ""
@@ -190,17 +190,13 @@ class TagOperations:
         found = {row for one in self.by_id.values() for row in (*one.rows, one.target)}
         return found.union(*(rows for one in self.by_id.values() for rows in one.moved.values()))
 
-    def dump(self) -> list[dict[str, Any]]:
-        """The operations as JSON facts, in log order."""
-        return [asdict(operation) for operation in self.by_id.values()]
-
     def take_changed(self) -> list[tuple[str, dict[str, Any]]]:
         """(id, JSON facts) of the operations that are new or were undone since the last call, in log order."""
         changed, self._changed = self._changed, set()
         return [(name, asdict(operation)) for name, operation in self.by_id.items() if name in changed]
 
     def load(self, facts: Iterable[Mapping[str, Any]]) -> None:
-        """Put back what `dump` gave."""
+        """Put back what `take_changed` gave, in log order."""
         for fact in facts:
             operation = AppliedOperation(**{**fact, "tags": tuple(fact["tags"])})
             self.by_id[operation.operation_id] = operation

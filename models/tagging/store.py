@@ -29,10 +29,10 @@ INSERT OR IGNORE INTO opened VALUES (1, 0);
 class TaggerStore:
     """The file of a learner. Use from one thread at a time."""
 
-    def __init__(self, path: Path, tagger: Tagger | None = None) -> None:
+    def __init__(self, path: Path, tagger: Tagger) -> None:
         """Name the file; `tagger` gives the settings of a new state."""
         self.path = path
-        self.tagger = tagger if tagger is not None else Tagger()
+        self.tagger = tagger
         self._file: StateFile | None = None
 
     def open(self) -> tuple[Tagger, dict[str, Any]]:

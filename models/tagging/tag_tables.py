@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from models.tagging.calibration.calibrators import Calibrators
+from models.tagging.calibration.drift import Drift
 from models.tagging.calibration.histograms import BINS
 from models.tagging.memory.mapping import TagMapping
 from models.tagging.tagger import Tagger
@@ -41,12 +43,6 @@ class TagTable:
     dump: Callable[[Tagger, Sequence[int]], Iterable[Row]]
     load: Callable[[Tagger, Iterable[Row]], None]
     together: int = 1
-
-    def all(self, tagger: Tagger) -> Iterable[Row]:
-        """Everything there is."""
-        rows = range(-(-len(tagger.statistics.vocabulary) // self.together))
-        for start in range(0, len(rows), BATCH):
-            yield from self.dump(tagger, rows[start : start + BATCH])
 
     def write(self, tagger: Tagger, database: sqlite3.Connection) -> None:
         """Write what changed."""
@@ -110,25 +106,15 @@ def _load_sums(tagger: Tagger, rows: Iterable[Row]) -> None:
         sums.tags[row] = np.frombuffer(data, np.dtype(f"<i{len(data) // sums.dimension}"))
 
 
-def _dump_calibrators(tagger: Tagger, rows: Sequence[int]) -> Iterable[Row]:
-    found = ((row, tagger.calibrators.dump(row)) for row in rows)
+def _dump_states(of_tags: Calibrators | Drift, rows: Sequence[int]) -> Iterable[Row]:
+    found = ((row, of_tags.dump(row)) for row in rows)
     return ((row, *state) for row, state in found if state is not None)
 
 
-def _load_calibrators(tagger: Tagger, rows: Iterable[Row]) -> None:
+def _load_states(of_tags: Calibrators | Drift, rows: Iterable[Row]) -> None:
     for row in rows:
-        tagger.calibrators.load(*row)
-    tagger.calibrators.changed.clear()
-
-
-def _dump_drift(tagger: Tagger, rows: Sequence[int]) -> Iterable[Row]:
-    found = ((row, tagger.evaluator.drift.dump(row)) for row in rows)
-    return ((row, *state) for row, state in found if state is not None)
-
-
-def _load_drift(tagger: Tagger, rows: Iterable[Row]) -> None:
-    for row in rows:
-        tagger.evaluator.drift.load(*row)
+        of_tags.load(*row)
+    of_tags.changed.clear()
 
 
 def _dump_histograms(tagger: Tagger, rows: Sequence[int]) -> Iterable[Row]:
@@ -170,15 +156,15 @@ TABLES = (
         "calibrators",
         "row INTEGER PRIMARY KEY, positives INTEGER, own BLOB",
         lambda tagger: _taken(tagger.calibrators.changed),
-        _dump_calibrators,
-        _load_calibrators,
+        lambda tagger, rows: _dump_states(tagger.calibrators, rows),
+        lambda tagger, rows: _load_states(tagger.calibrators, rows),
     ),
     TagTable(
         "drift",
         "row INTEGER PRIMARY KEY, drifts INTEGER NOT NULL, losses BLOB NOT NULL",
         lambda tagger: _taken(tagger.evaluator.drift.changed),
-        _dump_drift,
-        _load_drift,
+        lambda tagger, rows: _dump_states(tagger.evaluator.drift, rows),
+        lambda tagger, rows: _load_states(tagger.evaluator.drift, rows),
     ),
     TagTable(
         "histograms",

@@ -8,6 +8,7 @@ snapshots; snapshots may be used from any.
 import contextlib
 import sqlite3
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from river.base import MultiLabelClassifier
@@ -31,8 +32,8 @@ from models.tagging.memory.exemplars import MAX_EXEMPLARS
 from models.tagging.memory.images import ImageMemory
 from models.tagging.memory.sufficient_statistics import SufficientStatistics
 from models.tagging.operations import TagOperations
+from models.tagging.publisher import Publisher
 from models.tagging.serving.predictor import Predictor
-from models.tagging.serving.publisher import Publisher
 from models.tagging.serving.snapshot import Snapshot
 from models.tagging.serving.solver import RidgeSolver
 
@@ -42,6 +43,7 @@ MAX_TAGS = 100_000
 MAX_RUN = 8192  # examples learned at once: 8 MB of vectors
 
 
+@dataclass(eq=False, repr=False)
 class Tagger(MultiLabelClassifier):
     """Learns tens of thousands of tags over one embedding space.
 
@@ -55,23 +57,15 @@ class Tagger(MultiLabelClassifier):
         backend: `numpy`, `torch`, or `auto`: torch where there is a GPU. The bits of what is learned are its own.
     """
 
-    def __init__(
-        self,
-        dimension: int = 512,
-        ridge_lambda: float = RIDGE_LAMBDA,
-        neighbours: int = NEIGHBOURS,
-        max_exemplars: int = MAX_EXEMPLARS,
-        classifier: str = DEFAULT,
-        max_tags: int = MAX_TAGS,
-        backend: BackendName = "auto",
-    ) -> None:
-        self.dimension = dimension
-        self.ridge_lambda = ridge_lambda
-        self.neighbours = neighbours
-        self.max_exemplars = max_exemplars
-        self.classifier = classifier
-        self.max_tags = max_tags
-        self.backend = backend
+    dimension: int = 512
+    ridge_lambda: float = RIDGE_LAMBDA
+    neighbours: int = NEIGHBOURS
+    max_exemplars: int = MAX_EXEMPLARS
+    classifier: str = DEFAULT
+    max_tags: int = MAX_TAGS
+    backend: BackendName = "auto"
+
+    def __post_init__(self) -> None:
         self.learned = self.next_position = 0
         self.pending: list[str] = []
         self.attach(ImageMemory.in_memory(SCHEMA))
@@ -91,8 +85,8 @@ class Tagger(MultiLabelClassifier):
         ridge = RidgeSettings(self.ridge_lambda, load_backend(self.backend))
         self.evaluator = PrequentialEvaluator(self.statistics, self.calibrators, self.metrics, ridge, self.neighbours)
         start = Snapshot.empty(self.dimension, self.neighbours, version=opened * VERSIONS)
-        solver = RidgeSolver(self.statistics, ridge)
-        self._publisher = Publisher(self.statistics, self.operations, self.evaluator, solver, start)
+        self._solver = RidgeSolver(self.statistics, ridge)
+        self._publisher = Publisher(self.statistics, self.operations, self.evaluator, self._solver, start)
         self._predictor = Predictor(start, ridge.backend)
         self._features = FeatureIndex(self.dimension)
         self._drifts: list[tuple[str, Drifted]] = []
@@ -101,7 +95,7 @@ class Tagger(MultiLabelClassifier):
         """End the learner's threads; one that is used again afterwards starts them again."""
         self.statistics.close()
         self.evaluator.close()
-        self._publisher.close()
+        self._solver.close()
 
     def learn_many(self, examples: Sequence[Example | TagOperation], position: int | Sequence[int]) -> int:
         """Learn records of the log; those below `next_position` were learned before and are left out.
@@ -124,7 +118,12 @@ class Tagger(MultiLabelClassifier):
         first = next((i for i, offset in enumerate(offsets) if offset >= self.next_position), len(examples))
         try:
             with one_blas_thread():  # a second core is busy anyway, with the sums beside the image memory
-                self._learn_from(examples, offsets, first)
+                done = first
+                while done < len(examples):
+                    run = self._run(examples, done)
+                    self._learn_run(examples[done : done + run], offsets[done])
+                    done += run
+                    self.next_position = offsets[done - 1] + 1
         except sqlite3.Error as error:
             self.lost = True
             raise StateLostError(
@@ -132,13 +131,6 @@ class Tagger(MultiLabelClassifier):
                 "it goes on from the last checkpoint"
             ) from error
         return len(examples) - first
-
-    def _learn_from(self, examples: Sequence[Example | TagOperation], offsets: Sequence[int], done: int) -> None:
-        while done < len(examples):
-            run = self._run(examples, done)
-            self._learn_run(examples[done : done + run], offsets[done])
-            done += run
-            self.next_position = offsets[done - 1] + 1
 
     def _run(self, examples: Sequence[Example | TagOperation], start: int) -> int:
         """How many records from `start` on can be learned together; the first may begin a block."""
@@ -172,7 +164,7 @@ class Tagger(MultiLabelClassifier):
         if self.learned % EVERY == 0:
             rows = self.cold_tags.evict(self.operations.named())
             self.evaluator.drop(rows)
-            self._publisher.forget(rows)
+            self._solver.forget(rows)
 
     def _operate(self, asked: TagOperation, position: int) -> None:
         if asked.operation_id in self.operations.by_id:
@@ -202,7 +194,7 @@ class Tagger(MultiLabelClassifier):
         names = shard.statistics.vocabulary.names
         for states in shard.statistics.memory.batches():
             self.cold_tags.apply([state.example(names) for state in states], self.next_position)
-        self._publisher.expire()
+        self._publisher.learned = -1  # the next snapshot is a new version although no record was learned
 
     def snapshot(self, wait: bool = False, *, partial: bool = False) -> Snapshot:
         """The present version for serving: the last one again when nothing has changed.

@@ -12,9 +12,9 @@ from pydantic import BaseModel, ValidationError
 from models.errors import UsageError
 from search import schemas
 from search.answer import Options
-from search.query import Crop
 from search.service import Service
 from stream.events.schema import Event
+from stream.pictures.decode_pool import Crop
 
 E = TypeVar("E", bound=Event)
 PROBLEMS: dict[int | str, dict[str, Any]] = {400: {"model": schemas.Problem}, 503: {"model": schemas.Problem}}

@@ -3,7 +3,6 @@
 import time
 
 from fastapi import APIRouter
-from fastapi.concurrency import run_in_threadpool
 
 from search import schemas, views
 from search.routes.parameters import IMAGE_BODY, PROBLEMS, MinImages, Part, Picture, Running, TagLimit
@@ -12,17 +11,13 @@ router = APIRouter(responses=PROBLEMS, tags=["tags"])
 
 
 @router.post("/v1/predict", openapi_extra=IMAGE_BODY)
-async def predict_image(
+def predict_image(
     running: Running, content: Picture, part: Part, limit: TagLimit = 20, min_images: MinImages = 1
 ) -> schemas.Prediction:
     """Tags for an uploaded image."""
-
-    def find() -> schemas.Prediction:
-        started_s = time.perf_counter()
-        found = running.searcher.predict(running.searcher.embed(content, part), limit, min_images)
-        return views.prediction(found, _since_ms(started_s))
-
-    return await run_in_threadpool(find)
+    started_s = time.perf_counter()
+    found = running.searcher.predict(running.searcher.embed(content, part), limit, min_images)
+    return views.prediction(found, _since_ms(started_s))
 
 
 @router.get("/v1/predict/id/{image_id:path}")

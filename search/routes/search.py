@@ -6,7 +6,6 @@ import uuid
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Query
-from fastapi.concurrency import run_in_threadpool
 
 from models.errors import InfrastructureError
 from search import schemas, views
@@ -23,17 +22,13 @@ router = APIRouter(responses=PROBLEMS, tags=["search"])
 
 
 @router.post("/v1/search/image", openapi_extra=IMAGE_BODY)
-async def search_by_image(
+def search_by_image(
     running: Running, content: Picture, asked: Asked, part: Part, session_id: Session = None
 ) -> schemas.Page:
     """Images like an uploaded one, or like a crop of it."""
-
-    def find() -> schemas.Page:
-        started_s = time.perf_counter()
-        vector = running.searcher.embed(content, part)
-        return _page(running, running.searcher.by_vector(vector, asked), started_s, "image", session_id)
-
-    return await run_in_threadpool(find)
+    started_s = time.perf_counter()
+    answer = running.searcher.by_vector(running.searcher.embed(content, part), asked)
+    return _page(running, answer, started_s, "image", session_id)
 
 
 @router.get("/v1/search/id/{image_id:path}")

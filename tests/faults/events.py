@@ -9,6 +9,7 @@ import numpy as np
 from admin.operators.status import lags
 from models.errors import IndexUnavailableError
 from models.tagging.store import TaggerStore
+from models.tagging.tagger import Tagger
 from stream.events.schema import ImageDeleted, ImagePosted, TagsApplied, TagsRemoved
 from stream.index.remote import RemoteIndex
 from stream.log.produce import LogWriter
@@ -119,7 +120,7 @@ def contents(index):
 
 def sums(path):
     """The exact state, by tag name: row numbers depend on the order in which partitions were read."""
-    store = TaggerStore(path)
+    store = TaggerStore(path, Tagger())
     tagger, _ = store.open()
     statistics = tagger.statistics
     by_name = {

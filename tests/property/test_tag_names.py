@@ -8,6 +8,7 @@ from models.tagging.serving.catalogue import TagCatalogue
 from models.tagging.tagger import Tagger
 from search.tag_names import TagNames
 from stream.index.contract import TagFilter
+from tests.digests import all_images
 from tests.property.test_tagging_laws import VECTORS, small
 
 TAGS = ("cat", "kitty", "crane", "bird")
@@ -48,10 +49,7 @@ def play(tags_of: list[tuple[str, ...]], operations: list[TagOperation]) -> Tagg
 def learned(tagger: Tagger) -> dict[str, set[str]]:
     """What the learner says each image carries."""
     names = tagger.statistics.vocabulary.names
-    return {
-        state.image_id: {names[row] for row in tagger.statistics.tags_of(state)}
-        for state in tagger.statistics.memory.scan()
-    }
+    return {state.image_id: {names[row] for row in tagger.statistics.tags_of(state)} for state in all_images(tagger)}
 
 
 def meets(image_id: str, tags: tuple[str, ...], group: tuple[TagFilter, ...]) -> bool:

@@ -14,9 +14,9 @@ from models.quantise import quantise
 from models.tagging.examples import Example, TagOperation
 from models.tagging.serving.catalogue import TagCatalogue
 from models.tagging.serving.delta import decode, encode
-from models.tagging.state import digest, exact_digest
 from models.tagging.store import TaggerStore
 from models.tagging.tagger import Tagger
+from tests.digests import digest, exact_digest
 from tests.property.test_tagging_laws import DIMENSION, VECTORS, logs
 
 EVERY = 4

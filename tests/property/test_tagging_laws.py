@@ -18,9 +18,9 @@ from models.tagging.calibration import schedule
 from models.tagging.calibration.schedule import SLOW_MS, Stage
 from models.tagging.examples import Example, TagOperation
 from models.tagging.memory.exemplars import image_hash
-from models.tagging.state import digest, exact_digest
 from models.tagging.store import TaggerStore
 from models.tagging.tagger import Tagger
+from tests.digests import all_images, digest, exact_digest
 
 DIMENSION = 8
 TAGS = ["cat", "dog", "猫", "red panda", "👩‍👩‍👧‍👦", "tree"]
@@ -149,7 +149,7 @@ def test_state_is_that_of_the_images_as_they_are_now(log: list[Example]) -> None
     learner, fresh = small(), small()
     learner.learn_many(log, 0)
     names = learner.statistics.vocabulary.names
-    fresh.learn_many([state.example(names) for state in learner.statistics.memory.scan() if state.labelled], 0)
+    fresh.learn_many([state.example(names) for state in all_images(learner) if state.labelled], 0)
     assert exact_digest(learner) == exact_digest(fresh)
 
 

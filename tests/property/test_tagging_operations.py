@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.tagging.examples import Example, TagOperation
-from models.tagging.state import digest, exact_digest
 from models.tagging.store import TaggerStore
+from tests.digests import all_images, digest, exact_digest
 from tests.property.test_tagging_laws import TAGS, VECTORS, logs, plain_log, small
 
 
@@ -48,7 +48,7 @@ def _kept(log: list[Example]) -> list[Example]:
     learner = small()
     learner.learn_many(log, 0)
     names = learner.statistics.vocabulary.names
-    return renamed([state.example(names) for state in learner.statistics.memory.scan()], "animal", "cat", "dog")
+    return renamed([state.example(names) for state in all_images(learner)], "animal", "cat", "dog")
 
 
 @pytest.mark.parametrize("operation", TAG_OPERATIONS, ids=lambda operation: operation.kind)

@@ -121,11 +121,6 @@ class EfficientNetLite0(nn.Module):
         feature_map = F.relu6(self.bn1(self.conv_head(x)))
         return Outputs(torch.cat([_mean(feature_map), *middle], dim=1), feature_map)
 
-    def classify(self, features: Tensor) -> Tensor:
-        """ImageNet logits [B, 1000] of raw features."""
-        logits: Tensor = self.fc(features[:, :HEAD_CHANNELS])
-        return logits
-
 
 def _mean(x: Tensor) -> Tensor:
     return x.float().mean(dim=(2, 3))

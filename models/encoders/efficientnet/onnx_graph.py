@@ -42,10 +42,9 @@ class _Nodes:
         self.nodes.append(helper.make_node(op, list(inputs), [output], name=output, **attributes))
         return output
 
-    def convolve(self, x: str, size_px: int, conv: nn.Module, bn: nn.Module, *, gain: float = 1.0) -> tuple[str, int]:
+    def convolve(self, x: str, size_px: int, conv: SameConv, bn: nn.BatchNorm2d, gain: float = 1.0) -> tuple[str, int]:
         """Convolution with its batch norm folded in; returns the output's name and height in pixels."""
         weight, bias = _fold(conv, bn)
-        assert isinstance(conv, SameConv)
         kernel, stride = conv.kernel_size[0], conv.stride[0]
         before, after = same_padding(size_px, kernel, stride)
         number = len(self.nodes)
@@ -72,9 +71,8 @@ class _Nodes:
         return self.add("Sqrt", self.mean(self.add("Mul", centred, centred)))
 
 
-def _fold(conv: nn.Module, bn: nn.Module) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _fold(conv: SameConv, bn: nn.BatchNorm2d) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Weight and bias of a convolution that includes the batch norm behind it, in float64."""
-    assert isinstance(conv, nn.Conv2d) and isinstance(bn, nn.BatchNorm2d)
     assert bn.running_mean is not None and bn.running_var is not None
     scale = (bn.weight.double() / (bn.running_var.double() + bn.eps).sqrt()).numpy()
     weight: NDArray[np.float64] = conv.weight.double().numpy() * scale[:, None, None, None]

@@ -10,18 +10,14 @@ each other), and a picture's numbers cannot depend on its batch or on the number
 
 import os
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
 
 from models.encoders.base import Images, Vectors
 from models.errors import ConfigurationError
-
-T = TypeVar("T")
 
 
 class OnnxExtractor:
@@ -48,32 +44,27 @@ class OnnxExtractor:
                 f"graph {graph_path}: expected an ONNX file of ours; delete it and start again"
             ) from error
         self.device = "cpu"
-        self.threads = threads or _usable_cores()
-        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="encode")
+        self._pool = ThreadPoolExecutor(threads or _usable_cores(), thread_name_prefix="encode")
 
     def extract(self, images: Images) -> Vectors:
         """See Extractor."""
-
-        def run(image: Images) -> Vectors:
-            features: Vectors = self._session.run(["features"], {"images": image[None]})[0]
-            return features
-
-        return np.concatenate(self._each(run, images))
+        (features,) = self._run(images, ["features"])
+        return features
 
     def extract_with_maps(self, images: Images) -> tuple[Vectors, Vectors]:
         """See Extractor."""
+        features, maps = self._run(images, ["features", "feature_map"])
+        return features, np.ascontiguousarray(maps.transpose(0, 2, 3, 1))
 
-        def run(image: Images) -> tuple[Vectors, Vectors]:
-            features, feature_map = self._session.run(["features", "feature_map"], {"images": image[None]})
-            return features, np.ascontiguousarray(feature_map.transpose(0, 2, 3, 1))
+    def _run(self, images: Images, outputs: list[str]) -> list[Vectors]:
+        """These outputs of the graph for all pictures."""
 
-        features, maps = zip(*self._each(run, images), strict=True)
-        return np.concatenate(features), np.concatenate(maps)
+        def run(image: Images) -> list[Vectors]:
+            found: list[Vectors] = self._session.run(outputs, {"images": image[None]})
+            return found
 
-    def _each(self, run: Callable[[Images], T], images: Images) -> list[T]:
-        if len(images) == 1:
-            return [run(images[0])]
-        return list(self._pool.map(run, images))
+        of_each = [run(images[0])] if len(images) == 1 else self._pool.map(run, images)
+        return [np.concatenate(parts) for parts in zip(*of_each, strict=True)]
 
 
 def _usable_cores() -> int:

@@ -81,5 +81,4 @@ class TorchExtractor:
 
 
 def _numpy(x: Tensor) -> Vectors:
-    array: Vectors = x.float().cpu().numpy()
-    return array
+    return x.float().cpu().numpy()

@@ -9,10 +9,10 @@ order tags alike (LRAP within 0.02 of each other), but only the default is calib
 that of PAClassifier 0.02 to 0.3, that of Perceptron 0.2.
 """
 
-import importlib
 import inspect
 import math
-from collections.abc import Callable, Iterator, Sequence
+import pkgutil
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from river import optim
@@ -45,9 +45,10 @@ class Classifiers:
         Raises:
             ConfigurationError: there is no such class, or it is none of the linear kind.
         """
-        self.path = path
         try:
-            self._class = _imported(path)
+            self._class = pkgutil.resolve_name(path)
+            if not isinstance(self._class, type):
+                raise TypeError(f"{path} is no class")
             example = self.make(WARM_START)
             takes_weights = "w" in inspect.signature(example.learn_one).parameters
             # a Perceptron's steps are 1 for any loss: times a weight of hundreds its intercept came to -15,000
@@ -121,14 +122,6 @@ def _place(model: Classifier, weights: Sequence[float]) -> None:
         model.initializer = optim.initializers.Constant(weight)
         model.learn_one({name: 1.0}, True, w=0.0)  # of no importance: the weight stays where it begins
     model.initializer = usual
-
-
-def _imported(path: str) -> Callable[[], Classifier]:
-    module, _, name = path.rpartition(".")
-    found = getattr(importlib.import_module(module), name)
-    if not isinstance(found, type):
-        raise TypeError(f"{path} is no class")
-    return found
 
 
 def _probes() -> Iterator[tuple[dict[str, float], bool, float]]:

@@ -38,5 +38,4 @@ def average_precisions(histograms: Float64) -> Float64:
     precision = hits / np.maximum(seen, 1.0)
     steps = np.diff(hits, axis=1, prepend=0.0)
     total = hits[:, -1]
-    result: Float64 = np.where(total > 0, (steps * precision).sum(axis=1) / np.maximum(total, 1.0), np.nan)
-    return result
+    return np.where(total > 0, (steps * precision).sum(axis=1) / np.maximum(total, 1.0), np.nan)

@@ -15,7 +15,6 @@ from models.tagging.calibration.log_odds import prior_of
 from models.tagging.evidence.co_occurrence import CoOccurrence
 from models.tagging.evidence.neighbours import nearest
 from models.tagging.evidence.ridge import RidgeSettings
-from models.tagging.memory.exemplars import image_hash
 from models.tagging.memory.images import ImageState
 from models.tagging.memory.sufficient_statistics import SufficientStatistics
 
@@ -57,7 +56,9 @@ class LeftOutEvidence:
             co_occurrence: which tags go together.
         """
         statistics = self.statistics
-        states = self._labelled(image_ids)
+        known = statistics.known(image_ids)
+        states = [known[image_id] for image_id in dict.fromkeys(image_ids) if image_id in known]
+        states = [state for state in states if state.labelled]
         if not states:
             return None
         vectors = statistics.vectors(states)
@@ -78,11 +79,6 @@ class LeftOutEvidence:
         if rows.size == len(counts):
             return Evidence(rows, truth, ridge, kriging, priors)
         return Evidence(rows, truth[:, rows], ridge[:, rows], kriging[:, rows], priors[rows])
-
-    def _labelled(self, image_ids: Sequence[str]) -> list[ImageState]:
-        unique = list(dict.fromkeys(image_ids))
-        known = self.statistics.memory.fetch([(image_hash(image_id), image_id) for image_id in unique])
-        return [known[image_id] for image_id in unique if image_id in known and known[image_id].labelled]
 
     def _ridge(self, vectors: Int16, owners: Int64, tags: Int64, share: Float64) -> Float32:
         sums = self.statistics.sums

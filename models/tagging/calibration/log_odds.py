@@ -32,8 +32,7 @@ def log_odds(table: Float32, priors: Float32, ridge: Float32, kriging: Float32) 
 def kriging_slope(table: Float32, priors: Float32) -> Float32:
     """What one unit of kriging evidence adds to the log-odds of each tag [T]."""
     root: Float32 = np.float32(ROOT_SCALE) * np.sqrt(priors)
-    slope: Float32 = table[:, 1] + table[:, 2] / root
-    return slope
+    return table[:, 1] + table[:, 2] / root
 
 
 def sigmoid(raw: Float32) -> Float32:
@@ -52,5 +51,4 @@ def features_of(ridge: float, kriging: float, prior: float) -> dict[str, float]:
 
 def prior_of(counts: Float64, images: int) -> Float32:
     """Share of the labelled images that carry each tag [T], kept off 0 and 1 by half an image."""
-    prior: Float32 = ((counts + 0.5) / (images + 1.0)).astype(np.float32)
-    return prior
+    return ((counts + 0.5) / (images + 1.0)).astype(np.float32)

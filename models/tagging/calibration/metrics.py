@@ -7,7 +7,7 @@ Source: Dawid, Statistical Theory: The Prequential Approach (1984); Gama, Sebast
 Learning Algorithms (2013).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -40,64 +40,54 @@ class Quality:
 NOT_EVALUATED = Quality(0, *[float("nan")] * 5)
 
 
+@dataclass(eq=False)
 class PrequentialMetrics:
     """What was counted of all evaluated images.
 
-    `changed` are the rows whose histograms changed beyond the lowest bin since the store last took them. (In the
-    lowest bin every evaluated image changes the row of every known tag.)
+    Attributes:
+        images: evaluated.
+        lrap_sum: over these images.
+        p_at_5_sum: over these images.
+        histograms: of predicted log-odds [T, 3, BINS].
+        changed: rows whose histograms changed beyond the lowest bin since the store last took them. (In the lowest bin
+            every evaluated image changes the row of every known tag.)
     """
 
-    def __init__(self) -> None:
-        self.changed: set[int] = set()
-        self.images = 0
-        self._lrap = 0.0  # sums over images
-        self._p_at_5 = 0.0
-        self._histograms: Float64 = np.zeros((0, 3, BINS))
-
-    @property
-    def histograms(self) -> Float64:
-        """Of predicted log-odds, [T, 3, BINS]."""
-        return self._histograms
-
-    @property
-    def totals(self) -> tuple[int, float, float]:
-        """Evaluated images, and the sums over them of LRAP and P@5."""
-        return self.images, self._lrap, self._p_at_5
+    images: int = 0
+    lrap_sum: float = 0.0
+    p_at_5_sum: float = 0.0
+    histograms: Float64 = field(default_factory=lambda: np.zeros((0, 3, BINS)))
+    changed: set[int] = field(default_factory=set)
 
     def grow(self, rows: int) -> None:
         """Make room for `rows` tags."""
-        if rows > len(self._histograms):
+        if rows > len(self.histograms):
             grown = np.zeros((rows, 3, BINS))
-            grown[: len(self._histograms)] = self._histograms
-            self._histograms = grown
+            grown[: len(self.histograms)] = self.histograms
+            self.histograms = grown
 
     def copy(self, source: int, target: int) -> None:
         """Let a tag start with what was counted for another."""
         self.changed.add(target)
         self.grow(max(source, target) + 1)
-        self._histograms[target] = self._histograms[source]
+        self.histograms[target] = self.histograms[source]
 
     def drop(self, row: int) -> None:
         """Forget what was counted for a tag."""
         self.changed.add(row)
-        if row < len(self._histograms):
-            self._histograms[row] = 0
+        if row < len(self.histograms):
+            self.histograms[row] = 0
 
     def positives(self, row: int) -> float:
         """Evaluated images that carry a tag."""
-        return float(self._histograms[row, POSITIVE].sum()) if row < len(self._histograms) else 0.0
-
-    def restore(self, totals: tuple[int, float, float], histograms: Float64) -> None:
-        """Put back what `totals` and `histograms` gave."""
-        self.images, self._lrap, self._p_at_5 = totals
-        self._histograms = histograms
+        return float(self.histograms[row, POSITIVE].sum()) if row < len(self.histograms) else 0.0
 
     def update(self, rows: Int64, truth: Bool, log_odds: Float32, probabilities: Float32) -> None:
         """Count predictions [B, K] and truth [B, K] of the known tags `rows` [K], for which `grow` made room."""
         self.images += len(truth)
-        self._lrap += len(truth) * label_ranking_average_precision(truth, log_odds)
-        self._p_at_5 += len(truth) * precision_at(truth, log_odds, 5)
-        changed = add_predictions(self._histograms, rows, truth, log_odds, probabilities)
+        self.lrap_sum += len(truth) * label_ranking_average_precision(truth, log_odds)
+        self.p_at_5_sum += len(truth) * precision_at(truth, log_odds, 5)
+        changed = add_predictions(self.histograms, rows, truth, log_odds, probabilities)
         self.changed.update(changed.tolist())
 
     def quality(self, rows: Int64, precisions: Float64 | None = None) -> Quality:
@@ -106,10 +96,10 @@ class PrequentialMetrics:
         Who has the `average_precisions` [T] of all tags already gives them.
         """
         images = self.images or float("nan")
-        whole = self._histograms[rows].sum(axis=0, keepdims=True)
-        per_tag = average_precisions(self._histograms[rows]) if precisions is None else precisions[rows]
+        whole = self.histograms[rows].sum(axis=0, keepdims=True)
+        per_tag = average_precisions(self.histograms[rows]) if precisions is None else precisions[rows]
         macro = float(np.nanmean(per_tag)) if np.isfinite(per_tag).any() else float("nan")
         pairs = max(whole[0, ALL].sum(), 1.0)
         ece = float(np.abs(whole[0, POSITIVE] - whole[0, MASS]).sum() / pairs) if self.images else float("nan")
         micro = float(average_precisions(whole)[0])
-        return Quality(self.images, self._lrap / images, self._p_at_5 / images, micro, macro, ece)
+        return Quality(self.images, self.lrap_sum / images, self.p_at_5_sum / images, micro, macro, ece)

@@ -7,6 +7,7 @@ Source: Gama, Sebastião and Rodrigues, On Evaluating Stream Learning Algorithms
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -26,36 +27,35 @@ from models.tagging.memory.sufficient_statistics import SufficientStatistics
 NEGATIVES = 2.0  # negatives shown to the calibrators for each expected positive, drawn where the prediction is high
 
 
+@dataclass(eq=False)
 class PrequentialEvaluator:
     """Evaluates samples and lets the calibrators learn from them; used from the learner's thread only.
 
     Attributes:
+        statistics: what is known.
         calibrators: what learns from the samples.
         metrics: how well they were predicted.
+        ridge: how evidence regresses.
+        neighbours: labelled images that give evidence.
         drift: of each tag.
-        metric: [D, D], what kriging compares images by.
         co_occurrence: which tags go together.
+        metric: [D, D], what kriging compares images by.
         fitted_at: records learned when these two were fitted.
     """
 
-    def __init__(
-        self,
-        statistics: SufficientStatistics,
-        calibrators: Calibrators,
-        metrics: PrequentialMetrics,
-        ridge: RidgeSettings,
-        neighbours: int,
-    ) -> None:
-        self._statistics = statistics
-        self.calibrators = calibrators
-        self.metrics = metrics
-        self._backend = ridge.backend
+    statistics: SufficientStatistics
+    calibrators: Calibrators
+    metrics: PrequentialMetrics
+    ridge: RidgeSettings
+    neighbours: int
+    drift: Drift = field(default_factory=Drift)
+    co_occurrence: CoOccurrence = field(default_factory=CoOccurrence.none)
+    fitted_at: int = 0
+
+    def __post_init__(self) -> None:
+        self.metric = no_metric(self.statistics.dimension)
         self._background = BackgroundThread("tag-evaluation")
-        self._evidence = LeftOutEvidence(statistics, self._background, ridge, neighbours)
-        self.drift = Drift()
-        self.metric = no_metric(statistics.dimension)
-        self.co_occurrence = CoOccurrence.none()
-        self.fitted_at = 0
+        self._evidence = LeftOutEvidence(self.statistics, self._background, self.ridge, self.neighbours)
 
     def evaluate(self, image_ids: Sequence[str], learned: int) -> None:
         """Predict a sample, count how well, and let the calibrators learn it.
@@ -67,7 +67,7 @@ class PrequentialEvaluator:
         evidence = self._evidence.of(image_ids, self.metric, self.co_occurrence)
         if evidence is None:
             return
-        tags = len(self._statistics.sums.counts)
+        tags = len(self.statistics.sums.counts)
         table = self.calibrators.array(tags)[evidence.rows].astype(np.float32)
         raw = log_odds(table, evidence.priors, evidence.ridge.copy(), evidence.kriging)
         probabilities = sigmoid(raw)
@@ -97,10 +97,10 @@ class PrequentialEvaluator:
 
     def fit(self, learned: int) -> None:
         """Fit metric and co-occurrence to what is known now, after `learned` records."""
-        sums = self._statistics.sums
+        sums = self.statistics.sums
         if sums.images:
-            metric = self._background.submit(fit_metric, sums, self._backend)
-            self.co_occurrence = CoOccurrence.of(self._statistics.exemplars.tags(), sums.rows)
+            metric = self._background.submit(fit_metric, sums, self.ridge.backend)
+            self.co_occurrence = CoOccurrence.of(self.statistics.exemplars.tags(), sums.rows)
             self.metric, self.fitted_at = metric.result(), learned
 
     def drop(self, rows: Sequence[int]) -> None:

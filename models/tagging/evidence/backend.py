@@ -12,7 +12,7 @@ from scipy.linalg.lapack import dpotrf, dpotri  # type: ignore[import-untyped]
 
 from models.cuda import cuda_is_available
 from models.quantise import SCALE
-from models.tagging.arrays import Float32, Float64, Int64
+from models.tagging.arrays import Float32, Float64, Int64, slices
 from models.tagging.evidence.kriging import kriging_weights
 from models.tagging.memory.chunks import Chunks
 
@@ -71,8 +71,7 @@ class NumpyBackend:
         """See Backend."""
         single = right.astype(np.float32)
         found = np.empty((len(sums), right.shape[1]), np.float32)
-        for start in range(0, len(sums), CHUNK_ROWS):
-            part = slice(start, start + CHUNK_ROWS)
+        for part in slices(len(sums), CHUNK_ROWS):
             centred = sums[part] / SCALE - share[part, None] * total
             np.matmul(centred.astype(np.float32), single, out=found[part])
         return found
@@ -80,8 +79,7 @@ class NumpyBackend:
     def scatter(self, sums: Int64, share: Float64, total: Float64, weights: Float64) -> Float64:
         """See Backend."""
         found = np.zeros((sums.shape[1], sums.shape[1]))
-        for start in range(0, len(sums), CHUNK_ROWS):
-            part = slice(start, start + CHUNK_ROWS)
+        for part in slices(len(sums), CHUNK_ROWS):
             centred = sums[part] / SCALE - share[part, None] * total
             centred *= np.sqrt(weights[part])[:, None]
             single = centred.astype(np.float32)
@@ -91,8 +89,7 @@ class NumpyBackend:
     def scores(self, queries: Float32, sums: Int64) -> Float32:
         """See Backend."""
         found = np.empty((len(queries), len(sums)), np.float32)
-        for start in range(0, len(sums), CHUNK_ROWS):
-            part = slice(start, start + CHUNK_ROWS)
+        for part in slices(len(sums), CHUNK_ROWS):
             np.matmul(queries, sums[part].astype(np.float32).T, out=found[:, part])
         return found
 

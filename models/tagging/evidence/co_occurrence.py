@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
 
-from models.tagging.arrays import Float32, Int32, Int64
+from models.tagging.arrays import Float32, Int32, Int64, ragged
 
 LIKELIEST = 4  # tags of an image that are evidence for others
 STRENGTH = 0.12
@@ -54,13 +54,8 @@ class CoOccurrence:
         pairs, both = _met_often(rows, lengths, tags)
         counts = np.bincount(rows, minlength=tags) + SHRINK
         one, other = np.divmod(pairs.astype(np.int64), max(tags, 1))
-        strengths = STRENGTH * both / np.sqrt(counts[one] * counts[other])
-        return cls._strongest(
-            np.concatenate([one, other]), np.concatenate([other, one]), np.concatenate([strengths, strengths]), tags
-        )
-
-    @classmethod
-    def _strongest(cls, of_tag: Int64, other: Int64, strengths: np.ndarray, tags: int) -> "CoOccurrence":
+        strengths = np.tile(STRENGTH * both / np.sqrt(counts[one] * counts[other]), 2)
+        of_tag, other = np.concatenate([one, other]), np.concatenate([other, one])
         order = np.lexsort((other, -strengths, of_tag))
         starts = np.searchsorted(of_tag[order], np.arange(tags + 1))
         kept = order[np.arange(len(order)) - starts[of_tag[order]] < MOST]
@@ -97,9 +92,8 @@ class CoOccurrence:
         beyond = once.data - expected[image] * priors[tag]
         beyond[tag >= len(self.starts) - 1] = 0.0  # new tags have no others
         likeliest = _likeliest(beyond, once.indptr.tolist())
-        first, lengths = self.starts[tag[likeliest]], np.diff(self.starts)[tag[likeliest]]
-        owner = np.repeat(likeliest, lengths)
-        others = np.arange(len(owner)) + np.repeat(first - (np.cumsum(lengths) - lengths), lengths)
+        of_likeliest, others = ragged(self.starts, tag[likeliest])
+        owner = likeliest[of_likeliest]
         gained = np.sqrt(beyond[owner]) * self.strengths[others]
         return (
             np.concatenate([image, image[owner]]),

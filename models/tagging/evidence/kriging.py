@@ -23,10 +23,7 @@ CG_STEPS = 12  # to 3e-4 of the largest weight: the spectrum is one large eigenv
 _TINY = 1e-30
 
 
-def kriging_weights(
-    neighbours: Any, queries: Any, xp: Any = np, *, bandwidth: float = BANDWIDTH, noise: float = NOISE,
-    doubt: float = DOUBT,
-) -> Any:  # fmt: skip
+def kriging_weights(neighbours: Any, queries: Any, xp: Any = np) -> Any:
     """Weights float32 [B, k] of the neighbours [B, k, D] of queries [B, D], compared by cosine.
 
     Conjugate gradients, scaled by the diagonal, on all systems at once: they are well conditioned, and LAPACK's threads
@@ -36,9 +33,6 @@ def kriging_weights(
         neighbours: float32, `x @ metric` of the labelled images; none of length 0.
         queries: float32, `x @ metric` of the queries; none of length 0.
         xp: the namespace that the arrays belong to: numpy, or torch on any device.
-        bandwidth: g.
-        noise: λ of the nearest.
-        doubt: the logarithm of λ of the k-th over that.
     """
     kernel = neighbours @ neighbours.mT
     towards = (neighbours @ queries[:, :, None])[:, :, 0]
@@ -46,20 +40,20 @@ def kriging_weights(
     kernel *= inverse[:, :, None]
     kernel *= inverse[:, None, :]
     towards *= inverse / xp.sqrt(xp.einsum("bd,bd->b", queries, queries))[:, None]
-    diagonal = _noise(towards, xp, noise, doubt)
+    diagonal = _noise(towards, xp)
     for similarity in (kernel, towards):
         similarity -= 1
-        similarity *= bandwidth
+        similarity *= BANDWIDTH
         xp.exp(similarity, out=similarity)
     return _solved(kernel, diagonal, towards, xp)
 
 
-def _noise(similarity: Any, xp: Any, noise: float, doubt: float) -> Any:
+def _noise(similarity: Any, xp: Any) -> Any:
     """Λ's diagonal [B, k] for neighbours with this similarity [B, k] to their query: it grows with their rank."""
     k = similarity.shape[1]
     rank = xp.argsort(xp.argsort(-similarity, stable=True))
     found = xp.zeros_like(similarity)
-    found += noise * xp.exp(doubt * rank / max(k, 1))
+    found += NOISE * xp.exp(DOUBT * rank / max(k, 1))
     return found
 
 

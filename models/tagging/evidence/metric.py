@@ -42,11 +42,8 @@ def fit_metric(sums: Sums, backend: Backend = NUMPY) -> Float32:
     strength = float(np.trace(matters))
     if strength <= 0.0:
         return no_metric(sums.dimension)
-    rank = min(RANK, sums.dimension)
-    last = sums.dimension - 1
-    strengths, directions = eigh(
-        matters / np.float32(strength), subset_by_index=[last + 1 - rank, last], check_finite=False
-    )
+    strongest = [max(sums.dimension - RANK, 0), sums.dimension - 1]
+    strengths, directions = eigh(matters / np.float32(strength), subset_by_index=strongest, check_finite=False)
     scales = np.maximum(strengths, 0) ** np.float32(POWER)
     scales *= WEIGHT * np.sqrt(np.float32(sums.dimension)) / np.linalg.norm(scales)
     of_tags = (directions * scales).astype(np.float32)

@@ -77,11 +77,9 @@ def _floor_of_top(values: Float32, k: int) -> Float32:
     width = values.shape[1]
     groups = width // _GROUP
     if groups < 2 * k:
-        floor: Float32 = np.partition(values, width - k, axis=1)[:, width - k]
-        return floor
+        return np.partition(values, width - k, axis=1)[:, width - k]
     best = values[:, : groups * _GROUP].reshape(len(values), _GROUP, groups).max(axis=1)  # any groups will do
-    bound: Float32 = np.partition(best, groups - k, axis=1)[:, groups - k]
-    return bound
+    return np.partition(best, groups - k, axis=1)[:, groups - k]
 
 
 def top(values: Float32, k: int) -> list[Int64]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from models.quantise import SCALE
-from models.tagging.arrays import Float32, Float64, Int64
+from models.tagging.arrays import Float32, Float64, Int64, slices
 from models.tagging.evidence.kriging import kriging_weights
 from models.tagging.memory.chunks import Array, Chunks
 
@@ -53,8 +53,7 @@ class TorchBackend:
         """See Backend."""
         asked = self.put(queries)
         found = np.empty((len(queries), len(sums)), np.float32)
-        for start in range(0, len(sums), CHUNK_ROWS):
-            part = slice(start, start + CHUNK_ROWS)
+        for part in slices(len(sums), CHUNK_ROWS):
             found[:, part] = to_numpy(asked @ self.put(sums[part]).float().T)
         return found
 
@@ -81,8 +80,7 @@ class TorchBackend:
 
     def _centred(self, sums: Int64, share: Float64, total: Float64) -> Iterator[tuple[slice, Tensor]]:
         mean = self.put(total)
-        for start in range(0, len(sums), CHUNK_ROWS):
-            part = slice(start, start + CHUNK_ROWS)
+        for part in slices(len(sums), CHUNK_ROWS):
             yield part, self.put(sums[part]).double() / SCALE - self.put(share[part])[:, None] * mean
 
 

@@ -32,10 +32,6 @@ class Chunks:
     def __len__(self) -> int:
         return (len(self.parts) - 1) * CHUNK + len(self.parts[-1]) if self.parts else 0
 
-    def whole(self) -> Array:
-        """The array in one piece; a copy."""
-        return np.concatenate([self.empty, *self.parts])
-
     def take(self, rows: npt.NDArray[np.integer[Any]]) -> Array:
         """Rows [..., D] by index [...]."""
         flat = np.asarray(rows, np.int64).reshape(-1)
@@ -104,9 +100,6 @@ class CopyOnWrite:
         self._own = [False] * len(self._buffers)  # ... unless their chunk was copied since
         if self._buffers and len(self._buffers[-1]) < CHUNK:
             self._copy(len(self._buffers) - 1)
-
-    def __len__(self) -> int:
-        return self._length
 
     def _copy(self, chunk: int) -> None:
         old = self._buffers[chunk]

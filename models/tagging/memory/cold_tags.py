@@ -13,8 +13,8 @@ import numpy as np
 from models.tagging.arrays import Int64
 from models.tagging.examples import Example
 from models.tagging.memory import images
-from models.tagging.memory.exemplars import image_hash
 from models.tagging.memory.images import ImageState
+from models.tagging.memory.names import normalise_tag
 from models.tagging.memory.sufficient_statistics import SufficientStatistics
 
 RARE = 2  # images: a tag on more of them is never evicted
@@ -114,27 +114,21 @@ class ColdTags:
         if not examples or not self._any:
             return len(examples)
         for start in range(0, len(examples), _BATCH):
-            found = self._first_wanted(examples[start : start + _BATCH])
-            if found is not None:
-                return start + found
+            part = examples[start : start + _BATCH]
+            cold = self._cold_among(text for example in part for text in (*example.added, *example.removed))
+            known = self._statistics.known(example.image_id for example in part)
+            carrying = {image_id for image_id, state in known.items() if state.cold}
+            for index, example in enumerate(part, start):
+                if example.image_id in carrying or not cold.keys().isdisjoint((*example.added, *example.removed)):
+                    return index
         return len(examples)
-
-    def _first_wanted(self, examples: Sequence[Example]) -> int | None:
-        cold = self._cold_among(name for example in examples for name in (*example.added, *example.removed))
-        keyed = [(image_hash(example.image_id), example.image_id) for example in examples]
-        carrying = {image_id for image_id, state in self._statistics.memory.fetch(keyed).items() if state.cold}
-        for index, example in enumerate(examples):
-            if example.image_id in carrying or not cold.isdisjoint((*example.added, *example.removed)):
-                return index
-        return None
 
     def _restore_for(self, example: Example) -> None:
         """Give the tags that an example names, and those on its image, their rows."""
         if not self._any:
             return
-        texts = (*example.added, *example.removed)
-        names = {self._statistics.vocabulary.spelling(text) for text in self._cold_among(texts)}
-        state = self._statistics.memory.fetch([(image_hash(example.image_id), example.image_id)]).get(example.image_id)
+        names = set(self._cold_among((*example.added, *example.removed)).values())
+        state = self._statistics.known([example.image_id]).get(example.image_id)
         if state is not None and state.cold:
             found = self._database.execute("SELECT name FROM cold_tag_images WHERE key = ?", (state.key,))
             names |= {name for (name,) in found}
@@ -142,22 +136,20 @@ class ColdTags:
 
     def restore_named(self, texts: Iterable[str]) -> None:
         """Give these tags, as written, their rows if they are cold."""
-        if not self._any:
-            return
-        self._restore(sorted({self._statistics.vocabulary.spelling(text) for text in self._cold_among(texts)}))
+        if self._any:
+            self._restore(sorted(set(self._cold_among(texts).values())))
 
-    def _cold_among(self, texts: Iterable[str]) -> set[str]:
-        """Those of the texts, as written, whose tag is cold."""
-        words = self._statistics.vocabulary
-        unknown = [text for text in dict.fromkeys(texts) if words.find(text) is None]
-        spelt = {text: words.spelling(text) for text in unknown}
+    def _cold_among(self, texts: Iterable[str]) -> dict[str, str]:
+        """Those of the texts, as written, whose tag is cold, with its name."""
+        find = self._statistics.vocabulary.find
+        spelt = {text: normalise_tag(text) for text in dict.fromkeys(texts) if find(text) is None}
         names = sorted(set(spelt.values()))
         cold: set[str] = set()
         for start in range(0, len(names), _BATCH):
             part = names[start : start + _BATCH]
             query = f"SELECT name FROM cold_tags WHERE name IN ({','.join('?' * len(part))})"
             cold |= {name for (name,) in self._database.execute(query, part)}
-        return {text for text, name in spelt.items() if name in cold}
+        return {text: name for text, name in spelt.items() if name in cold}
 
     def _restore(self, names: Sequence[str]) -> None:
         memory, words = self._statistics.memory, self._statistics.vocabulary

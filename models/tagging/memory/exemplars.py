@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from models.quantise import SCALE
-from models.tagging.arrays import Float32, Int16, Int32, Int64, UInt64
+from models.tagging.arrays import Float32, Int16, Int32, Int64, UInt64, ragged
 from models.tagging.memory.chunks import CHUNK, Chunks, CopyOnWrite
 
 MAX_EXEMPLARS = 50_000  # 51 MB as int16; see docs: evidence grows slowly beyond
@@ -52,16 +52,14 @@ class Exemplars:
     @cached_property
     def csr(self) -> tuple[Int64, Int32]:
         """(where the tag rows of each slot begin, int64 [N + 1]; the tag rows, int32 [P]) over all chunks."""
-        ends = [np.zeros(1, np.int64)]
-        done = 0
-        for indptr, _ in self.tags:
-            ends.append(indptr[1:].astype(np.int64) + done)
-            done += int(indptr[-1])
-        return np.concatenate(ends), np.concatenate([np.empty(0, np.int32), *(rows for _, rows in self.tags)])
+        lengths = np.concatenate([np.zeros(1, np.int64), *(np.diff(ends) for ends, _ in self.tags)])
+        return np.cumsum(lengths), np.concatenate([np.empty(0, np.int32), *(rows for _, rows in self.tags)])
 
     def tags_of(self, slots: Int64) -> tuple[Int64, Int32]:
         """Tag rows of slots [S]: (position in `slots` [P], tag row [P])."""
-        return _carried(*self.csr, slots)
+        starts, rows = self.csr
+        owner, at = ragged(starts, slots)
+        return owner, rows[at]
 
 
 class ExemplarSet:
@@ -158,7 +156,9 @@ class ExemplarSet:
     def tags_of(self, slots: Int64) -> tuple[Int64, Int32]:
         """Tag rows of slots [S]: (position in `slots` [P], tag row [P])."""
         used, where = np.unique(slots, return_inverse=True)
-        return _carried(*_rows_of([self._tags[slot] for slot in used.tolist()]), where)
+        starts, rows = _rows_of([self._tags[slot] for slot in used.tolist()])
+        owner, at = ragged(starts, where)
+        return owner, rows[at]
 
     def tags(self) -> list[Tags]:
         """Tag rows of all members, in no order."""
@@ -174,14 +174,6 @@ class ExemplarSet:
         ready = [part for part in self._parts if part is not None]
         hashes = Chunks(tuple(part[0] for part in ready), np.empty(0, np.int64))
         return Exemplars(self._vectors.freeze(), hashes, tuple(part[1] for part in ready))
-
-
-def _carried(starts: Int64 | Int32, rows: Int32, slots: Int64) -> tuple[Int64, Int32]:
-    """Of each slot the rows from its start to that of the next: (position in `slots` [P], tag row [P])."""
-    lengths = starts[slots + 1] - starts[slots]
-    owner = np.repeat(np.arange(len(slots)), lengths)
-    offset = np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    return owner, rows[np.repeat(starts[slots], lengths) + offset]
 
 
 def _rows_of(tags: list[Tags]) -> tuple[Int32, Int32]:

@@ -22,7 +22,7 @@ CREATE INDEX IF NOT EXISTS images_hash ON images (hash);
 """
 _BATCH = 512  # parameters of one statement; a fixed number keeps it prepared
 _COMPLETE, _COLD = 1, 2  # bits of the column `flags`
-_COLUMNS = "key, hash, id, flags, labelled, tags, vector"
+_AMONG = f"WHERE hash IN ({','.join('?' * _BATCH)})"
 
 
 @dataclass(slots=True, eq=False)
@@ -59,18 +59,12 @@ class ImageState:
         vector = None if self.vector is None else self.quantised
         return Example(self.image_id, vector, tuple(names[row] for row in self.tags), complete=self.complete or None)
 
-    @property
-    def flags(self) -> int:
-        """What the column `flags` holds."""
-        return _COMPLETE * self.complete + _COLD * self.cold
-
 
 class ImageMemory:
     """The table of images in an open SQLite database."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self.database = database
-        self._select = f"SELECT {_COLUMNS} FROM images WHERE hash IN ({','.join('?' * _BATCH)})"
 
     @classmethod
     def in_memory(cls, schema: str = SCHEMA) -> "ImageMemory":
@@ -87,9 +81,8 @@ class ImageMemory:
         return {"database": self.database.serialize()}
 
     def __setstate__(self, state: dict[str, bytes]) -> None:
-        database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        database.deserialize(state["database"])
-        self.__init__(database)  # type: ignore[misc]
+        self.database = ImageMemory.in_memory("").database
+        self.database.deserialize(state["database"])
 
     def fetch(self, wanted: Sequence[tuple[int, str]]) -> dict[str, ImageState]:
         """States of the (hash, id) pairs that are known."""
@@ -98,34 +91,27 @@ class ImageMemory:
         for start in range(0, len(wanted), _BATCH):
             hashes = [key for key, _ in wanted[start : start + _BATCH]]
             hashes.extend([hashes[-1]] * (_BATCH - len(hashes)))
-            for row in self.database.execute(self._select, hashes):
-                if row[2] in ids:
-                    found[row[2]] = _state(row)
+            among = self._select(_AMONG, hashes)
+            found |= {state.image_id: state for state in among if state.image_id in ids}
         return found
 
     def fetch_keys(self, keys: Iterable[int]) -> list[ImageState]:
         """States by their keys, ascending."""
-        found = [self.database.execute(f"SELECT {_COLUMNS} FROM images WHERE key = ?", (key,)).fetchone()
-                 for key in sorted(keys)]  # fmt: skip
-        return [_state(row) for row in found]
+        return [state for key in sorted(keys) for state in self._select("WHERE key = ?", (key,))]
 
     def write(self, states: Iterable[ImageState]) -> None:
         """Insert or update."""
         new, old = [], []
         for state in states:
-            tags = array("i", state.tags).tobytes()
+            flags = _COMPLETE * state.complete + _COLD * state.cold
+            columns = (flags, state.labelled, array("i", state.tags).tobytes(), state.vector)
             if state.key is None:
-                new.append((state.hash, state.image_id, state.flags, state.labelled, tags, state.vector))
+                new.append((*columns, state.hash, state.image_id))
             else:
-                old.append((state.flags, state.labelled, tags, state.vector, state.key))
-        if new:
-            self.database.executemany(
-                "INSERT INTO images (hash, id, flags, labelled, tags, vector) VALUES (?, ?, ?, ?, ?, ?)", new
-            )
-        if old:
-            self.database.executemany(
-                "UPDATE images SET flags = ?, labelled = ?, tags = ?, vector = ? WHERE key = ?", old
-            )
+                old.append((*columns, state.key))
+        insert = "INSERT INTO images (flags, labelled, tags, vector, hash, id) VALUES (?, ?, ?, ?, ?, ?)"
+        self.database.executemany(insert, new)
+        self.database.executemany("UPDATE images SET flags = ?, labelled = ?, tags = ?, vector = ? WHERE key = ?", old)
 
     def delete(self, keys: Iterable[int]) -> None:
         """Forget images."""
@@ -133,34 +119,22 @@ class ImageMemory:
 
     def smallest(self, count: int, above: int = -1) -> list[ImageState]:
         """The `count` labelled images with the smallest hashes above a bound, ascending."""
-        rows = self.database.execute(
-            f"SELECT {_COLUMNS} FROM images WHERE hash > ? AND labelled ORDER BY hash, id LIMIT ?", (above, count)
-        )
-        return [_state(row) for row in rows]
-
-    def scan(self) -> Iterator[ImageState]:
-        """Every image, in no order that matters."""
-        for row in self.database.execute(f"SELECT {_COLUMNS} FROM images"):
-            yield _state(row)
+        return self._select("WHERE hash > ? AND labelled ORDER BY hash, id LIMIT ?", (above, count))
 
     def batches(self, size: int = 4096) -> Iterator[list[ImageState]]:
         """Every image, in batches that may be written back before the next is asked for."""
-        last = -1
-        while True:
-            rows = self.database.execute(
-                f"SELECT {_COLUMNS} FROM images WHERE key > ? ORDER BY key LIMIT ?", (last, size)
-            ).fetchall()
-            if not rows:
-                return
-            last = rows[-1][0]
-            yield [_state(row) for row in rows]
+        last: int | None = -1
+        while states := self._select("WHERE key > ? ORDER BY key LIMIT ?", (last, size)):
+            last = states[-1].key
+            yield states
 
-    def count(self) -> int:
-        """Images remembered, labelled or not."""
-        return int(self.database.execute("SELECT COUNT(*) FROM images").fetchone()[0])
-
-
-def _state(row: tuple[int, int, str, int, int, bytes, bytes | None]) -> ImageState:
-    key, hashed, image_id, flags, labelled, tags, vector = row
-    known, complete, cold = tuple(array("i", tags)), bool(flags & _COMPLETE), bool(flags & _COLD)
-    return ImageState(image_id, hashed, vector, known, complete, bool(labelled), key, cold)
+    def _select(self, which: str, parameters: Sequence[int | None]) -> list[ImageState]:
+        return [
+            ImageState(
+                image_id, hashed, vector, tuple(array("i", tags)),
+                bool(flags & _COMPLETE), bool(labelled), key, bool(flags & _COLD),
+            )
+            for key, hashed, image_id, flags, labelled, tags, vector in self.database.execute(
+                f"SELECT key, hash, id, flags, labelled, tags, vector FROM images {which}", parameters
+            )
+        ]  # fmt: skip

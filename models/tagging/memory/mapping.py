@@ -48,10 +48,6 @@ class TagMapping:
             self._members.get(self.of(row), set()).discard(row)
             self.put(row, target)
 
-    def copy(self) -> "TagMapping":
-        """One that can be changed without this."""
-        return TagMapping(self)
-
     def differing(self, other: "TagMapping") -> set[int]:
         """Rows that count for something else in another mapping."""
         return {row for row, _ in self._target.items() ^ other._target.items()}

@@ -5,7 +5,7 @@ memory and the exemplars follow. How examples are cut into runs changes nothing.
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from itertools import chain
 from typing import Any
@@ -19,7 +19,7 @@ from models.tagging.examples import Example
 from models.tagging.memory.contributions import Changes, Contribution, contribution_of
 from models.tagging.memory.exemplars import ExemplarSet, image_hash
 from models.tagging.memory.images import ImageMemory, ImageState
-from models.tagging.memory.mapping import NOTHING, TagMapping
+from models.tagging.memory.mapping import TagMapping
 from models.tagging.memory.sums import Sums
 from models.tagging.memory.vocabulary import Vocabulary
 
@@ -94,10 +94,6 @@ class SufficientStatistics:
         joined = b"".join(state.vector or b"" for state in states)
         return np.frombuffer(joined, np.int16).reshape(-1, self.dimension)
 
-    def merged(self) -> list[int]:
-        """Rows that count for another tag, ascending."""
-        return sorted(row for row, target in self.mapping if target != NOTHING)
-
     def counting(self, rows: int) -> Int64:
         """Those of the first `rows` rows that count for themselves."""
         return np.flatnonzero(~self.hidden(rows))
@@ -110,8 +106,7 @@ class SufficientStatistics:
         return result
 
     def _check(self, examples: Sequence[Example]) -> None:
-        self.vocabulary.check(chain.from_iterable(example.added for example in examples))
-        self.vocabulary.check(chain.from_iterable(example.removed for example in examples))
+        self.vocabulary.check(chain.from_iterable((*example.added, *example.removed) for example in examples))
         for example in examples:
             vector = example.vector
             if vector is not None and (vector.dtype != np.int16 or vector.shape != (self.dimension,)):
@@ -162,29 +157,27 @@ class SufficientStatistics:
 
     def replace_rows(self, image_ids: Sequence[str], old: set[int], new: int) -> dict[str, list[int]]:
         """Let images carry the row `new` instead of any of `old`; returns those that did, with the rows they had."""
-        moved: dict[str, list[int]] = {}
-        states = [state for state in self._states(image_ids) if not old.isdisjoint(state.tags)]
-        before = [contribution_of(state, self.mapping) for state in states]
-        for state in sorted(states, key=lambda state: state.image_id):
-            moved[state.image_id] = sorted(old.intersection(state.tags))
-            state.tags = tuple(sorted((set(state.tags) - old) | {new}))
-            self._label(state)
+        states = {image_id: state for image_id, state in self.known(image_ids).items() if old.intersection(state.tags)}
+        moved = {image_id: sorted(old.intersection(states[image_id].tags)) for image_id in sorted(states)}
         self.sums.grow(len(self.vocabulary))
-        self._update(list(zip(states, before, strict=True)))
+        self._retag(states.values(), lambda state: (set(state.tags) - old) | {new})
         return moved
 
     def give_rows_back(self, moved: Mapping[str, Sequence[int]], row: int) -> None:
         """Give images that still carry `row` the rows that `replace_rows` took."""
-        states = [state for state in self._states(list(moved)) if row in state.tags]
+        states = [state for state in self.known(moved).values() if row in state.tags]
+        self._retag(states, lambda state: (set(state.tags) - {row}).union(moved[state.image_id]))
+
+    def _retag(self, states: Collection[ImageState], rows_of: Callable[[ImageState], set[int]]) -> None:
         before = [contribution_of(state, self.mapping) for state in states]
         for state in states:
-            state.tags = tuple(sorted((set(state.tags) - {row}) | set(moved[state.image_id])))
+            state.tags = tuple(sorted(rows_of(state)))
             self._label(state)
         self._update(list(zip(states, before, strict=True)))
 
-    def _states(self, image_ids: Sequence[str]) -> list[ImageState]:
-        keyed = [(image_hash(image_id), image_id) for image_id in dict.fromkeys(image_ids)]
-        return list(self.memory.fetch(keyed).values())
+    def known(self, image_ids: Iterable[str]) -> dict[str, ImageState]:
+        """Those of the images that are remembered, by id."""
+        return self.memory.fetch([(image_hash(image_id), image_id) for image_id in dict.fromkeys(image_ids)])
 
     def _update(self, touched: list[tuple[ImageState, Contribution | None]]) -> None:
         """Bring sums, exemplars and image memory up to date with images, given what each contributed before."""
@@ -211,10 +204,9 @@ class SufficientStatistics:
 
     def _write(self, states: Sequence[ImageState]) -> None:
         """Remember these images; one of which nothing is known any more is forgotten."""
-        empty = [state.vector is None and not state.tags and not state.complete for state in states]
-        self.memory.write(state for state, gone in zip(states, empty, strict=True) if not gone)
-        keys = [state.key for state, gone in zip(states, empty, strict=True) if gone]
-        self.memory.delete(key for key in keys if key is not None)
+        gone = {state.image_id for state in states if state.vector is None and not state.tags and not state.complete}
+        self.memory.write(state for state in states if state.image_id not in gone)
+        self.memory.delete(state.key for state in states if state.image_id in gone and state.key is not None)
 
     def _leave(self, hashes: list[int]) -> None:
         """Take images out of the exemplars, and the next ones in."""

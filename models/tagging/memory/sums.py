@@ -7,7 +7,7 @@ all over int16 embeddings in int64. One image adds at most 2^30 to an entry of G
 import numpy as np
 from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
 
-from models.tagging.arrays import Float64, Int16, Int32, Int64
+from models.tagging.arrays import Float64, Int16, Int32, Int64, slices
 
 try:  # adds into C in place; the public product makes a dense copy of every touched row first (2 to 3 times slower)
     from scipy.sparse._sparsetools import csr_matvecs  # type: ignore[import-untyped]
@@ -42,10 +42,8 @@ class Sums:
     @property
     def gram(self) -> Int64:
         """G, int64 [D, D]."""
-        for sign, waiting in zip((1, -1), self._waiting, strict=True):
-            if waiting:
-                self._multiply(np.concatenate(waiting), sign)
-                waiting.clear()
+        self._multiply(1)
+        self._multiply(-1)
         return self._gram
 
     @gram.setter
@@ -82,17 +80,15 @@ class Sums:
         waiting = self._waiting[sign < 0]
         waiting.append(vectors)
         if sum(len(part) for part in waiting) >= WAITING:
-            self._multiply(np.concatenate(waiting), sign)
-            waiting.clear()
+            self._multiply(sign)
 
-    def _multiply(self, vectors: Int16, sign: int) -> None:
-        for start in range(0, len(vectors), MAX_BLOCK):
-            exact = vectors[start : start + MAX_BLOCK].astype(np.float64)
-            product = (exact.T @ exact).astype(np.int64)
-            if sign > 0:
-                self._gram += product
-            else:
-                self._gram -= product
+    def _multiply(self, sign: int) -> None:
+        waiting = self._waiting[sign < 0]
+        vectors = np.concatenate([np.empty((0, self.dimension), np.int16), *waiting])
+        waiting.clear()
+        for part in slices(len(vectors), MAX_BLOCK):
+            exact = vectors[part].astype(np.float64)
+            self._gram += sign * (exact.T @ exact).astype(np.int64)
 
     def add_tags(self, vectors: Int16, tags: Int32, images: Int32, signs: Int64) -> None:
         """Count pairs (tag row, row of `vectors` ascending, sign), each [P], into C and the counts."""

@@ -93,11 +93,6 @@ class Vocabulary:
         self.free = [row for row, name in enumerate(self.names) if not name]
         self._row = {name: row for row, name in enumerate(self.names) if name and row not in self.detached}
 
-    @staticmethod
-    def spelling(text: str) -> str:
-        """The one spelling of a tag as written."""
-        return normalise_tag(text)
-
     def detach(self, row: int) -> None:
         """Let go of a row's name: its next use gets a row of its own."""
         if row not in self.detached:

@@ -1,4 +1,4 @@
-"""What is served: snapshots, what predicts with them, how they are made and what travels between versions.
+"""What is served: snapshots, what predicts with them, what solves their weights and what travels between versions.
 
 In: the learned state. Out: frozen snapshots and predictions.
 """

@@ -4,9 +4,7 @@ In: two versions. Out: bytes with what the newer one has that the older one has 
 """
 
 import dataclasses
-import hashlib
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +12,6 @@ from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
 from models.errors import CheckpointError
-from models.tagging.arrays import Int16
 from models.tagging.calibration.metrics import Quality
 from models.tagging.evidence.co_occurrence import CoOccurrence
 from models.tagging.examples import OperationRow
@@ -32,7 +29,8 @@ def encode(new: Snapshot, old: Snapshot | None = None) -> bytes:
     tensors: dict[str, Array] = {}
     for field in dataclasses.fields(new.columns):
         after, before = getattr(new.columns, field.name), getattr(base.columns, field.name)
-        _put(tensors, field.name, _changed(after, before), after)
+        rows = _changed(after, before)
+        _put(tensors, field.name, rows, after[rows])
     _put_chunks(tensors, "ridge", new.ridge, base.ridge)
     if new.metric is not base.metric and not np.array_equal(new.metric, base.metric):
         tensors["metric"] = np.ascontiguousarray(new.metric)  # safetensors writes memory as it lies
@@ -65,23 +63,6 @@ def _facts(new: Snapshot, old: Snapshot) -> dict[str, Any]:
     }
 
 
-def fingerprint(snapshot: Snapshot) -> str:
-    """SHA-256 over the content: equal for equal versions however they came about."""
-    return hashlib.sha256(encode(snapshot)).hexdigest()
-
-
-def save(snapshot: Snapshot, path: Path) -> None:
-    """Write the whole version as one safetensors file, complete or not at all."""
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_bytes(encode(snapshot))
-    temporary.replace(path)
-
-
-def load(path: Path) -> Snapshot:
-    """Read what `save` wrote; raises as `decode` does."""
-    return decode(path.read_bytes())
-
-
 def _changed(after: Array, before: Array) -> Array:
     both = min(len(after), len(before))
     differs = (after[:both] != before[:both]) & ~(_nan(after[:both]) & _nan(before[:both]))
@@ -94,21 +75,18 @@ def _nan(values: Array) -> Array:
 
 
 def _put(tensors: dict[str, Array], name: str, rows: Array, values: Array) -> None:
-    tensors[f"{name}.rows"] = rows.astype(np.int32)
-    tensors[f"{name}.values"] = np.ascontiguousarray(values[rows])
+    tensors[f"{name}.rows"], tensors[f"{name}.values"] = rows.astype(np.int32), np.ascontiguousarray(values)
 
 
 def _put_chunks(tensors: dict[str, Array], name: str, new: Chunks, old: Chunks) -> None:
     rows = new.changed(old)
-    tensors[f"{name}.rows"] = rows.astype(np.int32)
-    tensors[f"{name}.values"] = new.take(rows)
+    _put(tensors, name, rows, new.take(rows))
 
 
 def _put_exemplars(tensors: dict[str, Array], new: Exemplars, old: Exemplars) -> None:
     _put_chunks(tensors, "hashes", new.hashes, old.hashes)
     _put_chunks(tensors, "vectors", new.vectors, old.vectors)
-    quantised: Int16 = tensors["vectors.values"].astype(np.int16)
-    tensors["vectors.values"] = quantised
+    tensors["vectors.values"] = tensors["vectors.values"].astype(np.int16)
     chunks = [i for i, part in enumerate(new.tags) if i >= len(old.tags) or not _same_tags(part, old.tags[i])]
     tensors["tags.chunks"] = np.array(chunks, np.int32)
     tensors["tags.ends"] = np.concatenate([np.empty(0, np.int32), *(new.tags[i][0] for i in chunks)])

@@ -8,7 +8,7 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from models.tagging.arrays import Float32, Int64
+from models.tagging.arrays import Float32, Int64, slices
 from models.tagging.calibration.log_odds import FLOOR, sigmoid
 from models.tagging.evidence.backend import NUMPY, Backend, NumpyBackend
 from models.tagging.evidence.derived import ExemplarCache
@@ -63,14 +63,14 @@ class Predictor:
     def probabilities(self, vectors: Float32, neighbours: Int64 | None = None) -> Float32:
         """Probabilities [B, T] of every tag; arguments as for `log_odds`."""
         result = np.empty((len(vectors), len(self.snapshot.names)), np.float32)
-        for part in self._batches(len(vectors)):
+        for part in slices(len(vectors), self._scorer.batch):
             result[part] = sigmoid(self.log_odds(vectors[part], None if neighbours is None else neighbours[part]))
         return result
 
     def predict(self, vectors: Float32, limit: int = 10) -> list[list[tuple[str, float]]]:
         """The `limit` most probable tags of each unit vector [B, D] with their probabilities, best first."""
         result = []
-        for part in self._batches(len(vectors)):
+        for part in slices(len(vectors), self._scorer.batch):
             raw = self.log_odds(vectors[part])
             for scores, best in zip(raw, top(raw, min(limit, raw.shape[1])), strict=True):
                 pairs = zip(best, sigmoid(scores[best]), scores[best], strict=True)
@@ -86,12 +86,9 @@ class Predictor:
         """
         rows = [self.catalogue.row(tag)]
         rows += sorted(ancestors(self.snapshot.implied, rows[0]))
-        best = [self._scorer.log_odds_of(rows, vectors[part]).max(axis=1) for part in self._batches(len(vectors))]
+        parts = slices(len(vectors), self._scorer.batch)
+        best = [self._scorer.log_odds_of(rows, vectors[part]).max(axis=1) for part in parts]
         return sigmoid(np.concatenate([np.empty(0, np.float32), *best]))
-
-    def _batches(self, count: int) -> list[slice]:
-        batch = self._scorer.batch
-        return [slice(start, start + batch) for start in range(0, count, batch)]
 
     def __reduce__(self) -> tuple[type["Predictor"], tuple[Snapshot, Backend]]:
         """A copy makes anew what is derived."""

@@ -4,8 +4,9 @@ In: the sums as they are. Out: weights float32 [T, D] in chunks that versions sh
 likes: nothing here flows back into what is learned.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -66,12 +67,12 @@ class RidgeSolver:
         inverted_at = self._inverse.images if self._inverse is not None else 0
         if self._inverse is None or abs(sums.images - inverted_at) > patience * STALE_INVERSE * inverted_at:
             if wait or len(counts) <= AT_ONCE:
-                self._inverse = self._inverted()
+                self._inverse = self._inversion()()
                 self._solved[:] = -1
             elif self._running is None:
                 self._start()
         if self._inverse is None:
-            self._inverse = self._inverted()
+            self._inverse = self._inversion()()
         if self._running is not None:
             patience = PARTIAL  # all rows come in a moment
         moved = np.flatnonzero(np.abs(counts - self._solved) > patience * STALE * np.maximum(self._solved, 0))
@@ -82,19 +83,19 @@ class RidgeSolver:
             self._solved[rows] = counts[rows]
         return bool(rows.size)
 
-    def _inverted(self) -> InverseGram:
+    def _inversion(self) -> Callable[[], InverseGram]:
+        """Inverts the sums as they are now, whenever it is called."""
         sums, settings = self._statistics.sums, self._settings
         gram, total = sums.gram.astype(np.float64), sums.total.astype(np.float64)
-        return invert_gram(gram, total, sums.images, settings.ridge_lambda, settings.backend)
+        return partial(invert_gram, gram, total, sums.images, settings.ridge_lambda, settings.backend)
 
     def _start(self) -> None:
-        sums, settings = self._statistics.sums, self._settings
-        gram, total, images = sums.gram.astype(np.float64), sums.total.astype(np.float64), sums.images
+        invert, sums, backend = self._inversion(), self._statistics.sums, self._settings.backend
         tags, counts = sums.tags.copy(), sums.counts.copy()
 
         def solve() -> Solved:
-            inverse = invert_gram(gram, total, images, settings.ridge_lambda, settings.backend)
-            return inverse, counts, solve_rows(inverse, tags, counts, settings.backend)
+            inverse = invert()
+            return inverse, counts, solve_rows(inverse, tags, counts, backend)
 
         self._forgotten.clear()
         self._running = self._background.submit(solve)

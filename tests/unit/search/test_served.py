@@ -6,7 +6,7 @@ from dataclasses import replace
 from prometheus_client import REGISTRY
 
 from models.tagging.calibration.metrics import Quality
-from models.tagging.serving.delta import save
+from models.tagging.serving.delta import encode
 from models.tagging.serving.snapshot import Snapshot
 from search.served import ServedModels
 from stream.events.schema import ModelPublished
@@ -19,7 +19,7 @@ def test_a_version_taken_over_sets_the_gauge_where_there_is_a_figure(tmp_path):
         return REGISTRY.get_sample_value("mekiki_tag_quality", {"metric": name})
 
     path = tmp_path / "1.safetensors"
-    save(replace(Snapshot.empty(8, version=1), quality=EVALUATED), path)
+    path.write_bytes(encode(replace(Snapshot.empty(8, version=1), quality=EVALUATED)))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     before = gauge("macro_ap")
     served = ServedModels()

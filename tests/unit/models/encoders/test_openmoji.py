@@ -14,7 +14,7 @@ from models.encoders.base import Images, Vectors
 from models.encoders.efficientnet.network import load_network
 from models.encoders.efficientnet.outputs import HEAD_CHANNELS
 from models.encoders.load import load_extractor
-from models.encoders.projection import SHIPPED, Projection, Projector, fit_projection
+from models.encoders.projection import SHIPPED, Projection, fit_projection
 from models.ranking.ranknet import Ranker
 
 # The rotation starts from signs and amplifies the last bit of a feature, so another CPU finds another rotation; what
@@ -57,11 +57,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         warm += [warmth(image) for image in images]
         features.append(extractor.extract(np.stack(images)))
     raw = np.concatenate(features)
-    yield World(pictures, raw, Projector(Projection.load(SHIPPED)).apply(raw), np.array(warm))
+    yield World(pictures, raw, Projection.load(SHIPPED).apply(raw), np.array(warm))
 
 
 def test_fitting_again_gives_the_shipped_projection(world: World) -> None:
-    fitted = Projector(fit_projection(world.features)).apply(world.features)
+    fitted = fit_projection(world.features).apply(world.features)
     difference = world.vectors @ world.vectors.T - fitted @ fitted.T
     assert np.abs(difference).max() < COSINE_TOLERANCE
 
@@ -79,7 +79,7 @@ def test_signs_are_a_good_code(world: World) -> None:
 
 def test_the_weights_see_clocks_and_flags(world: World) -> None:
     with torch.inference_mode():
-        classes = load_network().classify(torch.from_numpy(world.features[:, :HEAD_CHANNELS])).argmax(dim=1).numpy()
+        classes = load_network().fc(torch.from_numpy(world.features[:, :HEAD_CHANNELS])).argmax(dim=1).numpy()
     named = {"clock": [], "flag": []}
     for picture, number in zip(world.pictures, classes, strict=True):
         if "o'clock" in picture.name:
@@ -114,7 +114,7 @@ def test_a_taste_for_keywords_and_colours_is_learned_from_noisy_clicks(world: Wo
     ranker, accuracies, learned = Ranker(512, seed=1), [], 0
     for pairs in (300, 750, 3_000):
         ranker.learn_many(world.vectors[preferred[learned:pairs]], world.vectors[over[learned:pairs]])
-        scores, learned = ranker.score(world.vectors), pairs
+        scores, learned = ranker.published().score(world.vectors), pairs
         right = (scores[first] > scores[second]) == (taste[first] > taste[second])
         accuracies.append(float(right[differ].mean()))
     print("unseen pictures, pair accuracy after 300, 750, 3,000 pairs:", [round(value, 3) for value in accuracies])

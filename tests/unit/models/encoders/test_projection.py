@@ -7,7 +7,7 @@ import pytest
 
 from models.encoders.base import Vectors
 from models.encoders.efficientnet.outputs import FEATURES, PARTS
-from models.encoders.projection import SHIPPED, Projection, Projector, fit_projection
+from models.encoders.projection import SHIPPED, Projection, fit_projection
 from models.errors import ConfigurationError, UsageError
 
 
@@ -34,13 +34,13 @@ def test_fit_equals_the_definition_up_to_a_rotation(features: Vectors, projectio
     _, strengths, rows = np.linalg.svd(np.concatenate(parts, axis=1), full_matrices=False)
     expected = np.concatenate(parts, axis=1) @ rows[:16].T / np.sqrt(strengths[:16])
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
-    vectors = Projector(projection).apply(features)
+    vectors = projection.apply(features)
     assert np.abs(vectors @ vectors.T - expected @ expected.T).max() < 5e-3  # float16 of the matrix
 
 
 def test_rotation_makes_signs_a_better_code(features: Vectors, projection: Projection) -> None:
     def error(fitted: Projection) -> float:
-        vectors = Projector(fitted).apply(features)
+        vectors = fitted.apply(features)
         corners = np.where(vectors >= 0, 1, -1) / np.sqrt(16)
         return float(np.square(vectors - corners).sum(axis=1).mean())
 
@@ -48,15 +48,14 @@ def test_rotation_makes_signs_a_better_code(features: Vectors, projection: Proje
 
 
 def test_vectors_have_length_one_and_no_batch(features: Vectors, projection: Projection) -> None:
-    projector = Projector(projection)
-    vectors = projector.apply(features)
+    vectors = projection.apply(features)
     assert np.abs(np.linalg.norm(vectors, axis=1) - 1).max() < 1e-6
     for start, end in ((0, 1), (7, 40), (250, 300)):
-        assert np.array_equal(projector.apply(features[start:end]), vectors[start:end])
+        assert np.array_equal(projection.apply(features[start:end]), vectors[start:end])
 
 
 def test_features_at_the_centre_still_give_a_unit_vector(projection: Projection) -> None:
-    vector = Projector(projection).apply(projection.centre[None])
+    vector = projection.apply(projection.centre[None])
     assert vector[0, 0] == 1 and np.count_nonzero(vector) == 1
 
 

@@ -30,7 +30,8 @@ def linear_taste(pairs: int, dimension: int, seed: int) -> tuple[Floats, Floats,
 
 def accuracy(ranker: Ranker, hidden: Floats, seed: int = 99) -> float:
     one, other = unit(4_000, len(hidden), seed), unit(4_000, len(hidden), seed + 1)
-    return float(np.mean((ranker.score(one) > ranker.score(other)) == (one @ hidden > other @ hidden)))
+    score = ranker.published().score
+    return float(np.mean((score(one) > score(other)) == (one @ hidden > other @ hidden)))
 
 
 def same(one: Ranker, other: Ranker) -> bool:
@@ -54,7 +55,7 @@ def test_the_first_click_counts_at_once() -> None:
     one, other = unit(2, 8, 1)
     ranker.learn_many(one[None], other[None])
     assert ranker.version == 1
-    scores = ranker.score(np.stack([one, other]))
+    scores = ranker.published().score(np.stack([one, other]))
     assert scores[0] > scores[1]
 
 

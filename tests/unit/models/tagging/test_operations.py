@@ -14,8 +14,8 @@ from models.tagging.memory.sufficient_statistics import SufficientStatistics
 from models.tagging.operations import TagOperations
 from models.tagging.serving.catalogue import TagCatalogue
 from models.tagging.serving.delta import decode, encode
-from models.tagging.state import exact_digest
 from models.tagging.tagger import Tagger
+from tests.digests import exact_digest
 from tests.tagged_images import DIMENSION, images, learner
 
 PARTS = ("tag 1", "tag 2", "tag 3")

@@ -13,9 +13,9 @@ import pytest
 from models.errors import CheckpointError, StorageUnavailableError
 from models.quantise import quantise
 from models.tagging.examples import Example
-from models.tagging.state import digest
 from models.tagging.store import TaggerStore
 from models.tagging.tagger import Tagger
+from tests.digests import digest
 
 VECTORS = quantise(np.eye(4, dtype=np.float32)[np.arange(200) % 4])
 

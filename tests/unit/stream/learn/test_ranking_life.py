@@ -88,7 +88,7 @@ def test_what_is_published_is_what_was_learned_with_the_offset_it_covers(clicks)
     assert (announced.model, announced.version, announced.offsets) == ("ranker", learned.version, {"clicks/0": 2})
     vectors = clicks.index.real.fetch(["i1", "i2", "i3"], with_vectors=True)
     for image in vectors.values():
-        assert clicks.served().score(image.vector[None]) == learned.score(image.vector[None])
+        assert clicks.served().score(image.vector[None]) == learned.published().score(image.vector[None])
 
 
 def test_a_version_is_announced_once_and_versions_grow(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.tagging.examples import Example
-from models.tagging.serving.delta import encode, fingerprint
+from models.tagging.serving.delta import encode
 from models.tagging.tagger import Tagger
 from search.served import ServedModels
 from stream.environment import load_settings
@@ -22,7 +22,7 @@ def examples(start, stop, tag):
 
 
 def served(models):
-    return fingerprint(models.tagger.predictor.snapshot)
+    return encode(models.tagger.predictor.snapshot)
 
 
 class Site:
@@ -41,7 +41,7 @@ class Site:
         self._publisher.publish(snapshot.version, content, [], kind)
         self.sizes.append(len(content))
         self.kinds.append(kind)
-        self.fingerprints.append(fingerprint(snapshot))
+        self.fingerprints.append(encode(snapshot))
         return self.writer.events[-1]
 
 

@@ -15,10 +15,10 @@ from models.tagging.evidence.backend import NUMPY, load_backend
 from models.tagging.evidence.kriging import kriging_weights
 from models.tagging.evidence.ridge import invert_gram
 from models.tagging.memory.chunks import CHUNK, Chunks
-from models.tagging.state import digest
 from models.tagging.tagger import Tagger
+from tests.digests import digest
 from tests.pretended_device import DEVICE, DEVICES, PretendedBackend, Pretending, torch_backend
-from tests.tagged_images import DIMENSION, images, queries
+from tests.tagged_images import DIMENSION, images, queries, whole
 
 
 @pytest.fixture(params=DEVICES)
@@ -54,7 +54,7 @@ def test_products_are_numpys(backend):
     assert np.allclose(scores, NUMPY.scores(asked, sums), rtol=1e-4, atol=1e7)
     assert np.allclose(scores, asked.astype(np.float64) @ sums.T, rtol=1e-4, atol=1e7)
     chunks = Chunks.of(random.standard_normal((CHUNK + 7, 24)).astype(np.float32))
-    assert np.allclose(backend.similarity(asked, chunks), asked @ chunks.whole().T, atol=1e-4)
+    assert np.allclose(backend.similarity(asked, chunks), asked @ whole(chunks).T, atol=1e-4)
     assert backend.similarity(asked, Chunks.of(np.empty((0, 24), np.float32))).shape == (3, 0)
 
 

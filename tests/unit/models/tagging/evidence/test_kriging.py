@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.tagging.evidence.kriging import kriging_weights
+from models.tagging.evidence.kriging import BANDWIDTH, DOUBT, NOISE, kriging_weights
 
 
 @pytest.mark.parametrize("xp", [np, torch], ids=lambda xp: xp.__name__)
@@ -15,13 +15,13 @@ def test_kriging_equals_the_solved_system(xp: Any) -> None:
     near = random.standard_normal((3, 50, 32)) + 2 * random.standard_normal((3, 1, 32))
     point = near[:, 0] + 0.1 * random.standard_normal((3, 32))
     given = (xp.asarray(array.astype(np.float32)) for array in (near, point))
-    weights = np.asarray(kriging_weights(*given, xp, bandwidth=2.0, noise=0.3, doubt=1.5))
+    weights = np.asarray(kriging_weights(*given, xp))
     for row in range(3):
         both = near[row] / np.linalg.norm(near[row], axis=1, keepdims=True)
         cosines = both @ (point[row] / np.linalg.norm(point[row]))
         rank = np.argsort(np.argsort(-cosines))
-        kernel = np.exp(2.0 * (both @ both.T - 1)) + np.diag(0.3 * np.exp(1.5 * rank / 50))
-        assert np.allclose(weights[row], np.linalg.solve(kernel, np.exp(2.0 * (cosines - 1))), atol=1e-4)
+        kernel = np.exp(BANDWIDTH * (both @ both.T - 1)) + np.diag(NOISE * np.exp(DOUBT * rank / 50))
+        assert np.allclose(weights[row], np.linalg.solve(kernel, np.exp(BANDWIDTH * (cosines - 1))), atol=1e-4)
 
 
 def test_it_overwrites_nothing_it_is_given() -> None:

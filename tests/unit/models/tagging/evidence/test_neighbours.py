@@ -5,7 +5,7 @@ import numpy as np
 from models.quantise import SCALE
 from models.tagging.evidence.derived import ExemplarCache
 from models.tagging.evidence.neighbours import nearest, nearest_by_bits
-from tests.tagged_images import learner, queries
+from tests.tagged_images import learner, queries, whole
 
 
 def test_neighbours_are_the_nearest_whatever_the_slots() -> None:
@@ -13,7 +13,7 @@ def test_neighbours_are_the_nearest_whatever_the_slots() -> None:
     exemplars = tagger.snapshot(wait=True).exemplars
     quantised = np.rint(queries() * SCALE).astype(np.float32)
     found = nearest(exemplars, quantised, 8)
-    exact = quantised.astype(np.float64) @ exemplars.vectors.whole().astype(np.float64).T
+    exact = quantised.astype(np.float64) @ whole(exemplars.vectors).astype(np.float64).T
     assert np.array_equal(found, np.argsort(-exact, axis=1, kind="stable")[:, :8])
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from models.tagging.memory.chunks import CHUNK, Chunks
+from tests.tagged_images import whole
 
 
 def test_chunks_take_and_replace_like_an_array() -> None:
@@ -12,6 +13,6 @@ def test_chunks_take_and_replace_like_an_array() -> None:
     assert np.array_equal(chunks.take(rows), array[rows])
     new = chunks.replaced(np.array([7, 2 * CHUNK + 6]), np.ones((2, 3), np.float32), 2 * CHUNK + 8)
     assert new.changed(chunks).tolist() == [7, *range(2 * CHUNK + 5, 2 * CHUNK + 8)]
-    assert np.array_equal(chunks.whole(), array)
+    assert np.array_equal(whole(chunks), array)
     assert new.parts[1] is chunks.parts[1]
-    assert np.array_equal(new.times(array[:2]), array[:2] @ new.whole().T)
+    assert np.array_equal(new.times(array[:2]), array[:2] @ whole(new).T)

@@ -9,7 +9,7 @@ from models.errors import NotFoundError, PolicyError
 from models.tagging.examples import TagOperation
 from models.tagging.serving.catalogue import TagCatalogue
 from models.tagging.serving.snapshot import Snapshot
-from tests.tagged_images import images, learner
+from tests.tagged_images import images, learner, whole
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_tags_are_listed_the_most_used_first(catalogue: TagCatalogue) -> None:
 @pytest.mark.parametrize("spelling", ["three", "Three", " THREE ", "tag 3", "Tag_3"])
 def test_a_tag_is_found_however_spelt_and_under_its_former_name(catalogue: TagCatalogue, spelling: str) -> None:
     assert catalogue.snapshot.names[catalogue.row(spelling)] == "three"
-    assert np.array_equal(catalogue.weights(spelling), catalogue.snapshot.ridge.whole()[catalogue.row("three")])
+    assert np.array_equal(catalogue.weights(spelling), whole(catalogue.snapshot.ridge)[catalogue.row("three")])
 
 
 @pytest.mark.parametrize("tag", ["no such", "tag 4"])

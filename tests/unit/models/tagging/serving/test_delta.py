@@ -1,7 +1,5 @@
 """The wire form: a delta leads to the same version to the bit, is as small as the change, and refused when damaged."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -9,13 +7,13 @@ from models.errors import CheckpointError
 from models.quantise import quantise
 from models.tagging.examples import Example, TagOperation
 from models.tagging.serving.catalogue import TagCatalogue
-from models.tagging.serving.delta import decode, encode, fingerprint, load, save
+from models.tagging.serving.delta import decode, encode
 from models.tagging.serving.predictor import Predictor
 from models.tagging.serving.snapshot import Snapshot
 from tests.tagged_images import DIMENSION, images, learner, queries
 
 
-def test_deltas_lead_to_the_same_version(tmp_path: Path) -> None:
+def test_deltas_lead_to_the_same_version() -> None:
     tagger = learner()
     old = tagger.snapshot(wait=True)
     log = [*images(1, 2500, 30), Example("0/3", deleted=True), TagOperation("s", "rename", ("tag 3",), "three")]
@@ -24,11 +22,10 @@ def test_deltas_lead_to_the_same_version(tmp_path: Path) -> None:
         tagger.learn_many(log[start : start + 700], 1000 + start)
         new = tagger.snapshot()
         served = decode(encode(new, served), served)
-        assert fingerprint(served) == fingerprint(new)
-    assert fingerprint(decode(encode(new, old), old)) == fingerprint(new)
+        assert encode(served) == encode(new)
+    assert encode(decode(encode(new, old), old)) == encode(new)
     assert np.array_equal(Predictor(served).probabilities(queries()), Predictor(new).probabilities(queries()))
-    save(new, tmp_path / "full.safetensors")
-    assert fingerprint(load(tmp_path / "full.safetensors")) == fingerprint(new)
+    assert encode(decode(encode(new))) == encode(new)
     assert "three" in [row.name for row in TagCatalogue(served).tags()]
 
 
@@ -43,13 +40,13 @@ def test_a_small_change_makes_a_small_delta() -> None:
 def test_an_old_snapshot_does_not_change() -> None:
     tagger = learner()
     old = tagger.snapshot(wait=True)
-    before = fingerprint(old)
+    before = encode(old)
     tagger.learn_many([*images(1, 3000, 20), *[Example(f"0/{i}", deleted=True) for i in range(50)]], 1000)
     tagger.snapshot(wait=True)
-    assert fingerprint(old) == before
+    assert encode(old) == before
 
 
-def test_damaged_and_foreign_deltas_are_refused(tmp_path: Path) -> None:
+def test_damaged_and_foreign_deltas_are_refused() -> None:
     tagger = learner()
     old = tagger.snapshot(wait=True)
     tagger.learn_many(images(1, 100, 12), 1000)
@@ -59,6 +56,5 @@ def test_damaged_and_foreign_deltas_are_refused(tmp_path: Path) -> None:
             decode(data, base)
     with pytest.raises(CheckpointError, match="damaged"):
         decode(data[: len(data) // 2], old)
-    (tmp_path / "x").write_bytes(b"garbage")
     with pytest.raises(CheckpointError, match="damaged"):
-        load(tmp_path / "x")
+        decode(b"garbage")

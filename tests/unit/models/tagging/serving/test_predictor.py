@@ -11,7 +11,7 @@ from models.tagging.evidence.kriging import kriging_weights
 from models.tagging.memory.chunks import CHUNK
 from models.tagging.serving.predictor import Predictor
 from models.tagging.tagger import Tagger
-from tests.tagged_images import DIMENSION, images, learner, queries
+from tests.tagged_images import DIMENSION, images, learner, queries, whole
 
 CLASSES = ["LogisticRegression", "Perceptron", "PAClassifier"]
 
@@ -39,7 +39,7 @@ def test_serving_equals_river(name: str) -> None:
     probabilities, evidence = predictor.probabilities(points), evidence_of(predictor, points)
     snapshot = predictor.snapshot
     priors = prior_of(snapshot.columns.counts.astype(np.float64), snapshot.images)
-    ridge = points @ snapshot.ridge.whole().T
+    ridge = points @ whole(snapshot.ridge).T
     for index in range(len(points)):
         for row in range(len(snapshot.names)):
             model = tagger.calibrators.own.get(row, tagger.calibrators.shared)

@@ -14,7 +14,7 @@ from models.tagging.serving.predictor import Predictor
 from models.tagging.serving.torch_scorer import DeviceCache
 from models.tagging.tagger import Tagger
 from tests.pretended_device import DEVICES, torch_backend
-from tests.tagged_images import DIMENSION, images, learner, queries
+from tests.tagged_images import DIMENSION, images, learner, queries, whole
 
 
 @pytest.fixture(params=DEVICES)
@@ -75,5 +75,5 @@ def test_a_new_version_uploads_only_what_changed(backend: TorchBackend, monkeypa
     cache.put("ridge", old)
     assert uploaded.count((CHUNK, 8)) == 3
     new = old.replaced(np.array([CHUNK + 1]), np.ones((1, 8), np.float32), 3 * CHUNK)
-    assert np.array_equal(cache.put("ridge", new).cpu().numpy(), new.whole())
+    assert np.array_equal(cache.put("ridge", new).cpu().numpy(), whole(new))
     assert uploaded.count((CHUNK, 8)) == 4
