@@ -64,10 +64,10 @@ def build_encoder(settings: Settings) -> Encoder:
 def build_decoder(settings: Settings) -> DecodePool:
     """Child processes that decode."""
     ingest = settings.ingest
-    limits = Limits(max_bytes=ingest.max_image_bytes, max_pixels=ingest.max_pixels)
-    return DecodePool(
-        ingest.decode_workers, limits, memory_bytes=ingest.decode_memory_bytes, deadline_s=ingest.decode_deadline_s
-    )
+    return DecodePool(ingest.decode_workers, Limits(
+        max_bytes=ingest.max_image_bytes, max_pixels=ingest.max_pixels,
+        memory_bytes=ingest.decode_memory_bytes, deadline_s=ingest.decode_deadline_s,
+    ))  # fmt: skip
 
 
 def build_pictures(settings: Settings) -> PictureStore:

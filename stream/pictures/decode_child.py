@@ -27,7 +27,7 @@ ORPHAN_DEADLINES = 2  # the alarm kills after this many deadlines: the parent, i
 
 Crop = tuple[float, float, float, float]  # left, top, width, height in shares of the upright picture
 
-_REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
+_REDUCED = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
 # EXIF orientation -> (transpose, flip left-right, flip top-bottom), in this order
 _TURNS = {
     2: (False, True, False),
@@ -48,8 +48,7 @@ def decode(data: bytes, crop: Crop = WHOLE) -> tuple[Pixels, int, int, str]:
     """
     header = sniff(data)
     try:
-        flags = _flags(header) if crop == WHOLE else _whole_flags(header)
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), _flags(header, may_reduce=crop == WHOLE))
         if image is None:
             raise DecodeError(f"{header.format} of {len(data)} bytes: expected a whole picture; export it again")
         pixels: np.ndarray[Any, Any] = np.asarray(image)
@@ -67,17 +66,13 @@ def decode(data: bytes, crop: Crop = WHOLE) -> tuple[Pixels, int, int, str]:
     return np.ascontiguousarray(square), width_px, height_px, header.format
 
 
-def _whole_flags(header: ImageHeader) -> int:
-    return cv2.IMREAD_UNCHANGED if header.has_alpha else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-
-
-def _flags(header: ImageHeader) -> int:
+def _flags(header: ImageHeader, *, may_reduce: bool) -> int:
     if header.has_alpha:
         return cv2.IMREAD_UNCHANGED
-    if header.format == "jpeg":  # a reduced JPEG is the mean over 2, 4 or 8 pixels, at a tenth of the cost
-        for factor in (8, 4, 2):
+    if may_reduce and header.format == "jpeg":  # the mean over 2, 4 or 8 pixels, at a tenth of the cost
+        for factor, reduced in _REDUCED.items():
             if min(header.width_px, header.height_px) // factor >= SIZE_PX:
-                return _REDUCED[factor] | cv2.IMREAD_IGNORE_ORIENTATION
+                return reduced | cv2.IMREAD_IGNORE_ORIENTATION
     return cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 
 

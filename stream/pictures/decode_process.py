@@ -1,7 +1,8 @@
 """The parent's end of a decoding child: start it, ask it, stop it.
 
-Comes in: a file's bytes. Goes out: `Answer`. Fails with ChildLate after the deadline and ChildDied when the child is
-gone; both stay inside stream.pictures.decode_pool. A child is asked by one thread at a time.
+Comes in: a file's bytes. Goes out: `Decoded`, or the DecodeError of the file. Fails with ChildLate after the deadline
+and ChildDied when the child is gone; both stay inside stream.pictures.decode_pool. A child is asked by one thread at a
+time.
 """
 
 import contextlib
@@ -14,8 +15,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from models.errors import ConfigurationError, DecodeError, InfrastructureError
-from stream.pictures.decode_wire import ANSWER, READY, REQUEST, WHOLE
+from stream.pictures.decode_wire import ANSWER, READY, REQUEST, SIZE_PX, WHOLE
 
 START_S = 60.0  # a start takes 0.2 s; a machine that is starting everything at once may take long
 PIPE_BYTES = 1 << 20  # a picture passes in one go where the system allows; in parts it costs a tenth of the throughput
@@ -33,31 +37,41 @@ class ChildLate(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a child found: size, hashes and the bytes of the square."""
+class Limits:
+    """What a picture may be and take at most. The defaults suit photographs: 50 megapixels are 150 MB decoded.
 
-    width_px: int
-    height_px: int
-    phash: int
-    sha256: str
-    format: str
-    pixels: bytes
+    Attributes:
+        memory_bytes: address space a child may add to what it has after its imports.
+        deadline_s: wall-clock time for one file.
+    """
+
+    max_bytes: int = 32 * 1024 * 1024
+    max_pixels: int = 50_000_000
+    max_side_px: int = 20_000
+    max_frames: int = 1_000
+    memory_bytes: int = 1_000_000_000
+    deadline_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class ChildLimits:
-    """What the child itself enforces, behind the checks of the header."""
+class Decoded:
+    """A picture, ready for an encoder: pixels uint8 [224, 224, 3] RGB, upright, on white.
 
-    max_pixels: int
-    max_side_px: int
-    memory_bytes: int
-    deadline_s: float
+    Size is that of the upright original; phash is `models.preprocess.perceptual_hash`, sha256 that of the file in hex.
+    """
+
+    pixels: NDArray[np.uint8]
+    width_px: int
+    height_px: int
+    format: str
+    phash: int
+    sha256: str
 
 
 class DecodeChild:
     """One process of `python -m stream.pictures.decode_child`."""
 
-    def __init__(self, limits: ChildLimits) -> None:
+    def __init__(self, limits: Limits) -> None:
         limited = (str(limits.memory_bytes), str(limits.deadline_s))
         try:
             self._process = subprocess.Popen(
@@ -102,11 +116,10 @@ class DecodeChild:
                 f"decoding process: expected {READY!r}, answered {greeting!r}; install mekiki again"
             )
 
-    def ask(self, data: bytes, crop: tuple[float, float, float, float] = WHOLE) -> Answer:
-        """The answer for one file, or for the part of it that `crop` names in shares of the upright picture.
+    def ask(self, data: bytes, crop: tuple[float, float, float, float] = WHOLE) -> Decoded | DecodeError:
+        """One file, or the part of it that `crop` names in shares of the upright picture; or what is wrong with it.
 
         Raises:
-            DecodeError: the child says what is wrong with the file.
             ChildLate: not within the deadline; stop this child.
             ChildDied: the child is gone; stop it all the same.
         """
@@ -118,8 +131,9 @@ class DecodeChild:
         content = self._read(length, until)
         if not is_picture:
             reason, _, text = content.decode().partition("\n")
-            raise DecodeError(text, reason)
-        return Answer(width_px, height_px, phash, sha256.hex(), name.rstrip(b"\0").decode(), content)
+            return DecodeError(text, reason)
+        pixels = np.frombuffer(content, np.uint8).reshape(SIZE_PX, SIZE_PX, 3)
+        return Decoded(pixels, width_px, height_px, name.rstrip(b"\0").decode(), phash, sha256.hex())
 
     def stop(self) -> None:
         """Kill it and close the pipes; harmless when it is gone already."""
@@ -169,7 +183,7 @@ class DecodeChild:
         return lines[-1] if lines else ""
 
 
-def _environment(limits: ChildLimits) -> dict[str, str]:
+def _environment(limits: Limits) -> dict[str, str]:
     """OpenCV reads its limits once, when it is loaded; more threads than one would only wait for each other."""
     path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
     return {

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from models.errors import ConfigurationError, PoisonError
-from stream.pictures.decode_pool import Decoded, DecodePool
+from stream.pictures.decode_pool import Decoded, DecodePool, Limits
 
 
 def picture(side_px: int = 300) -> bytes:
@@ -42,7 +42,7 @@ def test_a_child_killed_in_mid_decode_is_replaced_and_the_file_decoded() -> None
 
 
 def test_a_hanging_child_passes_its_deadline_and_the_next_file_is_fine() -> None:
-    with DecodePool(1, deadline_s=0.3) as pool:
+    with DecodePool(1, Limits(deadline_s=0.3)) as pool:
         (pid,) = pool.pids()
         os.kill(pid, signal.SIGSTOP)
         (late,) = pool.decode_many([picture()])
@@ -52,7 +52,7 @@ def test_a_hanging_child_passes_its_deadline_and_the_next_file_is_fine() -> None
 
 
 def test_a_picture_that_needs_more_memory_than_allowed_is_refused_alone() -> None:
-    with DecodePool(1, memory_bytes=32_000_000) as pool:
+    with DecodePool(1, Limits(memory_bytes=32_000_000)) as pool:
         (pid,) = pool.pids()
         blank = bytes(cv2.imencode(".png", np.zeros((5_000, 5_000, 3), np.uint8))[1])
         large, small = pool.decode_many([blank, picture()])
