@@ -17,8 +17,6 @@ from models.errors import ConfigurationError
 from stream.settings import DELIMITER, PREFIX, Section, Settings
 
 TEST_PREFIX = "MEKIKI_TEST_"  # read by the test suite, not by the service
-
-
 PARENT_PIPE = "MEKIKI_PARENT_PIPE"  # the embedded service sets it: standard input closes when it dies
 
 
@@ -58,7 +56,8 @@ def load_settings(environment: Mapping[str, str] | None = None, **overrides: Any
 
 
 def _read(environment: Mapping[str, str]) -> dict[str, Any]:
-    source = EnvSettingsSource(Settings)
+    fields: Any = Settings  # a source only looks at these, whatever class has them
+    source = EnvSettingsSource(fields, case_sensitive=False, env_prefix=PREFIX, env_nested_delimiter=DELIMITER)
     source.env_vars = {name.lower(): value for name, value in environment.items() if value}  # an empty one sets nothing
     return source()
 
