@@ -123,14 +123,10 @@ def run_ingest(settings: Settings) -> None:
     work_in_long_slices()
     encoder = build_encoder(settings)
     index = _open_index_for(settings, encoder)
-    pipeline: IngestPipeline | None = None
-
-    def revoked(partitions: set[int]) -> None:
-        if pipeline is not None:
-            pipeline.drop_partitions(partitions)
-
-    topics, alone = ("images", "tags"), settings.embedded
-    reader = LogReader(settings, topics, "ingest", index.offsets, group_wide=not alone, on_revoked=revoked)
+    reader = LogReader(
+        settings, ("images", "tags"), "ingest", index.offsets, group_wide=not settings.embedded,
+        on_revoked=lambda partitions: pipeline.drop_partitions(partitions),
+    )  # fmt: skip
     writer = LogWriter(settings, "mekiki/ingest")
     decoder, pictures = build_decoder(settings), build_pictures(settings)
     pipeline = IngestPipeline(

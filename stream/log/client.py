@@ -46,10 +46,8 @@ def client_options(settings: Settings) -> dict[str, Any]:
         "bootstrap_timeout_ms": BOOTSTRAP_TIMEOUT_MS,
         "reconnect_backoff_ms": 50,
         "reconnect_backoff_max_ms": 2_000,
+        "ssl_context": tls_context(kafka),
     }
-    context = tls_context(kafka)
-    if context is not None:
-        options["ssl_context"] = context
     if kafka.sasl_mechanism:
         password = kafka.sasl_password
         options |= {
@@ -67,10 +65,7 @@ def broker_errors(settings: Settings) -> Iterator[None]:
     try:
         yield
     except KafkaTimeoutError as error:
-        complaint = (
-            tls_complaint(settings.kafka) if "bootstrap" in str(error) else None
-        )  # later it is no setting's fault
-        if complaint is not None:
+        if "bootstrap" in str(error) and (complaint := tls_complaint(settings.kafka)):  # later it is no setting's fault
             raise ConfigurationError(f"Kafka at {servers}: {complaint}") from error
         also = "" if settings.kafka.security_protocol == "PLAINTEXT" else " or MEKIKI_KAFKA__SECURITY_PROTOCOL"
         raise BrokerUnavailableError(

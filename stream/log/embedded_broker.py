@@ -49,13 +49,6 @@ class EmbeddedBroker:
         """What clients connect to."""
         return f"127.0.0.1:{self.port}"
 
-    @property
-    def pid(self) -> int:
-        """Process id while it runs."""
-        if self._process is None:
-            raise BrokerUnavailableError("embedded broker: not started; call start() first")
-        return self._process.pid
-
     def start(self) -> None:
         """Start and wait until it accepts connections.
 
