@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from models.errors import ConfigurationError, DecodeError, PoisonError, PolicyError
-from stream.pictures.decode_process import ChildDied, ChildLate, DecodeChild, Decoded, Limits
+from stream.pictures.decode_process import DecodeChild, Decoded, Limits
 from stream.pictures.decode_wire import WHOLE
 from stream.pictures.header import ImageHeader, sniff
 
@@ -119,10 +119,10 @@ class DecodePool:
         for _ in range(2):
             try:
                 return self._ask(data, crop)
-            except ChildLate:
+            except TimeoutError:
                 text = f"{what} within {self.limits.deadline_s:g} s; export it again"
                 return DecodeError(text, "decode_timeout")
-            except ChildDied:
+            except ConnectionError:
                 continue
         return DecodeError(f"{what}, kills the decoder; export it again", "decode_crashed")
 
