@@ -6,7 +6,6 @@ when the process that started it does.
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Protocol
 
 from prometheus_client import start_http_server
@@ -18,6 +17,7 @@ from stream.index.contract import VectorIndex
 from stream.index.qdrant import QdrantIndex
 from stream.index.remote import RemoteIndex
 from stream.ingest.pipeline import Ingest, IngestPipeline
+from stream.learn.worker import LearningWorker
 from stream.log.consume import LogReader
 from stream.log.model_versions import ModelPublisher
 from stream.log.produce import LogWriter
@@ -27,7 +27,6 @@ from stream.pictures.sqlite_store import PictureFile
 from stream.pictures.store import PictureFolder, PictureStore
 from stream.process import on_stop, share_one_heap, tune_process, work_in_long_slices
 from stream.settings import Settings
-from stream.stopping import StopRequest
 
 
 def open_index(settings: Settings) -> VectorIndex:
@@ -81,26 +80,15 @@ def build_datarefs(settings: Settings) -> DatarefReader:
     """What datarefs may name; the upload folder of the embedded service is always allowed."""
     ingest = settings.ingest
     return DatarefReader(
-        ingest.dataref_roots, ingest.dataref_hosts, ingest.max_image_bytes, uploads=uploads_folder(settings)
+        ingest.dataref_roots, ingest.dataref_hosts, ingest.max_image_bytes, uploads=settings.data_path / "uploads"
     )
-
-
-def uploads_folder(settings: Settings) -> Path:
-    """Where `mekiki post` puts pictures that are too large for a record."""
-    return settings.data_path / "uploads"
 
 
 class _Closing(Protocol):
     def close(self) -> None: ...
 
 
-class _Worker(Protocol):
-    stopping: StopRequest
-
-    def run(self, *, drain: bool) -> None: ...
-
-
-def _work(settings: Settings, worker: _Worker, parts: Sequence[_Closing]) -> None:
+def _work(settings: Settings, worker: IngestPipeline | LearningWorker, parts: Sequence[_Closing]) -> None:
     """Run until asked to stop, then close the parts in their order."""
     on_stop(worker.stopping.stop, worker.stopping.stop_now)
     if settings.metrics_port is not None:
@@ -112,17 +100,12 @@ def _work(settings: Settings, worker: _Worker, parts: Sequence[_Closing]) -> Non
         worker.run(drain=settings.embedded)
 
 
-def _open_index_for(settings: Settings, encoder: Encoder) -> VectorIndex:
-    index = open_index(settings)
-    index.open(encoder.version, encoder.dimension)
-    return index
-
-
 def run_ingest(settings: Settings) -> None:
     """`mekiki work ingest`."""
     work_in_long_slices()
     encoder = build_encoder(settings)
-    index = _open_index_for(settings, encoder)
+    index = open_index(settings)
+    index.open(encoder.version, encoder.dimension)
     reader = LogReader(
         settings, ("images", "tags"), "ingest", index.offsets, group_wide=not settings.embedded,
         on_revoked=lambda partitions: pipeline.drop_partitions(partitions),
@@ -157,7 +140,8 @@ def run_ranking(settings: Settings) -> None:
     state_file = open_ranker(settings)
     saved = state_file.load()
     encoder = build_encoder(settings)
-    index = _open_index_for(settings, encoder)
+    index = open_index(settings)
+    index.open(encoder.version, encoder.dimension)
     reader = LogReader(settings, ("clicks",), "ranking", lambda: offsets_of(saved), fetch_wait_ms=500)
     writer = LogWriter(settings, "mekiki/ranking")
     publisher = ModelPublisher(settings, "ranker", writer)

@@ -8,7 +8,7 @@ import grpc
 from models import errors
 from stream.index.contract import Hit, TagFilters
 from stream.index.payload import IndexRecord, Vector
-from stream.index.wire import MAX_MESSAGE_BYTES, SERVICE, pack, unpack
+from stream.index.wire import MESSAGE_LIMITS, SERVICE, pack, unpack
 from stream.log.positions import StoredOffset
 
 
@@ -18,9 +18,8 @@ class RemoteIndex:
     def __init__(self, address: str, *, timeout_s: float = 30.0) -> None:
         self._address = address
         self._timeout_s = timeout_s
-        limits = [("grpc.max_receive_message_length", MAX_MESSAGE_BYTES), ("grpc.max_send_message_length", -1)]
         backoff = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1_000)]
-        self._channel = grpc.insecure_channel(address, options=limits + backoff)
+        self._channel = grpc.insecure_channel(address, options=MESSAGE_LIMITS + backoff)
 
     def open(self, encoder_version: str, dimension: int) -> None:
         """See VectorIndex.open."""

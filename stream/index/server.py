@@ -13,7 +13,7 @@ import grpc
 
 from models.errors import ConfigurationError, MekikiError
 from stream.index.edge import EdgeIndex
-from stream.index.wire import CALLS, MAX_MESSAGE_BYTES, SERVICE, pack, unpack
+from stream.index.wire import CALLS, MESSAGE_LIMITS, SERVICE, pack, unpack
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +27,8 @@ class IndexServer:
         self._index = index
         self._unflushed = threading.Event()  # set by any thread that wrote, cleared by the one that flushes
         self._stopping = threading.Event()
-        options = [("grpc.max_receive_message_length", MAX_MESSAGE_BYTES), ("grpc.max_send_message_length", -1)]
-        self._server = grpc.server(ThreadPoolExecutor(max_workers=8), options=[*options, ("grpc.so_reuseport", 0)])
+        options = [*MESSAGE_LIMITS, ("grpc.so_reuseport", 0)]
+        self._server = grpc.server(ThreadPoolExecutor(max_workers=8), options=options)
         handlers = {call: grpc.unary_unary_rpc_method_handler(self._handler(call)) for call in CALLS}
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
         try:

@@ -25,14 +25,10 @@ _TEMPORARY_HTTP = {408, 425, 429}
 class DatarefReader:
     """Fetches what a dataref names, within the allowed folders and hosts."""
 
-    def __init__(
-        self, roots: Sequence[Path], hosts: Sequence[str], max_bytes: int, *, uploads: Path | None = None
-    ) -> None:
+    def __init__(self, roots: Sequence[Path], hosts: Sequence[str], max_bytes: int, *, uploads: Path) -> None:
         """`uploads` is a folder of our own: allowed, and what is deleted from the index is deleted there."""
-        self._uploads = uploads.expanduser().resolve() if uploads is not None else None
-        self._roots = [root.expanduser().resolve() for root in roots]
-        if self._uploads is not None:
-            self._roots.append(self._uploads)
+        self._uploads = uploads.resolve()
+        self._roots = [self._uploads, *(root.expanduser().resolve() for root in roots)]
         self._hosts = {host.lower() for host in hosts}
         self._max_bytes = max_bytes
 
@@ -43,10 +39,8 @@ class DatarefReader:
             StorageUnavailableError: the disk does not let us.
         """
         url = urlsplit(dataref)
-        if self._uploads is None or url.scheme != "file":
-            return
         path = Path(unquote(url.path)).resolve()
-        if path.is_relative_to(self._uploads):
+        if url.scheme == "file" and path.is_relative_to(self._uploads):
             try:
                 path.unlink(missing_ok=True)
             except OSError as error:
