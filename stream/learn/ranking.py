@@ -5,7 +5,6 @@ State is the ranker, the pages that may still be clicked, recent event identitie
 the ranker cannot use (unknown image or impression) become dead letters, which can be replayed.
 """
 
-import functools
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -29,7 +28,6 @@ from stream.log.model_versions import ModelPublisher
 from stream.log.positions import StoredOffset
 from stream.log.produce import LogWriter
 from stream.log.record import Record
-from stream.retry import until_available
 from stream.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -95,7 +93,7 @@ class RankingWorker(LearningWorker):
             self._learn_clicks(clicks, dead)
         if dead:
             letters = [dead[offset] for offset in sorted(dead)]
-            until_available(functools.partial(self._post, letters), self.stopping.asked, what="dead letters")
+            self.retry("dead letters", self._post, letters)
         self._offset = self.reader.stored_offset("clicks", 0, records[-1].offset + 1)
         self._unsaved = True
 
@@ -103,8 +101,7 @@ class RankingWorker(LearningWorker):
         self, clicks: Sequence[tuple[Record, list[Pair]]], dead: dict[int, tuple[Record, PoisonError]]
     ) -> None:
         image_ids = {image_id for _, pairs in clicks for pair in pairs for image_id in (pair.preferred, pair.over)}
-        fetch = functools.partial(self._parts.index.fetch, sorted(image_ids), with_vectors=True)
-        images = until_available(fetch, self.stopping.asked, what="index")
+        images = self.retry("index", self._parts.index.fetch, sorted(image_ids), with_vectors=True)
         known: list[tuple[Vector, Vector, float]] = []
         for record, pairs in clicks:
             try:
@@ -139,8 +136,7 @@ class RankingWorker(LearningWorker):
             return
         offsets = [self._offset] if self._offset is not None else []
         content = self._ranker.published().encoded()
-        publish = functools.partial(self._parts.publisher.publish, version, content, offsets)
-        until_available(publish, self.stopping.asked, what="models")
+        self.retry("models", self._parts.publisher.publish, version, content, offsets)
         self._published_version = version
         log.info(
             "ranker version %s after %s pairs, progressive accuracy %.3f",
@@ -158,8 +154,7 @@ class RankingWorker(LearningWorker):
             return
         arrays, ranker = self._ranker.state()
         facts = {"ranker": ranker, "clicks": self._pairs.state(), "offsets": [asdict(self._offset)]}
-        save = functools.partial(self._parts.state_file.save, facts, arrays)
-        until_available(save, self.stopping.asked, what="ranker state")
+        self.retry("ranker state", self._parts.state_file.save, facts, arrays)
         self.reader.commit_offsets([self._offset], wait=last)
         self._unsaved, self._saved_s = False, time.monotonic()
 

@@ -5,7 +5,6 @@ second and whole when the deltas together grow large. State, offset and the high
 are one unit (models/tagging/store.py); an example that an ingest worker sent twice is learned once.
 """
 
-import functools
 import logging
 import time
 from collections.abc import Sequence
@@ -25,7 +24,6 @@ from stream.log.consume import LogReader
 from stream.log.model_versions import ModelPublisher
 from stream.log.produce import LogWriter
 from stream.log.record import Record
-from stream.retry import until_available
 from stream.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -110,7 +108,7 @@ class TagsWorker(LearningWorker):
             writer.flush()
 
         if events:
-            until_available(post, self.stopping.asked, what="drift")
+            self.retry("drift", post)
 
     def _report(self, operations: Sequence[TagOperation], known: set[str]) -> None:
         """Count what came of operations, and say why one was refused; `known` were carried out before."""
@@ -145,8 +143,7 @@ class TagsWorker(LearningWorker):
         snapshot = self._state.tagger.snapshot(partial=partial)
         unpublished, self._unpublished = self._unpublished > 0, 0
         content, kind = self._chain.encode(snapshot)
-        publish = functools.partial(self._parts.publisher.publish, snapshot.version, content, self._state.offsets, kind)
-        until_available(publish, self.stopping.asked, what="models")
+        self.retry("models", self._parts.publisher.publish, snapshot.version, content, self._state.offsets, kind)
         cost_s = time.thread_time() - started_s
         self._refresh.published(time.monotonic(), cost_s, partial=partial, unpublished=unpublished)
         metrics.TAGS_KNOWN.set(snapshot.known)
@@ -154,8 +151,7 @@ class TagsWorker(LearningWorker):
 
     def _wait_for_room(self) -> None:
         """A disk that is full in the middle of a transaction takes back everything since the last checkpoint."""
-        room = functools.partial(check_room, self._parts.settings.data_path, WRITE_BYTES)
-        until_available(room, self.stopping.asked, what="tagger state")
+        self.retry("tagger state", check_room, self._parts.settings.data_path, WRITE_BYTES)
 
     def checkpoint_if_due(self, now_s: float) -> None:
         """See LearningWorker.checkpoint_if_due."""

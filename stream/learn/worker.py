@@ -3,12 +3,16 @@
 import functools
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import ParamSpec, TypeVar
 
 from stream.log.consume import LogReader
 from stream.log.record import Record
 from stream.retry import StoppedError, until_available
 from stream.stopping import StopRequest
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 POLL_S = 0.5  # longest wait of one poll; it returns as soon as there are records
 
@@ -38,9 +42,8 @@ class LearningWorker(ABC):
         asked = self.stopping.asked
         self.publish()
         while not asked.is_set() or (drain and not self._drained()):
-            poll = functools.partial(self.reader.poll, min(self.wait_s(time.monotonic()), POLL_S))
             try:
-                records = until_available(poll, asked, what=self.topic)
+                records = self.retry(self.topic, self.reader.poll, min(self.wait_s(time.monotonic()), POLL_S))
             except StoppedError:
                 break
             self.learn(records)
@@ -50,6 +53,10 @@ class LearningWorker(ABC):
         self.checkpoint(last=not broker_is_gone)  # needs the disk alone; what comes after needs the broker too
         if not broker_is_gone:
             self.publish()
+
+    def retry(self, what: str, attempt: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+        """What `attempt` gives; waits for the neighbour `what` as `until_available` does."""
+        return until_available(functools.partial(attempt, *arguments, **options), self.stopping.asked, what=what)
 
     def _drained(self) -> bool:
         return self.stopping.at_once.is_set() or self.reader.caught_up(self.topic, 0)
