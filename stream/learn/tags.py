@@ -1,7 +1,7 @@
 """The tags worker: examples.v1 to tag weights that anybody can serve.
 
 In: examples.v1, one partition, totally ordered. Out: snapshots of the tagger, published as deltas several times a
-second and whole when the deltas together grow large. State, offset and the high-water mark of every source partition
+second and whole when a delta would be large. State, offset and the high-water mark of every source partition
 are one unit (models/tagging/store.py); an example that an ingest worker sent twice is learned once.
 """
 
@@ -17,7 +17,7 @@ from stream.disk import WRITE_BYTES, check_room
 from stream.events.example import decode_example
 from stream.events.schema import TagDrifted
 from stream.learn.refresh import MAX_PAUSE_S, RefreshSchedule
-from stream.learn.snapshot_chain import SnapshotChain
+from stream.learn.snapshot_encoder import SnapshotEncoder
 from stream.learn.tagger_state import OpenTagger
 from stream.learn.worker import LearningWorker
 from stream.log.consume import LogReader
@@ -47,7 +47,7 @@ class TagsWorker(LearningWorker):
         super().__init__(parts.reader, "examples")
         self._parts = parts
         self._state = parts.state
-        self._chain = SnapshotChain()
+        self._encoder = SnapshotEncoder()
         self._refresh = RefreshSchedule(parts.settings.tagging.publish_interval_ms / 1000)
         self._unpublished = 0  # examples learned since the last version
         self._unsaved = 0  # records read since the last checkpoint
@@ -142,7 +142,7 @@ class TagsWorker(LearningWorker):
         started_s = time.thread_time()  # not the wall's: waiting for a busy core is no work
         snapshot = self._state.tagger.snapshot(partial=partial)
         unpublished, self._unpublished = self._unpublished > 0, 0
-        content, kind = self._chain.encode(snapshot)
+        content, kind = self._encoder.encode(snapshot)
         self.retry("models", self._parts.publisher.publish, snapshot.version, content, self._state.offsets, kind)
         cost_s = time.thread_time() - started_s
         self._refresh.published(time.monotonic(), cost_s, partial=partial, unpublished=unpublished)
