@@ -17,7 +17,7 @@ from stream.index.contract import VectorIndex
 from stream.index.qdrant import QdrantIndex
 from stream.index.remote import RemoteIndex
 from stream.ingest.pipeline import Ingest, IngestPipeline
-from stream.learn.worker import LearningWorker
+from stream.learn.worker import LearningParts, LearningWorker
 from stream.log.consume import LogReader
 from stream.log.model_versions import ModelPublisher
 from stream.log.produce import LogWriter
@@ -121,20 +121,20 @@ def run_ingest(settings: Settings) -> None:
 def run_tags(settings: Settings) -> None:
     """`mekiki work tags`."""
     from stream.learn.tagger_state import open_tagger
-    from stream.learn.tags import TagsParts, TagsWorker
+    from stream.learn.tags import TagsWorker
 
     share_one_heap()
     work_in_long_slices()
     state = open_tagger(settings)
     reader = LogReader(settings, ("examples",), "tags", lambda: state.offsets, fetch_wait_ms=200)
     writer = LogWriter(settings, "mekiki/tags")
-    worker = TagsWorker(TagsParts(reader, writer, state, ModelPublisher(settings, "tagger", writer), settings))
-    _work(settings, worker, (reader, writer, state))
+    parts = LearningParts(reader, writer, ModelPublisher(settings, "tagger", writer), settings)
+    _work(settings, TagsWorker(parts, state), (reader, writer, state))
 
 
 def run_ranking(settings: Settings) -> None:
     """`mekiki work ranking`."""
-    from stream.learn.ranking import RankingParts, RankingWorker, offsets_of, open_ranker  # torch: seconds, 200 MB
+    from stream.learn.ranking import RankingWorker, offsets_of, open_ranker  # torch: seconds, 200 MB
 
     work_in_long_slices()
     state_file = open_ranker(settings)
@@ -144,10 +144,8 @@ def run_ranking(settings: Settings) -> None:
     index.open(encoder.version, encoder.dimension)
     reader = LogReader(settings, ("clicks",), "ranking", lambda: offsets_of(saved), fetch_wait_ms=500)
     writer = LogWriter(settings, "mekiki/ranking")
-    publisher = ModelPublisher(settings, "ranker", writer)
-    worker = RankingWorker(
-        RankingParts(reader, writer, index, state_file, publisher, settings), saved, encoder.dimension
-    )
+    parts = LearningParts(reader, writer, ModelPublisher(settings, "ranker", writer), settings)
+    worker = RankingWorker(parts, index, state_file=state_file, saved=saved, dimension=encoder.dimension)
     _work(settings, worker, (reader, writer, state_file, index))
 
 

@@ -8,7 +8,7 @@ the ranker cannot use (unknown image or impression) become dead letters, which c
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import numpy as np
 
@@ -21,30 +21,15 @@ from stream.events.codec import decode
 from stream.index.contract import VectorIndex
 from stream.index.payload import IndexRecord, Vector
 from stream.learn.pairs import PairReader
-from stream.learn.worker import LearningWorker
-from stream.log.consume import LogReader
+from stream.learn.worker import LearningParts, LearningWorker
 from stream.log.dead_letter import dead_letter_headers
-from stream.log.model_versions import ModelPublisher
 from stream.log.positions import StoredOffset
-from stream.log.produce import LogWriter
 from stream.log.record import Record
 from stream.settings import Settings
 
 log = logging.getLogger(__name__)
 
 STATE_FORMAT = 2  # of the state file
-
-
-@dataclass(frozen=True)
-class RankingParts:
-    """What the ranking worker works with."""
-
-    reader: LogReader
-    writer: LogWriter
-    index: VectorIndex
-    state_file: StateFile
-    publisher: ModelPublisher
-    settings: Settings
 
 
 def open_ranker(settings: Settings) -> StateFile:
@@ -60,9 +45,13 @@ def offsets_of(saved: Saved | None) -> list[StoredOffset]:
 class RankingWorker(LearningWorker):
     """See the module."""
 
-    def __init__(self, parts: RankingParts, saved: Saved | None, dimension: int) -> None:
-        super().__init__(parts.reader, "clicks")
-        self._parts = parts
+    def __init__(
+        self, parts: LearningParts, index: VectorIndex, *, state_file: StateFile, saved: Saved | None, dimension: int
+    ) -> None:
+        """`saved` is what the state file had when the reader began."""
+        super().__init__(parts, "clicks", parts.settings.ranking.checkpoint_interval_s)
+        self._index = index
+        self._state_file = state_file
         self._pairs = PairReader()
         self._offset: StoredOffset | None = None
         if saved is None:
@@ -73,8 +62,7 @@ class RankingWorker(LearningWorker):
             self._pairs.restore(facts["clicks"])
             (self._offset,) = offsets_of(saved)
         self._published_version = -1
-        self._published_s = self._saved_s = time.monotonic()
-        self._unsaved = False
+        self._published_s = time.monotonic()
 
     def learn(self, records: Sequence[Record]) -> None:
         """See LearningWorker.learn."""
@@ -94,14 +82,14 @@ class RankingWorker(LearningWorker):
         if dead:
             letters = [dead[offset] for offset in sorted(dead)]
             self.retry("dead letters", self._post, letters)
-        self._offset = self.reader.stored_offset("clicks", 0, records[-1].offset + 1)
-        self._unsaved = True
+        self._offset = self.parts.reader.stored_offset("clicks", 0, records[-1].offset + 1)
+        self.unsaved += len(records)
 
     def _learn_clicks(
         self, clicks: Sequence[tuple[Record, list[Pair]]], dead: dict[int, tuple[Record, PoisonError]]
     ) -> None:
         image_ids = {image_id for _, pairs in clicks for pair in pairs for image_id in (pair.preferred, pair.over)}
-        images = self.retry("index", self._parts.index.fetch, sorted(image_ids), with_vectors=True)
+        images = self.retry("index", self._index.fetch, sorted(image_ids), with_vectors=True)
         known: list[tuple[Vector, Vector, float]] = []
         for record, pairs in clicks:
             try:
@@ -120,12 +108,12 @@ class RankingWorker(LearningWorker):
         for record, error in letters:
             log.warning("dead letter from clicks %s: %s", record.offset, error)
             headers = dead_letter_headers(record, error)
-            self._parts.writer.send("clicks.dlq", record.key, record.value, headers)
-        self._parts.writer.flush()
+            self.parts.writer.send("clicks.dlq", record.key, record.value, headers)
+        self.parts.writer.flush()
 
     def publish_if_due(self, now_s: float) -> None:
         """See LearningWorker.publish_if_due."""
-        if now_s - self._published_s >= self._parts.settings.ranking.publish_interval_ms / 1000:
+        if now_s - self._published_s >= self.parts.settings.ranking.publish_interval_ms / 1000:
             self.publish()
             self._published_s = now_s
 
@@ -136,17 +124,12 @@ class RankingWorker(LearningWorker):
             return
         offsets = [self._offset] if self._offset is not None else []
         content = self._ranker.published().encoded()
-        self.retry("models", self._parts.publisher.publish, version, content, offsets)
+        self.retry("models", self.parts.publisher.publish, version, content, offsets)
         self._published_version = version
         log.info(
             "ranker version %s after %s pairs, progressive accuracy %.3f",
             version, self._ranker.pairs_seen, self._ranker.progressive_accuracy,
         )  # fmt: skip
-
-    def checkpoint_if_due(self, now_s: float) -> None:
-        """See LearningWorker.checkpoint_if_due."""
-        if self._unsaved and now_s - self._saved_s >= self._parts.settings.ranking.checkpoint_interval_s:
-            self.checkpoint()
 
     def checkpoint(self, *, last: bool = False) -> None:
         """See LearningWorker.checkpoint."""
@@ -154,9 +137,9 @@ class RankingWorker(LearningWorker):
             return
         arrays, ranker = self._ranker.state()
         facts = {"ranker": ranker, "clicks": self._pairs.state(), "offsets": [asdict(self._offset)]}
-        self.retry("ranker state", self._parts.state_file.save, facts, arrays)
-        self.reader.commit_offsets([self._offset], wait=last)
-        self._unsaved, self._saved_s = False, time.monotonic()
+        self.retry("ranker state", self._state_file.save, facts, arrays)
+        self.parts.reader.commit_offsets([self._offset], wait=last)
+        self.unsaved, self.saved_s = 0, time.monotonic()
 
 
 def _with_vectors(pairs: Sequence[Pair], images: Mapping[str, IndexRecord]) -> list[tuple[Vector, Vector, float]]:

@@ -16,6 +16,8 @@ from stream.log.topics import full_name
 from stream.settings import Settings
 
 CLOSE_TIMEOUT_S = 5.0  # kafka-python waits for ever without one
+SEND_TIMEOUT_S = 10.0  # for one event that a person waits for
+FLUSH_TIMEOUT_S = 60.0
 BATCH_BYTES = 512 * 1024  # of one partition in a request; the 16 KB of kafka-python are less than one picture
 
 
@@ -37,12 +39,11 @@ class LogWriter:
                 max_block_ms=settings.kafka.request_timeout_ms,
             )
 
-    def send_event(self, event: Event, *, event_id: str | None = None, timestamp_ms: int | None = None) -> None:
+    def send_event(self, event: Event, *, event_id: str | None = None) -> None:
         """Queue one event on its topic."""
-        key, value, headers = encode(event, source=self._source, event_id=event_id)
-        self.send(event.topic, key, value, headers, timestamp_ms=timestamp_ms)
+        self.send(event.topic, *encode(event, source=self._source, event_id=event_id))
 
-    def send_now(self, event: Event, *, event_id: str | None = None, timeout_s: float = 10.0) -> None:
+    def send_now(self, event: Event, *, event_id: str | None = None) -> None:
         """Send one event and wait for its acknowledgement; from any thread.
 
         Raises:
@@ -51,7 +52,7 @@ class LogWriter:
         key, value, headers = encode(event, source=self._source, event_id=event_id)
         with broker_errors(self._settings):
             sent = self._producer.send(full_name(self._settings, event.topic), value, key=key, headers=headers)
-            sent.get(timeout=timeout_s)
+            sent.get(timeout=SEND_TIMEOUT_S)
 
     def send(
         self,
@@ -60,7 +61,6 @@ class LogWriter:
         value: bytes | None,
         headers: Headers,
         *,
-        partition: int | None = None,
         timestamp_ms: int | None = None,
     ) -> None:
         """Queue one record; `topic` is our short name.
@@ -72,9 +72,8 @@ class LogWriter:
         try:
             with broker_errors(self._settings):
                 sent = self._producer.send(
-                    full_name(self._settings, topic), value, key=key, headers=headers,
-                    partition=partition, timestamp_ms=timestamp_ms,
-                )  # fmt: skip
+                    full_name(self._settings, topic), value, key=key, headers=headers, timestamp_ms=timestamp_ms
+                )
         except BrokerUnavailableError as error:
             if isinstance(error.__cause__, MessageSizeTooLargeError):
                 limit = self._settings.kafka.max_record_bytes
@@ -84,7 +83,7 @@ class LogWriter:
             raise
         self._pending.append(sent)
 
-    def flush(self, timeout_s: float = 60.0) -> None:
+    def flush(self) -> None:
         """Wait until everything sent is acknowledged.
 
         Raises:
@@ -92,12 +91,14 @@ class LogWriter:
         """
         waiting, self._pending = self._pending, []
         with broker_errors(self._settings):
-            self._producer.flush(timeout=timeout_s)
+            self._producer.flush(timeout=FLUSH_TIMEOUT_S)
             for sent in waiting:
                 if sent.failed():
                     raise sent.exception if isinstance(sent.exception, KafkaError) else KafkaError(str(sent.exception))
                 if not sent.is_done:
-                    raise BrokerUnavailableError(f"Kafka: no acknowledgement within {timeout_s:.0f} s; is a broker up?")
+                    raise BrokerUnavailableError(
+                        f"Kafka: no acknowledgement within {FLUSH_TIMEOUT_S:.0f} s; is a broker up?"
+                    )
 
     def close(self) -> None:
         """Give up what is not acknowledged within five seconds."""
