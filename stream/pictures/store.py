@@ -4,7 +4,6 @@ In: bytes with their sha256, or a `dataref` URL. Out: an fsspec URI, or bytes. R
 the allowed folders and hosts, a hash that does not match, too many bytes) and StorageUnavailableError (disk full).
 """
 
-import contextlib
 import errno
 import os
 from pathlib import Path
@@ -44,8 +43,6 @@ class PictureFolder:
     def __init__(self, root: str) -> None:
         self._fs, self._root = fsspec.core.url_to_fs(root)
         self._scheme = root.split("://", 1)[0] + "://" if "://" in root else "file://"
-        self._local = self._scheme == "file://"
-        self._folders: set[str] = set()
 
     def path(self, sha256: str) -> str:
         """Where the bytes with this hash are."""
@@ -59,31 +56,15 @@ class PictureFolder:
         """See PictureStore.put."""
         path = self.path(sha256)
         try:
-            if self._local:
-                self._put_local(path, content)
-            elif not self._fs.exists(path):
+            if self._fs.exists(path) and self._fs.size(path) == len(content):
+                return self.uri(sha256)
+            if self._scheme == "file://":
+                _put_whole(Path(path), content)
+            else:
                 self._fs.pipe_file(path, content)
         except OSError as error:
             raise storage_error(f"pictures at {self._root}", error) from error
         return self.uri(sha256)
-
-    def _put_local(self, path: str, content: bytes) -> None:
-        folder = os.path.dirname(path)  # noqa: PTH120 - strings throughout: this runs once a picture
-        if folder not in self._folders:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            self._folders.add(folder)
-        with contextlib.suppress(FileNotFoundError):
-            if os.stat(path).st_size == len(content):  # noqa: PTH116
-                return
-        partial = f"{path}.{os.getpid()}.part"
-        try:
-            with open(partial, "wb") as file:  # noqa: PTH123
-                file.write(content)
-            os.replace(partial, path)  # noqa: PTH105
-        except OSError:
-            self._folders.discard(folder)  # it may be gone
-            Path(partial).unlink(missing_ok=True)  # half a picture on a full disk helps nobody
-            raise
 
     def get(self, sha256: str) -> bytes:
         """See PictureStore.get."""
@@ -101,6 +82,16 @@ class PictureFolder:
 
     def flush(self) -> None:
         """See PictureStore.flush: everything is written at once."""
+
+
+def _put_whole(path: Path, content: bytes) -> None:
+    partial = path.with_suffix(f".{os.getpid()}.part")
+    path.parent.mkdir(exist_ok=True, parents=True)
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)  # half a picture on a full disk helps nobody
 
 
 def storage_error(what: str, error: OSError) -> StorageUnavailableError:
