@@ -8,6 +8,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
@@ -96,8 +97,4 @@ def without_credentials(url: str) -> str:
 def _as_text(value: object) -> str:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return json.dumps([str(item) for item in value], ensure_ascii=False)
-    return str(value)
+    return str(value) if isinstance(value, (str, Path)) else json.dumps(value, default=str, ensure_ascii=False)

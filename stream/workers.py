@@ -35,16 +35,8 @@ def open_index(settings: Settings) -> VectorIndex:
     Raises:
         ConfigurationError: none is named.
     """
-    qdrant = settings.qdrant
-    if qdrant.url:
-        return QdrantIndex(
-            qdrant.url,
-            collection=qdrant.collection,
-            api_key=qdrant.api_key.get_secret_value() if qdrant.api_key else None,
-            grpc_port=qdrant.grpc_port,
-            prefer_grpc=qdrant.prefer_grpc,
-            timeout_s=qdrant.timeout_s,
-        )
+    if settings.qdrant.url:
+        return QdrantIndex(settings.qdrant)
     if settings.index_socket:
         return RemoteIndex(settings.index_socket)
     raise ConfigurationError(

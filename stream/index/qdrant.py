@@ -19,6 +19,7 @@ from stream.environment import without_credentials
 from stream.index.payload import Vector
 from stream.index.point_index import INDEXED, Filters, PointIndex, vectors_of
 from stream.index.points import VECTOR_NAME, Point
+from stream.settings import QdrantSettings
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -50,26 +51,17 @@ class _ServerFilters(Filters):
 class QdrantIndex(PointIndex):
     """See VectorIndex. Thread-safe as far as qdrant-client is."""
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        collection: str,
-        api_key: str | None = None,
-        grpc_port: int = 6334,
-        prefer_grpc: bool = True,
-        timeout_s: float = 10.0,
-    ) -> None:
+    def __init__(self, settings: QdrantSettings) -> None:
         super().__init__(_ServerFilters())
-        self._url = without_credentials(url)  # for sentences
-        self._collection = collection
-        self._timeout_s = max(1, round(timeout_s))
-        if url == ":memory:":
+        self._url = without_credentials(settings.url or "")  # for sentences
+        self._collection = settings.collection
+        if settings.url == ":memory:":
             self._client = QdrantClient(location=":memory:")
         else:
             self._client = QdrantClient(
-                url=url, api_key=api_key, grpc_port=grpc_port, prefer_grpc=prefer_grpc,
-                timeout=self._timeout_s, check_compatibility=False,
+                url=settings.url, api_key=settings.api_key.get_secret_value() if settings.api_key else None,
+                grpc_port=settings.grpc_port, prefer_grpc=settings.prefer_grpc,
+                timeout=max(1, round(settings.timeout_s)), check_compatibility=False,
             )  # fmt: skip
 
     def prepare(self, dimension: int) -> None:

@@ -40,21 +40,18 @@ class IndexServer:
         """Answer until `stop` was called, then flush and close."""
         self._server.start()
         while not self._stopping.wait(FLUSH_INTERVAL_S):
-            self._keep()
+            try:
+                if self._unflushed.is_set():
+                    self._unflushed.clear()
+                    self._index.flush()
+            except MekikiError as error:
+                log.error("%s", error)
         self._server.stop(grace=5).wait()
         self._index.close()
 
     def stop(self) -> None:
         """Ask `serve` to end; safe in a signal handler."""
         self._stopping.set()
-
-    def _keep(self) -> None:
-        try:
-            if self._unflushed.is_set():
-                self._unflushed.clear()
-                self._index.flush()
-        except MekikiError as error:
-            log.error("%s", error)
 
     def _handler(self, call: str) -> Callable[[bytes, grpc.ServicerContext], bytes]:
         method = getattr(self._index, call)

@@ -18,7 +18,6 @@ from stream.settings import Settings
 _PERMANENT = (  # what no retry mends: somebody must change a setting or a permission
     errors.KafkaConfigurationError, errors.AuthorizationError, errors.SaslAuthenticationFailedError,
     errors.UnsupportedSaslMechanismError, errors.IllegalSaslStateError, errors.SecurityDisabledError,
-    errors.TopicAuthorizationFailedError, errors.GroupAuthorizationFailedError, errors.ClusterAuthorizationFailedError,
     errors.InvalidTopicError, errors.UnsupportedVersionError, errors.InvalidPartitionsError,
     errors.InvalidReplicationFactorError, errors.InvalidConfigurationError, errors.PolicyViolationError,
 )  # fmt: skip

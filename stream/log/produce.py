@@ -69,18 +69,16 @@ class LogWriter:
             PolicyError: the record is larger than the broker takes.
             BrokerUnavailableError: the broker refuses or does not answer.
         """
-        try:
-            with broker_errors(self._settings):
+        with broker_errors(self._settings):
+            try:
                 sent = self._producer.send(
                     full_name(self._settings, topic), value, key=key, headers=headers, timestamp_ms=timestamp_ms
                 )
-        except BrokerUnavailableError as error:
-            if isinstance(error.__cause__, MessageSizeTooLargeError):
+            except MessageSizeTooLargeError:
                 limit = self._settings.kafka.max_record_bytes
                 raise PolicyError(
                     f"record of {len(value or b'')} bytes: expected at most {limit}; send a dataref"
                 ) from None
-            raise
         self._pending.append(sent)
 
     def flush(self) -> None:

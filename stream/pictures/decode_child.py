@@ -52,14 +52,11 @@ def decode(data: bytes, crop: Crop = WHOLE) -> tuple[Pixels, int, int, str]:
         if image is None:
             raise DecodeError(f"{header.format} of {len(data)} bytes: expected a whole picture; export it again")
         pixels: np.ndarray[Any, Any] = np.asarray(image)
-        if crop != WHOLE:
-            pixels = _cropped(_upright(pixels, header.orientation), crop)
-            square = _rgb_square(pixels)
-        else:
+        if crop == WHOLE:
             square = _upright(_rgb_square(pixels), header.orientation)
-    except MemoryError as error:
-        raise _memory_error(header) from error
-    except cv2.error as error:
+        else:
+            square = _rgb_square(_cropped(_upright(pixels, header.orientation), crop))
+    except (MemoryError, cv2.error) as error:
         raise _translated(error, header) from error
     size = (header.width_px, header.height_px)
     width_px, height_px = size[::-1] if header.orientation >= 5 else size
@@ -113,18 +110,19 @@ def _upright(square: Pixels, orientation: int) -> Pixels:
     return square[::-1] if top_bottom else square
 
 
-def _memory_error(header: ImageHeader) -> DecodeError:
+def _translated(error: MemoryError | cv2.error, header: ImageHeader) -> DecodeError:
+    text, code = str(error), getattr(error, "code", 0)
+    if not (
+        isinstance(error, MemoryError)
+        or "Failed to allocate" in text
+        or "OutOfMemory" in text
+        or code == cv2.Error.StsNoMem
+    ):
+        return DecodeError(f"{header.format} of {header.pixels} pixels: expected a whole picture; export it again")
     size = f"{header.width_px} x {header.height_px}"
     return DecodeError(
         f"{header.format} of {size} pixels: expected to fit in memory; post a smaller one", "decode_memory"
     )
-
-
-def _translated(error: cv2.error, header: ImageHeader) -> PoisonError:
-    text = str(error)
-    if "Failed to allocate" in text or "OutOfMemory" in text or getattr(error, "code", 0) == cv2.Error.StsNoMem:
-        return _memory_error(header)
-    return DecodeError(f"{header.format} of {header.pixels} pixels: expected a whole picture; export it again")
 
 
 def answer(data: bytes, crop: Crop = WHOLE) -> bytes:
