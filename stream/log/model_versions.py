@@ -107,15 +107,12 @@ class ModelFollower(threading.Thread):
             if isinstance(event, ModelPublished):
                 newest[event.model] = event
         for event in newest.values():
-            self._take(event)
+            try:
+                self._on_published(event)
+            except (OSError, ValueError, KeyError, MekikiError) as error:  # e.g. gone already: a newer one is announced
+                log.info("model %s version %s not loaded: %s", event.model, event.version, error)
         if not (records or self.caught_up.is_set()) and self._reader.caught_up("models", 0):
             self.caught_up.set()
-
-    def _take(self, event: ModelPublished) -> None:
-        try:
-            self._on_published(event)
-        except (OSError, ValueError, KeyError, MekikiError) as error:  # e.g. gone already: a newer one is announced
-            log.info("model %s version %s not loaded: %s", event.model, event.version, error)
 
     def stop(self) -> None:
         """End the thread."""

@@ -74,7 +74,7 @@ class DatarefReader:
             raise _forbidden(dataref, "outside the folders of MEKIKI_INGEST__DATAREF_ROOTS")
         try:
             if real.stat().st_size > self._max_bytes:
-                raise PolicyError(f"dataref {dataref[:200]}: expected at most {self._max_bytes} bytes", "too_large")
+                raise self._too_large(dataref)
             return real.read_bytes()
         except OSError as error:
             if error.errno not in _PATH_ERRORS:
@@ -94,14 +94,15 @@ class DatarefReader:
                 for chunk in answer.iter_bytes():
                     content += chunk
                     if len(content) > self._max_bytes:
-                        raise PolicyError(
-                            f"dataref {dataref[:200]}: expected at most {self._max_bytes} bytes", "too_large"
-                        )
+                        raise self._too_large(dataref)
         except httpx.InvalidURL:
             raise _forbidden(dataref, "not a URL") from None
         except httpx.HTTPError as error:
             raise StorageUnavailableError(f"dataref {dataref[:200]}: {error}") from error
         return bytes(content)
+
+    def _too_large(self, dataref: str) -> PolicyError:
+        return PolicyError(f"dataref {dataref[:200]}: expected at most {self._max_bytes} bytes", "too_large")
 
 
 def checked_sha256(content: bytes, expected: str | None) -> str:

@@ -31,10 +31,9 @@ class PictureFile:
         """See PictureStore.uri."""
         return f"{self._path.as_uri()}#{sha256}"
 
-    def put(self, content: bytes, sha256: str) -> str:
+    def put(self, content: bytes, sha256: str) -> None:
         """See PictureStore.put."""
         self._waiting[bytes.fromhex(sha256)] = content
-        return self.uri(sha256)
 
     def remove(self, sha256: str) -> None:
         """See PictureStore.remove."""

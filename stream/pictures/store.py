@@ -20,8 +20,8 @@ class PictureStore(Protocol):
     def uri(self, sha256: str) -> str:
         """Where the bytes are, or would be."""
 
-    def put(self, content: bytes, sha256: str) -> str:
-        """Keep bytes, from `flush` on at the latest; returns their URI. The same bytes again change nothing."""
+    def put(self, content: bytes, sha256: str) -> None:
+        """Keep bytes, from `flush` on at the latest. The same bytes again change nothing."""
 
     def remove(self, sha256: str) -> None:
         """Forget the bytes, from `flush` on at the latest; fine if they are gone already."""
@@ -52,19 +52,18 @@ class PictureFolder:
         """See PictureStore.uri: an fsspec URI."""
         return self._scheme + self.path(sha256)
 
-    def put(self, content: bytes, sha256: str) -> str:
+    def put(self, content: bytes, sha256: str) -> None:
         """See PictureStore.put."""
         path = self.path(sha256)
         try:
             if self._fs.exists(path) and self._fs.size(path) == len(content):
-                return self.uri(sha256)
+                return
             if self._scheme == "file://":
                 _put_whole(Path(path), content)
             else:
                 self._fs.pipe_file(path, content)
         except OSError as error:
             raise storage_error(f"pictures at {self._root}", error) from error
-        return self.uri(sha256)
 
     def get(self, sha256: str) -> bytes:
         """See PictureStore.get."""
