@@ -10,22 +10,9 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+from stream.events import schema as events
 from stream.events.codec import IMAGE_ATTRIBUTES, JSON, MAX_ATTRIBUTE_CHARS, SPEC_VERSION, encode
 from stream.events.example import CONTENT_TYPE, EXAMPLE_HEADER, EXAMPLE_LAYOUT, OPERATION_HEADER, TYPE
-from stream.events.schema import (
-    OPERATION_KEY,
-    Clicked,
-    Event,
-    ImageDeleted,
-    ImagePosted,
-    Impression,
-    ModelPublished,
-    PairClicked,
-    TagDrifted,
-    TagOperationPosted,
-    TagsApplied,
-    TagsRemoved,
-)
 from stream.log.dead_letter import ORIGIN, REASON, REPLAYED, TEXT
 from stream.log.topics import SHAPES, TopicShape, full_name
 from stream.settings import Settings
@@ -36,24 +23,26 @@ KEYS = {
     "images": "image_id: what happens to one picture stays in order, and lands beside its tags",
     "tags": (
         "image_id: co-partitioned with images, both topics have the same number of partitions; "
-        f"{OPERATION_KEY} for every TagOperationPosted: all of them in one order"
+        f"{events.OPERATION_KEY} for every TagOperationPosted: all of them in one order"
     ),
     "clicks": "session_id; the topic has one partition, so that a replay trains the ranker on the same steps",
-    "examples": f"image_id, or {OPERATION_KEY}; the topic has one partition, the totally ordered training log",
+    "examples": f"image_id, or {events.OPERATION_KEY}; the topic has one partition, the totally ordered training log",
     "models": "the model's name; the topic is compacted",
     "drift": "the tag; its id names tag and position, so one that comes twice is known",
 }
-EXAMPLES: tuple[Event, ...] = (
-    ImagePosted(image_id="cat-1", media_type="image/jpeg", sha256="9f" * 32, tags=("cat", "red panda")),
-    ImageDeleted(image_id="cat-1"),
-    TagsApplied(image_id="cat-1", tags=("cat",), by="user-7"),
-    TagsRemoved(image_id="cat-1", tags=("dog",), by="user-7"),
-    TagOperationPosted(operation_id="op-1", kind="merge", tags=("kitty", "moggy"), into="cat", by="user-7"),
-    Impression(impression_id="page-1", session_id="s1", shown=("cat-1", "dog-1"), query="tag:cat", ranker_version=12),
-    Clicked(impression_id="page-1", session_id="s1", image_id="dog-1"),
-    PairClicked(session_id="s1", preferred="cat-1", over="dog-1"),
-    ModelPublished(model="tagger", version=3, uri="file:///data/models/tagger/3.safetensors", sha256="0" * 64),
-    TagDrifted(tag="mask", learned=20_480, loss_before=0.21, loss_after=0.64),
+EXAMPLES: tuple[events.Event, ...] = (
+    events.ImagePosted(image_id="cat-1", media_type="image/jpeg", sha256="9f" * 32, tags=("cat", "red panda")),
+    events.ImageDeleted(image_id="cat-1"),
+    events.TagsApplied(image_id="cat-1", tags=("cat",), by="user-7"),
+    events.TagsRemoved(image_id="cat-1", tags=("dog",), by="user-7"),
+    events.TagOperationPosted(operation_id="op-1", kind="merge", tags=("kitty", "moggy"), into="cat", by="user-7"),
+    events.Impression(
+        impression_id="page-1", session_id="s1", shown=("cat-1", "dog-1"), query="tag:cat", ranker_version=12
+    ),
+    events.Clicked(impression_id="page-1", session_id="s1", image_id="dog-1"),
+    events.PairClicked(session_id="s1", preferred="cat-1", over="dog-1"),
+    events.ModelPublished(model="tagger", version=3, uri="file:///data/models/tagger/3.safetensors", sha256="0" * 64),
+    events.TagDrifted(tag="mask", learned=20_480, loss_before=0.21, loss_after=0.64),
 )
 DEAD_LETTERS: dict[str, dict[str, Any]] = {
     "DeadLetter": {
@@ -134,10 +123,10 @@ def _messages(topic: str) -> dict[str, dict[str, Any]]:
         }}  # fmt: skip
     found = {type(example).__name__: _event(example) for example in EXAMPLES if example.topic == topic}
     if topic == "images":
-        reference = ImagePosted(image_id="cat-1", dataref="file:///pictures/cat.jpg", sha256="9f" * 32)
-        found["ImagePostedByReference"] = _message(ImagePosted.type, "ImagePosted as JSON", JSON, topic) | {
+        reference = events.ImagePosted(image_id="cat-1", dataref="file:///pictures/cat.jpg", sha256="9f" * 32)
+        found["ImagePostedByReference"] = _message(events.ImagePosted.type, "ImagePosted as JSON", JSON, topic) | {
             "summary": "A picture by reference (claim check): a JSON body with dataref and sha256 instead of bytes.",
-            "payload": _payload(ImagePosted),
+            "payload": _payload(events.ImagePosted),
             "examples": [{"payload": reference.model_dump(mode="json", exclude_none=True)}],
         }
     return found
@@ -154,12 +143,12 @@ def _message(kind: str, title: str, content_type: str, topic: str) -> dict[str, 
     }
 
 
-def _event(example: Event) -> dict[str, Any]:
+def _event(example: events.Event) -> dict[str, Any]:
     kind = type(example)
     _, value, headers = encode(example, source="/shop/eu", event_id="0001")
     shown: dict[str, Any] = {"headers": {name: raw.decode() for name, raw in headers}}
     message = _message(kind.type, kind.__name__, JSON, kind.topic) | {"summary": (kind.__doc__ or "").strip()}
-    if isinstance(example, ImagePosted):
+    if isinstance(example, events.ImagePosted):
         message["contentType"] = "application/octet-stream"
         message["headers"] = _image_headers()
         message["payload"] = {"type": "string", "format": "binary", "description": "the picture's bytes, or nothing"}
@@ -169,7 +158,7 @@ def _event(example: Event) -> dict[str, Any]:
     return message | {"examples": [shown]}
 
 
-def _payload(kind: type[Event]) -> Schema:
+def _payload(kind: type[events.Event]) -> Schema:
     schema = kind.model_json_schema()
     schema["properties"].pop("content", None)
     return schema
@@ -193,7 +182,7 @@ def _headers(kind: str, content_type: str) -> Schema:
 
 def _image_headers() -> Schema:
     """An image's fields are CloudEvents attributes: its value is the picture and nothing else."""
-    schema, fields = _headers(ImagePosted.type, "image/jpeg"), _payload(ImagePosted)["properties"]
+    schema, fields = _headers(events.ImagePosted.type, "image/jpeg"), _payload(events.ImagePosted)["properties"]
     schema["properties"]["ce_subject"] = fields["image_id"] | {
         "description": "image_id; where it is missing, the record's key is taken"
     }

@@ -114,6 +114,10 @@ class QdrantIndex(PointIndex):
     def flush(self) -> None:
         """Nothing to do: the server's write-ahead log is synced on acknowledgement."""
 
+    def drop(self) -> None:
+        """Delete the collection (tests clean up after themselves with it)."""
+        self._call(self._client.delete_collection, self._collection)
+
     def close(self) -> None:
         """See VectorIndex.close."""
         self._client.close()

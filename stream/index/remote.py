@@ -36,8 +36,7 @@ class RemoteIndex:
 
     def search(self, vector: Vector, limit: int, *, tags: TagFilters = (), with_vectors: bool = False) -> list[Hit]:
         """See VectorIndex.search."""
-        hits: list[Hit] = self._ask("search", vector, limit, tags=tags, with_vectors=with_vectors)
-        return hits
+        return list(self._ask("search", vector, limit, tags=tags, with_vectors=with_vectors))
 
     def scroll(self, cursor: str | None, limit: int, *, with_vectors: bool = False) -> tuple[list[Hit], str | None]:
         """See VectorIndex.scroll."""
@@ -46,13 +45,11 @@ class RemoteIndex:
 
     def find_sha256(self, sha256: str, limit: int) -> list[Hit]:
         """See VectorIndex.find_sha256."""
-        hits: list[Hit] = self._ask("find_sha256", sha256, limit)
-        return hits
+        return list(self._ask("find_sha256", sha256, limit))
 
     def offsets(self) -> list[StoredOffset]:
         """See VectorIndex.offsets."""
-        stored: list[StoredOffset] = self._ask("offsets")
-        return stored
+        return list(self._ask("offsets"))
 
     def count(self) -> int:
         """See VectorIndex.count."""

@@ -48,11 +48,10 @@ def client_options(settings: Settings) -> dict[str, Any]:
         "ssl_context": tls_context(kafka),
     }
     if kafka.sasl_mechanism:
-        password = kafka.sasl_password
         options |= {
             "sasl_mechanism": kafka.sasl_mechanism,
             "sasl_plain_username": kafka.sasl_username,
-            "sasl_plain_password": password.get_secret_value() if password else None,
+            "sasl_plain_password": kafka.sasl_password.get_secret_value() if kafka.sasl_password else None,
         }
     return options
 

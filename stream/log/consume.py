@@ -135,8 +135,7 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
     def _poll(self, timeout_s: float) -> dict[TopicPartition, list[Any]]:
         self._unpark()
         try:
-            found: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms=int(timeout_s * 1000))
-            return found
+            return dict(self._consumer.poll(timeout_ms=int(timeout_s * 1000)))
         except (OffsetOutOfRangeError, NoOffsetForPartitionError) as error:
             raise OffsetLostError(
                 f"log {error.args[0] if error.args else ''}: the stored offset is not in the log any more; "

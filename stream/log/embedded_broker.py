@@ -27,8 +27,7 @@ def free_port() -> int:
     """A TCP port of the loopback interface that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+        return int(probe.getsockname()[1])
 
 
 def die_with_parent() -> None:

@@ -28,16 +28,11 @@ KEEP_FILES = 4  # older ones go, but for the last full one; a follower is at mos
 Kind = Literal["full", "delta"]
 
 
-def model_folder(settings: Settings, model: str) -> Path:
-    """Where the files of a model are."""
-    return settings.data_path / "models" / model
-
-
 class ModelPublisher:
     """Writes and announces the versions of one model."""
 
     def __init__(self, settings: Settings, model: Literal["tagger", "ranker"], writer: LogWriter) -> None:
-        self._folder = model_folder(settings, model)
+        self._folder = settings.data_path / "models" / model
         self._model = model
         self._writer = writer
         self._full: Path | None = None  # the last version that was

@@ -93,10 +93,6 @@ class DecodePool:
             return [self._decode(content, part) for content, part in zip(contents, parts, strict=True)]
         return list(self._threads.map(self._decode, contents, parts))
 
-    def pids(self) -> list[int]:
-        """Process ids of the children."""
-        return [child.pid for child in self._children]
-
     def close(self) -> None:
         """Stop the children; what is being decoded is answered first."""
         self._is_closed = True

@@ -79,11 +79,6 @@ class DecodeChild:
             theirs.close()
         self._deadline_s = limits.deadline_s
 
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
-
     def wait_until_ready(self) -> None:
         """Return once it has imported what it needs.
 

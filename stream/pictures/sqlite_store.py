@@ -65,8 +65,7 @@ class PictureFile:
             found = self._open().execute("SELECT content FROM pictures WHERE sha256 = ?", asked).fetchone()
         if found is None:
             raise FileNotFoundError(sha256)
-        content: bytes = found[0]
-        return content
+        return bytes(found[0])
 
     def _open(self) -> sqlite3.Connection:
         if self._database is None:

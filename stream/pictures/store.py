@@ -67,8 +67,7 @@ class PictureFolder:
 
     def get(self, sha256: str) -> bytes:
         """See PictureStore.get."""
-        found: bytes = self._fs.cat_file(self.path(sha256))
-        return found
+        return bytes(self._fs.cat_file(self.path(sha256)))
 
     def remove(self, sha256: str) -> None:
         """See PictureStore.remove."""

@@ -69,7 +69,7 @@ def _server(prefer_grpc):
     try:
         index.open("enc-1", D)
         yield index
-        index._client.delete_collection(collection)
+        index.drop()
     finally:
         index.close()
 

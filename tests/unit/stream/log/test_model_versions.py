@@ -11,7 +11,7 @@ import pytest
 from models.errors import StorageUnavailableError
 from stream.environment import load_settings
 from stream.events.schema import ModelPublished
-from stream.log.model_versions import KEEP_FILES, ModelFollower, ModelPublisher, model_folder
+from stream.log.model_versions import KEEP_FILES, ModelFollower, ModelPublisher
 from stream.log.positions import StoredOffset
 from stream.log.produce import LogWriter
 from stream.log.topics import create_topics
@@ -60,13 +60,13 @@ def test_keeps_the_last_files_and_always_the_full_one(publisher, writer, setting
     publisher.publish(1, b"full", [])
     for version in range(2, 20):
         publisher.publish(version, b"delta", [], "delta")
-    kept = {path.name[:12] for path in model_folder(settings, "tagger").iterdir()}
+    kept = {path.name[:12] for path in (settings.data_path / "models" / "tagger").iterdir()}
     assert kept == {f"{v:012d}" for v in [1, *range(20 - KEEP_FILES, 20)]}
     assert all(path_of(uri).exists() for uri in writer.events[-1].base_uris)
 
 
 def test_a_file_that_cannot_be_written_is_not_announced(publisher, writer, settings):
-    shutil.rmtree(model_folder(settings, "tagger"))
+    shutil.rmtree(settings.data_path / "models" / "tagger")
     with pytest.raises(StorageUnavailableError, match="No such file"):
         publisher.publish(1, b"full", [])
     assert writer.events == []
