@@ -73,7 +73,7 @@ def work_in_long_slices() -> None:
     Its threads then do not interrupt whoever runs when they wake up, the encoder above all, but wait for the end of a
     slice, and those are long: the encoder finds its caches warm. The search API and the embedded index still interrupt:
     with the index among the patient ones, one search in twenty took 0.2 s while pictures streamed, without it 30 ms.
-    It saves 2 to 3 % of the processor time while pictures come, most of it by the length of the slice (decision 18).
+    It saves 2 to 5 % of the processor time while pictures come (decision 18).
     Linux before 6.12 has slices of its own length. Source: sched(7), SCHED_BATCH; sched_setattr(2), sched_runtime.
     """
     with contextlib.suppress(OSError, AttributeError):
