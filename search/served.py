@@ -5,7 +5,7 @@ old one serving.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -63,7 +63,7 @@ class ServedModels:
     ranker: ServedRanker | None = None
 
     def __post_init__(self) -> None:
-        self._loaded: dict[str, Snapshot] = {}  # by the file that led to it: the last one, and what it was a delta of
+        self._full: tuple[str, Snapshot] | None = None  # the last full version that was read, and its URI
 
     @property
     def offsets(self) -> dict[str, dict[str, int]]:
@@ -92,23 +92,12 @@ class ServedModels:
     def _snapshot(self, event: ModelPublished) -> Snapshot:
         content = _checked(event.uri, event.sha256)
         if not event.base_uris:
-            snapshot = delta.decode(content)
-            self._loaded = {event.uri: snapshot}
-            return snapshot
-        base = self._loaded.get(event.base_uris[-1])
-        if base is None:  # not followed from the beginning
-            base = _chained(event.base_uris)
-        snapshot = delta.decode(content, base)
-        self._loaded = {event.base_uris[-1]: base, event.uri: snapshot}
-        return snapshot
-
-
-def _chained(uris: Sequence[str]) -> Snapshot:
-    """What a full version and the deltas after it lead to."""
-    snapshot = delta.decode(_path(uris[0]).read_bytes())
-    for uri in uris[1:]:
-        snapshot = delta.decode(_path(uri).read_bytes(), snapshot)
-    return snapshot
+            self._full = event.uri, delta.decode(content)
+            return self._full[1]
+        uri = event.base_uris[0]
+        if self._full is None or self._full[0] != uri:  # not followed from there
+            self._full = uri, delta.decode(_path(uri).read_bytes())
+        return delta.decode(content, self._full[1])
 
 
 def _path(uri: str) -> Path:

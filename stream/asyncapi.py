@@ -7,25 +7,12 @@ Source: https://www.asyncapi.com/docs/reference/specification/v3.0.0
 
 import json
 import sys
+from collections.abc import Iterable
 from typing import Any
 
+from stream.events import schema as events
 from stream.events.codec import IMAGE_ATTRIBUTES, JSON, MAX_ATTRIBUTE_CHARS, SPEC_VERSION, encode
 from stream.events.example import CONTENT_TYPE, EXAMPLE_HEADER, EXAMPLE_LAYOUT, OPERATION_HEADER, TYPE
-from stream.events.schema import (
-    EVENTS,
-    Clicked,
-    Event,
-    ImageDeleted,
-    ImagePosted,
-    Impression,
-    ModelPublished,
-    PairClicked,
-    TagDrifted,
-    TagOperationPosted,
-    TagsApplied,
-    TagsRemoved,
-    WaitingEnded,
-)
 from stream.log.dead_letter import ORIGIN, REASON, REPLAYED, TEXT
 from stream.log.topics import SHAPES, TopicShape, full_name
 from stream.settings import Settings
@@ -40,24 +27,48 @@ KEYS = {
     "models": "the model's name; the topic is compacted",
     "drift": "the tag; its id names tag and position, so one that comes twice is known",
 }
-EXAMPLES: tuple[Event, ...] = (
-    ImagePosted(image_id="cat-1", media_type="image/jpeg", sha256="9f" * 32, tags=("cat", "red panda")),
-    ImageDeleted(image_id="cat-1"),
-    TagsApplied(image_id="cat-1", tags=("cat",), by="user-7"),
-    WaitingEnded(image_id="dog-7"),
-    TagsRemoved(image_id="cat-1", tags=("dog",), by="user-7"),
-    TagOperationPosted(operation_id="op-1", kind="merge", tags=("kitty", "moggy"), into="cat", by="user-7"),
-    Impression(impression_id="page-1", session_id="s1", shown=("cat-1", "dog-1"), query="tag:cat", ranker_version=12),
-    Clicked(impression_id="page-1", session_id="s1", image_id="dog-1"),
-    PairClicked(session_id="s1", preferred="cat-1", over="dog-1"),
-    ModelPublished(model="tagger", version=3, uri="file:///data/models/tagger/3.safetensors", sha256="0" * 64),
-    TagDrifted(tag="mask", learned=20_480, loss_before=0.21, loss_after=0.64),
+EXAMPLES: tuple[events.Event, ...] = (
+    events.ImagePosted(image_id="cat-1", media_type="image/jpeg", sha256="9f" * 32, tags=("cat", "red panda")),
+    events.ImageDeleted(image_id="cat-1"),
+    events.TagsApplied(image_id="cat-1", tags=("cat",), by="user-7"),
+    events.WaitingEnded(image_id="dog-7"),
+    events.TagsRemoved(image_id="cat-1", tags=("dog",), by="user-7"),
+    events.TagOperationPosted(operation_id="op-1", kind="merge", tags=("kitty", "moggy"), into="cat", by="user-7"),
+    events.Impression(
+        impression_id="page-1", session_id="s1", shown=("cat-1", "dog-1"), query="tag:cat", ranker_version=12
+    ),
+    events.Clicked(impression_id="page-1", session_id="s1", image_id="dog-1"),
+    events.PairClicked(session_id="s1", preferred="cat-1", over="dog-1"),
+    events.ModelPublished(model="tagger", version=3, uri="file:///data/models/tagger/3.safetensors", sha256="0" * 64),
+    events.TagDrifted(tag="mask", learned=20_480, loss_before=0.21, loss_after=0.64),
 )
+DEAD_LETTERS: dict[str, dict[str, Any]] = {
+    "DeadLetter": {
+        "title": "DeadLetter",
+        "summary": "A record no step could take: its own key, value and headers, and why.",
+        "headers": {
+            "type": "object",
+            "properties": {
+                REASON: {"type": "string", "description": "reason code, e.g. not_an_image"},
+                TEXT: {"type": "string", "description": "one sentence for people"},
+                ORIGIN: {"type": "string", "description": "partition/version/offset it was read from"},
+            },
+            "required": [REASON, TEXT, ORIGIN],
+        },
+        "payload": {"description": "the original value, byte for byte"},
+    },
+    "ReplayMark": {
+        "title": "ReplayMark",
+        "summary": "Written by `mekiki dlq replay`: the named dead letter was posted again.",
+        "headers": {"type": "object", "properties": {REPLAYED: {"type": "string"}}, "required": [REPLAYED]},
+        "payload": {"type": "null"},
+    },
+}
 
 
 def document(settings: Settings | None = None) -> dict[str, Any]:
     """The whole document; topic names as these settings give them."""
-    settings = settings or Settings()
+    messages = {shape.name: _messages(shape.name) for shape in SHAPES}
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -71,16 +82,16 @@ def document(settings: Settings | None = None) -> dict[str, Any]:
             "license": {"name": "MIT"},
         },
         "defaultContentType": JSON,
-        "channels": {shape.name: _channel(settings, shape) for shape in SHAPES},
-        "operations": _operations(),
+        "channels": {s.name: _channel(settings or Settings(), s, messages[s.name]) for s in SHAPES},
+        "operations": dict(_operation(shape.name) for shape in SHAPES),
         "components": {
-            "messages": _messages(),
+            "messages": {name: message for group in messages.values() for name, message in group.items()},
             "schemas": {"ExampleHeader": EXAMPLE_HEADER, "OperationHeader": OPERATION_HEADER},
         },
     }
 
 
-def _channel(settings: Settings, shape: TopicShape) -> dict[str, Any]:
+def _channel(settings: Settings, shape: TopicShape, messages: Iterable[str]) -> dict[str, Any]:
     binding: dict[str, Any] = {"bindingVersion": "0.5.0", "partitions": shape.partitions or settings.kafka.partitions}
     if shape.config:
         binding["topicConfiguration"] = {
@@ -89,47 +100,37 @@ def _channel(settings: Settings, shape: TopicShape) -> dict[str, Any]:
     return {
         "address": full_name(settings, shape.name),
         "description": KEYS.get(shape.name, "records no step could take, with the key and value they came with"),
-        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in _names(shape)},
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
         "bindings": {"kafka": binding},
     }
 
 
-def _names(shape: TopicShape) -> list[str]:
-    if shape.name.endswith(".dlq"):
-        return ["DeadLetter", "ReplayMark"]
-    if shape.name == "examples":
-        return ["Example"]
-    names = [event.__name__ for event in EVENTS.values() if event.topic == shape.name]
-    return [*names, "ImagePostedByReference"] if shape.name == "images" else names
+def _operation(topic: str) -> tuple[str, dict[str, Any]]:
+    action = "receive" if topic in ("images", "operations", "clicks") else "send"
+    return action + topic.title().replace(".", ""), {"action": action, "channel": {"$ref": f"#/channels/{topic}"}}
 
 
-def _operations() -> dict[str, Any]:
-    found = {}
-    for shape in SHAPES:
-        action = "receive" if shape.name in ("images", "operations", "clicks") else "send"
-        name = action + "".join(part.capitalize() for part in shape.name.split("."))
-        found[name] = {"action": action, "channel": {"$ref": f"#/channels/{shape.name}"}}
+def _messages(topic: str) -> dict[str, dict[str, Any]]:
+    """What travels on a topic, by name."""
+    if topic.endswith(".dlq"):
+        return DEAD_LETTERS
+    if topic == "examples":
+        return {"Example": _message(TYPE, "Example", CONTENT_TYPE, topic) | {
+            "summary": "Internal: what the tag learner learns. Only ingest workers write it.",
+            "payload": {"type": "string", "format": "binary", "description": EXAMPLE_LAYOUT},
+        }}  # fmt: skip
+    found = {type(example).__name__: _event(example) for example in EXAMPLES if example.topic == topic}
+    if topic == "images":
+        reference = events.ImagePosted(image_id="cat-1", dataref="file:///pictures/cat.jpg", sha256="9f" * 32)
+        found["ImagePostedByReference"] = _message(events.ImagePosted.type, "ImagePosted as JSON", JSON, topic) | {
+            "summary": "A picture by reference (claim check): a JSON body with dataref and sha256 instead of bytes.",
+            "payload": _payload(events.ImagePosted),
+            "examples": [{"payload": reference.model_dump(mode="json", exclude_none=True)}],
+        }
     return found
 
 
-def _messages() -> dict[str, Any]:
-    messages = {type(example).__name__: _message(example) for example in EXAMPLES}
-    reference = ImagePosted(image_id="cat-1", dataref="file:///pictures/cat.jpg", sha256="9f" * 32)
-    messages["ImagePostedByReference"] = {
-        **_form(ImagePosted.type, "ImagePosted as JSON", JSON, "images"),
-        "summary": "A picture by reference (claim check): a JSON body with dataref and sha256 instead of bytes.",
-        "payload": _payload(ImagePosted),
-        "examples": [{"payload": reference.model_dump(mode="json", exclude_none=True)}],
-    }
-    messages["Example"] = {
-        **_form(TYPE, "Example", CONTENT_TYPE, "examples"),
-        "summary": "Internal: what the tag learner learns. Only ingest workers write it.",
-        "payload": {"type": "string", "format": "binary", "description": EXAMPLE_LAYOUT},
-    }
-    return messages | _dead_letters()
-
-
-def _form(kind: str, title: str, content_type: str, topic: str) -> dict[str, Any]:
+def _message(kind: str, title: str, content_type: str, topic: str) -> dict[str, Any]:
     key = {"type": "string", "description": KEYS[topic]}
     return {
         "name": kind,
@@ -140,12 +141,12 @@ def _form(kind: str, title: str, content_type: str, topic: str) -> dict[str, Any
     }
 
 
-def _message(example: Event) -> dict[str, Any]:
+def _event(example: events.Event) -> dict[str, Any]:
     kind = type(example)
-    _, value, written = encode(example, source="/shop/eu", event_id="0001")
-    shown: dict[str, Any] = {"headers": {name: raw.decode() for name, raw in written}}
-    message = _form(kind.type, kind.__name__, JSON, kind.topic) | {"summary": (kind.__doc__ or "").strip()}
-    if isinstance(example, ImagePosted):
+    _, value, headers = encode(example, source="/shop/eu", event_id="0001")
+    shown: dict[str, Any] = {"headers": {name: raw.decode() for name, raw in headers}}
+    message = _message(kind.type, kind.__name__, JSON, kind.topic) | {"summary": (kind.__doc__ or "").strip()}
+    if isinstance(example, events.ImagePosted):
         message["contentType"] = "application/octet-stream"
         message["headers"] = _image_headers()
         message["payload"] = {"type": "string", "format": "binary", "description": "the picture's bytes, or nothing"}
@@ -155,7 +156,7 @@ def _message(example: Event) -> dict[str, Any]:
     return message | {"examples": [shown]}
 
 
-def _payload(kind: type[Event]) -> Schema:
+def _payload(kind: type[events.Event]) -> Schema:
     schema = kind.model_json_schema()
     schema["properties"].pop("content", None)
     return schema
@@ -179,7 +180,7 @@ def _headers(kind: str, content_type: str) -> Schema:
 
 def _image_headers() -> Schema:
     """An image's fields are CloudEvents attributes: its value is the picture and nothing else."""
-    schema, fields = _headers(ImagePosted.type, "image/jpeg"), _payload(ImagePosted)["properties"]
+    schema, fields = _headers(events.ImagePosted.type, "image/jpeg"), _payload(events.ImagePosted)["properties"]
     schema["properties"]["ce_subject"] = fields["image_id"] | {
         "description": "image_id; where it is missing, the record's key is taken"
     }
@@ -196,32 +197,6 @@ def _attribute(field: Schema) -> Schema:
         return {"type": "string", "contentMediaType": JSON, "contentSchema": field}
     text: Schema = next(form for form in field.get("anyOf", [field]) if form.get("type") == "string")
     return text | about
-
-
-def _dead_letters() -> dict[str, Any]:
-    text = {"type": "string"}
-    return {
-        "DeadLetter": {
-            "title": "DeadLetter",
-            "summary": "A record no step could take: its own key, value and headers, and why.",
-            "headers": {
-                "type": "object",
-                "properties": {
-                    REASON: text | {"description": "reason code, e.g. not_an_image"},
-                    TEXT: text | {"description": "one sentence for people"},
-                    ORIGIN: text | {"description": "partition/version/offset it was read from"},
-                },
-                "required": [REASON, TEXT, ORIGIN],
-            },
-            "payload": {"description": "the original value, byte for byte"},
-        },
-        "ReplayMark": {
-            "title": "ReplayMark",
-            "summary": "Written by `mekiki dlq replay`: the named dead letter was posted again.",
-            "headers": {"type": "object", "properties": {REPLAYED: text}, "required": [REPLAYED]},
-            "payload": {"type": "null"},
-        },
-    }
 
 
 def text() -> str:

@@ -7,7 +7,8 @@ import difflib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
@@ -17,20 +18,12 @@ from models.errors import ConfigurationError
 from stream.settings import DELIMITER, PREFIX, Section, Settings
 
 TEST_PREFIX = "MEKIKI_TEST_"  # read by the test suite, not by the service
-
-
 PARENT_PIPE = "MEKIKI_PARENT_PIPE"  # the embedded service sets it: standard input closes when it dies
 
 
 def known_variables() -> set[str]:
     """Every environment variable that means something to `Settings`, in upper case."""
-    names = {PARENT_PIPE}
-    for field, info in Settings.model_fields.items():
-        names.add(f"{PREFIX}{field}".upper())
-        section = info.annotation
-        if isinstance(section, type) and issubclass(section, Section):
-            names.update(f"{PREFIX}{field}{DELIMITER}{inner}".upper() for inner in section.model_fields)
-    return names
+    return {PARENT_PIPE, *(name for name, _ in _variables(Settings()))}
 
 
 def load_settings(environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
@@ -58,7 +51,8 @@ def load_settings(environment: Mapping[str, str] | None = None, **overrides: Any
 
 
 def _read(environment: Mapping[str, str]) -> dict[str, Any]:
-    source = EnvSettingsSource(Settings)
+    fields: Any = Settings  # a source only looks at these, whatever class has them
+    source = EnvSettingsSource(fields, case_sensitive=False, env_prefix=PREFIX, env_nested_delimiter=DELIMITER)
     source.env_vars = {name.lower(): value for name, value in environment.items() if value}  # an empty one sets nothing
     return source()
 
@@ -70,14 +64,20 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 def as_environment(settings: Settings) -> dict[str, str]:
     """The settings as environment variables for a child process; `load_settings` there gives the same back."""
-    flat: dict[str, str] = {}
+    return {
+        name: _as_text(value)
+        for name, value in _variables(settings)
+        if value is not None and not isinstance(value, Section)
+    }
+
+
+def _variables(settings: Section, prefix: str = PREFIX) -> Iterator[tuple[str, object]]:
+    """The variable of each field and its value; of a section, that of the whole and those of its fields."""
     for field, value in settings:
-        section = value if isinstance(value, Section) else None
-        items = [(field, value)] if section is None else [(f"{field}{DELIMITER}{k}", v) for k, v in section]
-        for key, item in items:
-            if item is not None:
-                flat[f"{PREFIX}{key}".upper()] = _as_text(item)
-    return flat
+        name = f"{prefix}{field}".upper()
+        yield name, value
+        if isinstance(value, Section):
+            yield from _variables(value, name + DELIMITER)
 
 
 def masked(settings: Settings) -> dict[str, str]:
@@ -97,8 +97,4 @@ def without_credentials(url: str) -> str:
 def _as_text(value: object) -> str:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return json.dumps([str(item) for item in value], ensure_ascii=False)
-    return str(value)
+    return str(value) if isinstance(value, (str, Path)) else json.dumps(value, default=str, ensure_ascii=False)

@@ -43,7 +43,7 @@ def tune_process(blas_threads: int = 1) -> None:
 
     A batch needs the same megabytes as the one before, so freed memory is kept where the C library allows; what is
     loaded by now never becomes garbage, so the collector passes it by; and threads come back from native code soon.
-    On learning tags it is worth 10 %.
+    On learning tags it is worth 10 %; kept memory and one heap together save 5 % while pictures come (decision 18).
     """
     threadpool_limits(blas_threads, user_api="blas")
     sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -61,6 +61,7 @@ def share_one_heap() -> None:
 
     The heaps that other threads than the first get otherwise give their megabytes back after every version of a model,
     and fetch them again page by page: half of the page faults. For processes of which one thread at a time works.
+    After 1,500 versions of 8,000 tags the tags worker holds 450 MB instead of 565, the search API 390 instead of 530.
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
@@ -72,6 +73,7 @@ def work_in_long_slices() -> None:
     Its threads then do not interrupt whoever runs when they wake up, the encoder above all, but wait for the end of a
     slice, and those are long: the encoder finds its caches warm. The search API and the embedded index still interrupt:
     with the index among the patient ones, one search in twenty took 0.2 s while pictures streamed, without it 30 ms.
+    It saves 2 to 5 % of the processor time while pictures come (decision 18).
     Linux before 6.12 has slices of its own length. Source: sched(7), SCHED_BATCH; sched_setattr(2), sched_runtime.
     """
     with contextlib.suppress(OSError, AttributeError):

@@ -1,13 +1,12 @@
 """Settings: environment variables `MEKIKI_*`, nested by `__`, built once at the entry point and handed down.
 
-In: the environment. Out: one frozen `Settings`. Fails with ConfigurationError, naming the variable and the remedy.
+What fields there are and what they may be; stream/environment.py reads them.
 """
 
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "MEKIKI_"
 DELIMITER = "__"
@@ -115,12 +114,8 @@ class ServeSettings(Section):
     url: str | None = Field(None, description="where the CLI finds the API; empty means the running embedded one")
 
 
-class Settings(BaseSettings):
+class Settings(Section):
     """All settings of one process; immutable."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter=DELIMITER, extra="forbid", frozen=True, case_sensitive=False
-    )
 
     data_dir: Path = Field(Path("~/.local/share/mekiki"), description="index, pictures and learned state")
     cache_dir: Path = Field(Path("~/.cache/mekiki"), description="compiled encoder graphs; safe to delete")
@@ -141,18 +136,6 @@ class Settings(BaseSettings):
     tagging: TaggingSettings = Field(default_factory=TaggingSettings)
     ranking: RankingSettings = Field(default_factory=RankingSettings)
     serve: ServeSettings = Field(default_factory=ServeSettings)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what is handed in: `load_settings` reads the environment, once, at the entry point."""
-        return (init_settings,)
 
     @property
     def data_path(self) -> Path:

@@ -6,7 +6,6 @@ when the process that started it does.
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Protocol
 
 from prometheus_client import start_http_server
@@ -18,6 +17,7 @@ from stream.index.contract import VectorIndex
 from stream.index.qdrant import QdrantIndex
 from stream.index.remote import RemoteIndex
 from stream.ingest.pipeline import TOPICS, Ingest, IngestPipeline
+from stream.learn.worker import LearningParts, LearningWorker
 from stream.log.consume import LogReader
 from stream.log.model_versions import ModelPublisher
 from stream.log.produce import LogWriter
@@ -27,7 +27,6 @@ from stream.pictures.sqlite_store import PictureFile
 from stream.pictures.store import PictureFolder, PictureStore
 from stream.process import on_stop, share_one_heap, tune_process, work_in_long_slices
 from stream.settings import Settings
-from stream.stopping import StopRequest
 
 
 def open_index(settings: Settings) -> VectorIndex:
@@ -36,16 +35,8 @@ def open_index(settings: Settings) -> VectorIndex:
     Raises:
         ConfigurationError: none is named.
     """
-    qdrant = settings.qdrant
-    if qdrant.url:
-        return QdrantIndex(
-            qdrant.url,
-            collection=qdrant.collection,
-            api_key=qdrant.api_key.get_secret_value() if qdrant.api_key else None,
-            grpc_port=qdrant.grpc_port,
-            prefer_grpc=qdrant.prefer_grpc,
-            timeout_s=qdrant.timeout_s,
-        )
+    if settings.qdrant.url:
+        return QdrantIndex(settings.qdrant)
     if settings.index_socket:
         return RemoteIndex(settings.index_socket)
     raise ConfigurationError(
@@ -64,10 +55,10 @@ def build_encoder(settings: Settings) -> Encoder:
 def build_decoder(settings: Settings) -> DecodePool:
     """Child processes that decode."""
     ingest = settings.ingest
-    limits = Limits(max_bytes=ingest.max_image_bytes, max_pixels=ingest.max_pixels)
-    return DecodePool(
-        ingest.decode_workers, limits, memory_bytes=ingest.decode_memory_bytes, deadline_s=ingest.decode_deadline_s
-    )
+    return DecodePool(ingest.decode_workers, Limits(
+        max_bytes=ingest.max_image_bytes, max_pixels=ingest.max_pixels,
+        memory_bytes=ingest.decode_memory_bytes, deadline_s=ingest.decode_deadline_s,
+    ))  # fmt: skip
 
 
 def build_pictures(settings: Settings) -> PictureStore:
@@ -81,26 +72,15 @@ def build_datarefs(settings: Settings) -> DatarefReader:
     """What datarefs may name; the upload folder of the embedded service is always allowed."""
     ingest = settings.ingest
     return DatarefReader(
-        ingest.dataref_roots, ingest.dataref_hosts, ingest.max_image_bytes, uploads=uploads_folder(settings)
+        ingest.dataref_roots, ingest.dataref_hosts, ingest.max_image_bytes, uploads=settings.data_path / "uploads"
     )
-
-
-def uploads_folder(settings: Settings) -> Path:
-    """Where `mekiki post` puts pictures that are too large for a record."""
-    return settings.data_path / "uploads"
 
 
 class _Closing(Protocol):
     def close(self) -> None: ...
 
 
-class _Worker(Protocol):
-    stopping: StopRequest
-
-    def run(self, *, drain: bool) -> None: ...
-
-
-def _work(settings: Settings, worker: _Worker, parts: Sequence[_Closing]) -> None:
+def _work(settings: Settings, worker: IngestPipeline | LearningWorker, parts: Sequence[_Closing]) -> None:
     """Run until asked to stop, then close the parts in their order."""
     on_stop(worker.stopping.stop, worker.stopping.stop_now)
     if settings.metrics_port is not None:
@@ -112,25 +92,16 @@ def _work(settings: Settings, worker: _Worker, parts: Sequence[_Closing]) -> Non
         worker.run(drain=settings.embedded)
 
 
-def _open_index_for(settings: Settings, encoder: Encoder) -> VectorIndex:
-    index = open_index(settings)
-    index.open(encoder.version, encoder.dimension)
-    return index
-
-
 def run_ingest(settings: Settings) -> None:
     """`mekiki work ingest`."""
     work_in_long_slices()
     encoder = build_encoder(settings)
-    index = _open_index_for(settings, encoder)
-    pipeline: IngestPipeline | None = None
-
-    def revoked(partitions: set[tuple[str, int]]) -> None:
-        if pipeline is not None:
-            pipeline.drop_partitions(partitions)
-
-    alone = settings.embedded
-    reader = LogReader(settings, TOPICS, "ingest", index.offsets, group_wide=not alone, on_revoked=revoked)
+    index = open_index(settings)
+    index.open(encoder.version, encoder.dimension)
+    reader = LogReader(
+        settings, TOPICS, "ingest", index.offsets, group_wide=not settings.embedded,
+        on_revoked=lambda partitions: pipeline.drop_partitions(partitions),
+    )  # fmt: skip
     writer = LogWriter(settings, "mekiki/ingest")
     decoder, pictures = build_decoder(settings), build_pictures(settings)
     pipeline = IngestPipeline(
@@ -142,32 +113,31 @@ def run_ingest(settings: Settings) -> None:
 def run_tags(settings: Settings) -> None:
     """`mekiki work tags`."""
     from stream.learn.tagger_state import open_tagger
-    from stream.learn.tags import TagsParts, TagsWorker
+    from stream.learn.tags import TagsWorker
 
     share_one_heap()
     work_in_long_slices()
     state = open_tagger(settings)
     reader = LogReader(settings, ("examples",), "tags", lambda: state.offsets, fetch_wait_ms=200)
     writer = LogWriter(settings, "mekiki/tags")
-    worker = TagsWorker(TagsParts(reader, writer, state, ModelPublisher(settings, "tagger", writer), settings))
-    _work(settings, worker, (reader, writer, state))
+    parts = LearningParts(reader, writer, ModelPublisher(settings, "tagger", writer), settings)
+    _work(settings, TagsWorker(parts, state), (reader, writer, state))
 
 
 def run_ranking(settings: Settings) -> None:
     """`mekiki work ranking`."""
-    from stream.learn.ranking import RankingParts, RankingWorker, offsets_of, open_ranker  # torch: seconds, 200 MB
+    from stream.learn.ranking import RankingWorker, offsets_of, open_ranker  # torch: seconds, 200 MB
 
     work_in_long_slices()
     state_file = open_ranker(settings)
     saved = state_file.load()
     encoder = build_encoder(settings)
-    index = _open_index_for(settings, encoder)
+    index = open_index(settings)
+    index.open(encoder.version, encoder.dimension)
     reader = LogReader(settings, ("clicks",), "ranking", lambda: offsets_of(saved), fetch_wait_ms=500)
     writer = LogWriter(settings, "mekiki/ranking")
-    publisher = ModelPublisher(settings, "ranker", writer)
-    worker = RankingWorker(
-        RankingParts(reader, writer, index, state_file, publisher, settings), saved, encoder.dimension
-    )
+    parts = LearningParts(reader, writer, ModelPublisher(settings, "ranker", writer), settings)
+    worker = RankingWorker(parts, index, state_file=state_file, saved=saved, dimension=encoder.dimension)
     _work(settings, worker, (reader, writer, state_file, index))
 
 

@@ -25,9 +25,8 @@ class FakePictures:
     def uri(self, sha256: str) -> str:
         return f"memory://{sha256}"
 
-    def put(self, content: bytes, sha256: str) -> str:
+    def put(self, content: bytes, sha256: str) -> None:
         self._waiting[sha256] = content
-        return self.uri(sha256)
 
     def remove(self, sha256: str) -> None:
         self._waiting[sha256] = None

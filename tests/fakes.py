@@ -27,6 +27,7 @@ from stream.index.qdrant import QdrantIndex
 from stream.log.positions import position_of
 from stream.log.record import Record
 from stream.pictures.decode_pool import Decoded
+from stream.settings import QdrantSettings
 
 D = 8  # numbers in a vector: enough to tell pictures apart
 
@@ -56,7 +57,7 @@ def make_record(
 
 def local_index() -> QdrantIndex:
     """An empty index of vectors [D] in this process."""
-    index = QdrantIndex(":memory:", collection="test")
+    index = QdrantIndex(QdrantSettings(url=":memory:", collection="test"))
     index.open(FakeEncoder.version, D)
     return index
 

@@ -200,9 +200,7 @@ class ModelPublished(Event):
     version: int
     uri: str
     sha256: Sha256
-    base_uris: tuple[str, ...] = Field(
-        (), description="for a delta: the files that make that version, a whole one and then deltas in their order"
-    )
+    base_uris: tuple[str, ...] = Field((), description="for a delta: the whole version that it applies to")
     offsets: dict[str, int] = Field(default_factory=dict, description="log positions the model has seen")
 
 

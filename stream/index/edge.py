@@ -65,8 +65,7 @@ class EdgeIndex(PointIndex):
 
     def retrieve(self, ids: Sequence[str], *, with_vectors: bool = False) -> Sequence[Any]:
         """See PointIndex.retrieve."""
-        found: Sequence[Any] = self._call("retrieve", list(ids), True, with_vectors)
-        return found
+        return list(self._call("retrieve", list(ids), True, with_vectors))
 
     def page(self, condition: Any, cursor: Any, limit: int, *, with_vectors: bool = False) -> tuple[Sequence[Any], Any]:
         """See PointIndex.page."""
@@ -77,11 +76,10 @@ class EdgeIndex(PointIndex):
 
     def nearest(self, vector: Vector, limit: int, condition: Any, *, with_vectors: bool) -> Sequence[Any]:
         """See PointIndex.nearest."""
-        found: Sequence[Any] = self._call("query", edge.QueryRequest(
+        return list(self._call("query", edge.QueryRequest(
             query=edge.Query.Nearest(vector.tolist(), VECTOR_NAME), filter=condition, limit=limit,
             with_payload=True, with_vector=with_vectors,
-        ))  # fmt: skip
-        return found
+        )))  # fmt: skip
 
     def count(self) -> int:
         """See VectorIndex.count."""

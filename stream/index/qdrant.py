@@ -4,8 +4,9 @@ The client itself never retries; neither does this adapter: it maps every failur
 off. With `:memory:` the client's local mode stands in for a server.
 """
 
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import grpc
 from qdrant_client import QdrantClient
@@ -17,11 +18,10 @@ from models.errors import ConfigurationError, IndexUnavailableError
 from stream.environment import without_credentials
 from stream.index.payload import Vector
 from stream.index.point_index import INDEXED, Filters, PointIndex, vectors_of
-from stream.index.points import (
-    VECTOR_NAME,
-    Point,
-)
+from stream.index.points import VECTOR_NAME, Point
+from stream.settings import QdrantSettings
 
+P = ParamSpec("P")
 T = TypeVar("T")
 FILTER_CLAUSES = 128  # points one conditional write carries; larger batches are split by id, offsets last
 _RETRIABLE_HTTP = {408, 425, 429, 500, 502, 503, 504}
@@ -51,94 +51,80 @@ class _ServerFilters(Filters):
 class QdrantIndex(PointIndex):
     """See VectorIndex. Thread-safe as far as qdrant-client is."""
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        collection: str,
-        api_key: str | None = None,
-        grpc_port: int = 6334,
-        prefer_grpc: bool = True,
-        timeout_s: float = 10.0,
-    ) -> None:
+    def __init__(self, settings: QdrantSettings) -> None:
         super().__init__(_ServerFilters())
-        self._url = without_credentials(url)  # for sentences
-        self._collection = collection
-        self._timeout_s = max(1, round(timeout_s))
-        if url == ":memory:":
+        self._url = without_credentials(settings.url or "")  # for sentences
+        self._collection = settings.collection
+        if settings.url == ":memory:":
             self._client = QdrantClient(location=":memory:")
         else:
             self._client = QdrantClient(
-                url=url, api_key=api_key, grpc_port=grpc_port, prefer_grpc=prefer_grpc,
-                timeout=self._timeout_s, check_compatibility=False,
+                url=settings.url, api_key=settings.api_key.get_secret_value() if settings.api_key else None,
+                grpc_port=settings.grpc_port, prefer_grpc=settings.prefer_grpc,
+                timeout=max(1, round(settings.timeout_s)), check_compatibility=False,
             )  # fmt: skip
 
     def prepare(self, dimension: int) -> None:
         """See PointIndex.prepare."""
-        if not self._call(lambda: self._client.collection_exists(self._collection)):
-            self._create(dimension)
-
-    def _create(self, dimension: int) -> None:
+        exists = functools.partial(self._call, self._client.collection_exists, self._collection)
+        if exists():
+            return
         vectors = {VECTOR_NAME: q.VectorParams(size=dimension, distance=q.Distance.DOT)}
         try:
-            self._call(lambda: self._client.create_collection(self._collection, vectors_config=vectors))
+            self._call(self._client.create_collection, self._collection, vectors_config=vectors)
         except ConfigurationError:
-            if not self._call(lambda: self._client.collection_exists(self._collection)):
+            if not exists():
                 raise  # else: another worker was first
         if self._url != ":memory:":  # the local mode has no payload indexes and says so with a warning
             for name in INDEXED:
-                self._create_payload_index(name)
-
-    def _create_payload_index(self, name: str) -> None:
-        schema = q.PayloadSchemaType.KEYWORD
-        self._call(lambda: self._client.create_payload_index(self._collection, name, schema, wait=True))
+                keyword = q.PayloadSchemaType.KEYWORD
+                self._call(self._client.create_payload_index, self._collection, name, keyword, wait=True)
 
     def upsert(self, points: Sequence[Point], condition: Callable[[Sequence[Point]], Any] | None = None) -> None:
         """See PointIndex.upsert; more than 128 points go in several operations, the offsets with the last."""
         for start in range(0, len(points), FILTER_CLAUSES):
             part = points[start : start + FILTER_CLAUSES]
-            self._upsert(part, None if condition is None else condition(part))
-
-    def _upsert(self, points: Sequence[Point], only: Any) -> None:
-        made = [q.PointStruct(id=point.id, vector=vectors_of(point), payload=point.payload) for point in points]
-        self._call(lambda: self._client.upsert(self._collection, made, wait=True, update_filter=only))
+            only = None if condition is None else condition(part)
+            made = [q.PointStruct(id=point.id, vector=vectors_of(point), payload=point.payload) for point in part]
+            self._call(self._client.upsert, self._collection, made, wait=True, update_filter=only)
 
     def retrieve(self, ids: Sequence[str], *, with_vectors: bool = False) -> Sequence[Any]:
         """See PointIndex.retrieve."""
-        return self._call(lambda: self._client.retrieve(self._collection, list(ids), with_vectors=with_vectors))
+        return self._call(self._client.retrieve, self._collection, list(ids), with_vectors=with_vectors)
 
     def page(self, condition: Any, cursor: Any, limit: int, *, with_vectors: bool = False) -> tuple[Sequence[Any], Any]:
         """See PointIndex.page."""
-        return self._call(lambda: self._client.scroll(
-            self._collection, scroll_filter=condition, limit=limit, offset=cursor, with_vectors=with_vectors
-        ))  # fmt: skip
+        return self._call(
+            self._client.scroll,
+            self._collection, scroll_filter=condition, limit=limit, offset=cursor, with_vectors=with_vectors,
+        )  # fmt: skip
 
     def nearest(self, vector: Vector, limit: int, condition: Any, *, with_vectors: bool) -> Sequence[Any]:
         """See PointIndex.nearest."""
-        return self._call(lambda: self._client.query_points(
-            self._collection, query=vector.tolist(), using=VECTOR_NAME, limit=limit, query_filter=condition,
-            with_vectors=with_vectors,
-        )).points  # fmt: skip
+        return self._call(
+            self._client.query_points, self._collection, query=vector.tolist(), using=VECTOR_NAME, limit=limit,
+            query_filter=condition, with_vectors=with_vectors,
+        ).points  # fmt: skip
 
     def count(self) -> int:
         """See VectorIndex.count."""
         images = self.filters.kind("image")
-        return int(self._call(lambda: self._client.count(self._collection, count_filter=images)).count)
+        return int(self._call(self._client.count, self._collection, count_filter=images).count)
 
     def flush(self) -> None:
         """Nothing to do: the server's write-ahead log is synced on acknowledgement."""
 
     def drop(self) -> None:
         """Delete the collection (tests clean up after themselves with it)."""
-        self._call(lambda: self._client.delete_collection(self._collection))
+        self._call(self._client.delete_collection, self._collection)
 
     def close(self) -> None:
         """See VectorIndex.close."""
         self._client.close()
 
-    def _call(self, ask: Callable[[], T]) -> T:
+    def _call(self, ask: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
         try:
-            return ask()
+            return ask(*arguments, **options)
         except UnexpectedResponse as error:
             text = (error.content or b"")[:300].decode(errors="replace")
             if error.status_code in _RETRIABLE_HTTP:

@@ -8,7 +8,7 @@ import grpc
 from models import errors
 from stream.index.contract import Hit, TagFilters
 from stream.index.payload import IndexRecord, Vector
-from stream.index.wire import MAX_MESSAGE_BYTES, SERVICE, pack, unpack
+from stream.index.wire import MESSAGE_LIMITS, SERVICE, pack, unpack
 from stream.log.positions import StoredOffset
 
 
@@ -18,9 +18,8 @@ class RemoteIndex:
     def __init__(self, address: str, *, timeout_s: float = 30.0) -> None:
         self._address = address
         self._timeout_s = timeout_s
-        limits = [("grpc.max_receive_message_length", MAX_MESSAGE_BYTES), ("grpc.max_send_message_length", -1)]
         backoff = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1_000)]
-        self._channel = grpc.insecure_channel(address, options=limits + backoff)
+        self._channel = grpc.insecure_channel(address, options=MESSAGE_LIMITS + backoff)
 
     def open(self, encoder_version: str, dimension: int) -> None:
         """See VectorIndex.open."""
@@ -37,8 +36,7 @@ class RemoteIndex:
 
     def search(self, vector: Vector, limit: int, *, tags: TagFilters = (), with_vectors: bool = False) -> list[Hit]:
         """See VectorIndex.search."""
-        hits: list[Hit] = self._ask("search", vector, limit, tags=tags, with_vectors=with_vectors)
-        return hits
+        return list(self._ask("search", vector, limit, tags=tags, with_vectors=with_vectors))
 
     def scroll(self, cursor: str | None, limit: int, *, with_vectors: bool = False) -> tuple[list[Hit], str | None]:
         """See VectorIndex.scroll."""
@@ -52,13 +50,11 @@ class RemoteIndex:
 
     def find_sha256(self, sha256: str, limit: int) -> list[Hit]:
         """See VectorIndex.find_sha256."""
-        hits: list[Hit] = self._ask("find_sha256", sha256, limit)
-        return hits
+        return list(self._ask("find_sha256", sha256, limit))
 
     def offsets(self) -> list[StoredOffset]:
         """See VectorIndex.offsets."""
-        stored: list[StoredOffset] = self._ask("offsets")
-        return stored
+        return list(self._ask("offsets"))
 
     def count(self) -> int:
         """See VectorIndex.count."""

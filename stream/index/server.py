@@ -13,7 +13,7 @@ import grpc
 
 from models.errors import ConfigurationError, MekikiError
 from stream.index.edge import EdgeIndex
-from stream.index.wire import CALLS, MAX_MESSAGE_BYTES, SERVICE, pack, unpack
+from stream.index.wire import CALLS, MESSAGE_LIMITS, SERVICE, pack, unpack
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +27,8 @@ class IndexServer:
         self._index = index
         self._unflushed = threading.Event()  # set by any thread that wrote, cleared by the one that flushes
         self._stopping = threading.Event()
-        options = [("grpc.max_receive_message_length", MAX_MESSAGE_BYTES), ("grpc.max_send_message_length", -1)]
-        self._server = grpc.server(ThreadPoolExecutor(max_workers=8), options=[*options, ("grpc.so_reuseport", 0)])
+        options = [*MESSAGE_LIMITS, ("grpc.so_reuseport", 0)]
+        self._server = grpc.server(ThreadPoolExecutor(max_workers=8), options=options)
         handlers = {call: grpc.unary_unary_rpc_method_handler(self._handler(call)) for call in CALLS}
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
         try:
@@ -40,21 +40,18 @@ class IndexServer:
         """Answer until `stop` was called, then flush and close."""
         self._server.start()
         while not self._stopping.wait(FLUSH_INTERVAL_S):
-            self._keep()
+            try:
+                if self._unflushed.is_set():
+                    self._unflushed.clear()
+                    self._index.flush()
+            except MekikiError as error:
+                log.error("%s", error)
         self._server.stop(grace=5).wait()
         self._index.close()
 
     def stop(self) -> None:
         """Ask `serve` to end; safe in a signal handler."""
         self._stopping.set()
-
-    def _keep(self) -> None:
-        try:
-            if self._unflushed.is_set():
-                self._unflushed.clear()
-                self._index.flush()
-        except MekikiError as error:
-            log.error("%s", error)
 
     def _handler(self, call: str) -> Callable[[bytes, grpc.ServicerContext], bytes]:
         method = getattr(self._index, call)

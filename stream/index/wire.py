@@ -14,7 +14,7 @@ from stream.index.contract import Hit, TagFilter
 from stream.index.payload import ImagePayload, IndexRecord, Vector
 from stream.log.positions import StoredOffset
 
-MAX_MESSAGE_BYTES = 256 * 2**20
+MESSAGE_LIMITS = [("grpc.max_receive_message_length", 256 * 2**20), ("grpc.max_send_message_length", -1)]  # bytes
 SERVICE = "mekiki.Index"
 CALLS = (
     "open",

@@ -5,11 +5,10 @@ State is the ranker, the pages that may still be clicked, recent event identitie
 the ranker cannot use (unknown image or impression) become dead letters, which can be replayed.
 """
 
-import functools
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import numpy as np
 
@@ -22,31 +21,15 @@ from stream.events.codec import decode
 from stream.index.contract import VectorIndex
 from stream.index.payload import IndexRecord, Vector
 from stream.learn.pairs import PairReader
-from stream.learn.worker import LearningWorker
-from stream.log.consume import LogReader
+from stream.learn.worker import LearningParts, LearningWorker
 from stream.log.dead_letter import send_dead_letters
-from stream.log.model_versions import ModelPublisher
 from stream.log.positions import StoredOffset
-from stream.log.produce import LogWriter
 from stream.log.record import Record
-from stream.retry import until_available
 from stream.settings import Settings
 
 log = logging.getLogger(__name__)
 
 STATE_FORMAT = 2  # of the state file
-
-
-@dataclass(frozen=True)
-class RankingParts:
-    """What the ranking worker works with."""
-
-    reader: LogReader
-    writer: LogWriter
-    index: VectorIndex
-    state_file: StateFile
-    publisher: ModelPublisher
-    settings: Settings
 
 
 def open_ranker(settings: Settings) -> StateFile:
@@ -62,9 +45,13 @@ def offsets_of(saved: Saved | None) -> list[StoredOffset]:
 class RankingWorker(LearningWorker):
     """See the module."""
 
-    def __init__(self, parts: RankingParts, saved: Saved | None, dimension: int) -> None:
-        super().__init__(parts.reader, "clicks")
-        self._parts = parts
+    def __init__(
+        self, parts: LearningParts, index: VectorIndex, *, state_file: StateFile, saved: Saved | None, dimension: int
+    ) -> None:
+        """`saved` is what the state file had when the reader began."""
+        super().__init__(parts, "clicks", parts.settings.ranking.checkpoint_interval_s)
+        self._index = index
+        self._state_file = state_file
         self._pairs = PairReader()
         self._offset: StoredOffset | None = None
         if saved is None:
@@ -75,8 +62,7 @@ class RankingWorker(LearningWorker):
             self._pairs.restore(facts["clicks"])
             (self._offset,) = offsets_of(saved)
         self._published_version = -1
-        self._published_s = self._saved_s = time.monotonic()
-        self._unsaved = False
+        self._published_s = time.monotonic()
 
     def learn(self, records: Sequence[Record]) -> None:
         """See LearningWorker.learn."""
@@ -95,10 +81,9 @@ class RankingWorker(LearningWorker):
             self._learn_clicks(clicks, dead)
         if dead:
             letters = [dead[offset] for offset in sorted(dead)]
-            post = functools.partial(send_dead_letters, self._parts.writer, letters)
-            until_available(post, self.stopping.asked, what="dead letters")
-        self._offset = self.reader.stored_offset("clicks", 0, records[-1].offset + 1)
-        self._unsaved = True
+            self.retry("dead letters", send_dead_letters, self.parts.writer, letters)
+        self._offset = self.parts.reader.stored_offset("clicks", 0, records[-1].offset + 1)
+        self.unsaved += len(records)
 
     def _read(self, record: Record) -> list[Pair]:
         """The pairs of a record; whatever it makes us raise is its fault.
@@ -120,8 +105,7 @@ class RankingWorker(LearningWorker):
         self, clicks: Sequence[tuple[Record, list[Pair]]], dead: dict[int, tuple[Record, PoisonError]]
     ) -> None:
         image_ids = {image_id for _, pairs in clicks for pair in pairs for image_id in (pair.preferred, pair.over)}
-        fetch = functools.partial(self._parts.index.fetch, sorted(image_ids), with_vectors=True)
-        images = until_available(fetch, self.stopping.asked, what="index")
+        images = self.retry("index", self._index.fetch, sorted(image_ids), with_vectors=True)
         known: list[tuple[Vector, Vector, float]] = []
         for record, pairs in clicks:
             try:
@@ -137,7 +121,7 @@ class RankingWorker(LearningWorker):
 
     def publish_if_due(self, now_s: float) -> None:
         """See LearningWorker.publish_if_due."""
-        if now_s - self._published_s >= self._parts.settings.ranking.publish_interval_ms / 1000:
+        if now_s - self._published_s >= self.parts.settings.ranking.publish_interval_ms / 1000:
             self.publish()
             self._published_s = now_s
 
@@ -148,18 +132,12 @@ class RankingWorker(LearningWorker):
             return
         offsets = [self._offset] if self._offset is not None else []
         content = self._ranker.published().encoded()
-        publish = functools.partial(self._parts.publisher.publish, version, content, offsets)
-        until_available(publish, self.stopping.asked, what="models")
+        self.retry("models", self.parts.publisher.publish, version, content, offsets)
         self._published_version = version
         log.info(
             "ranker version %s after %s pairs, progressive accuracy %.3f",
             version, self._ranker.pairs_seen, self._ranker.progressive_accuracy,
         )  # fmt: skip
-
-    def checkpoint_if_due(self, now_s: float) -> None:
-        """See LearningWorker.checkpoint_if_due."""
-        if self._unsaved and now_s - self._saved_s >= self._parts.settings.ranking.checkpoint_interval_s:
-            self.checkpoint()
 
     def checkpoint(self, *, last: bool = False) -> None:
         """See LearningWorker.checkpoint."""
@@ -167,10 +145,9 @@ class RankingWorker(LearningWorker):
             return
         arrays, ranker = self._ranker.state()
         facts = {"ranker": ranker, "clicks": self._pairs.state(), "offsets": [asdict(self._offset)]}
-        save = functools.partial(self._parts.state_file.save, facts, arrays)
-        until_available(save, self.stopping.asked, what="ranker state")
-        self.reader.commit_offsets([self._offset], wait=last)
-        self._unsaved, self._saved_s = False, time.monotonic()
+        self.retry("ranker state", self._state_file.save, facts, arrays)
+        self.parts.reader.commit_offsets([self._offset], wait=last)
+        self.unsaved, self.saved_s = 0, time.monotonic()
 
 
 def _with_vectors(pairs: Sequence[Pair], images: Mapping[str, IndexRecord]) -> list[tuple[Vector, Vector, float]]:

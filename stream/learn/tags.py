@@ -1,15 +1,14 @@
 """The tags worker: examples.v1 to tag weights that anybody can serve.
 
 In: examples.v1, one partition, totally ordered. Out: snapshots of the tagger, published as deltas several times a
-second and whole when the deltas together grow large. State, offset and the high-water mark of every source partition
+second and whole when a delta would be large. State, offset and the high-water mark of every source partition
 are one unit (models/tagging/store.py); an example that an ingest worker sent twice is learned once.
 """
 
-import functools
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from models.errors import CheckpointError, EncoderMismatchError, PoisonError
 from models.tagging.examples import Example, TagOperation
@@ -18,42 +17,23 @@ from stream.disk import WRITE_BYTES, check_room
 from stream.events.example import decode_example
 from stream.events.schema import TagDrifted
 from stream.learn.refresh import MAX_PAUSE_S, RefreshSchedule
-from stream.learn.snapshot_chain import SnapshotChain
+from stream.learn.snapshot_encoder import SnapshotEncoder
 from stream.learn.tagger_state import OpenTagger
-from stream.learn.worker import LearningWorker
-from stream.log.consume import LogReader
-from stream.log.model_versions import ModelPublisher
-from stream.log.produce import LogWriter
+from stream.learn.worker import LearningParts, LearningWorker
 from stream.log.record import Record
-from stream.retry import until_available
-from stream.settings import Settings
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class TagsParts:
-    """What the tags worker works with."""
-
-    reader: LogReader
-    writer: LogWriter
-    state: OpenTagger
-    publisher: ModelPublisher
-    settings: Settings
 
 
 class TagsWorker(LearningWorker):
     """See the module."""
 
-    def __init__(self, parts: TagsParts) -> None:
-        super().__init__(parts.reader, "examples")
-        self._parts = parts
-        self._state = parts.state
-        self._chain = SnapshotChain()
+    def __init__(self, parts: LearningParts, state: OpenTagger) -> None:
+        super().__init__(parts, "examples", parts.settings.tagging.checkpoint_interval_s)
+        self._state = state
+        self._encoder = SnapshotEncoder()
         self._refresh = RefreshSchedule(parts.settings.tagging.publish_interval_ms / 1000)
         self._unpublished = 0  # examples learned since the last version
-        self._unsaved = 0  # records read since the last checkpoint
-        self._saved_s = time.monotonic()
         self._behind_s = 0.0  # how old what was learned last was, beyond what is usual
 
     def learn(self, records: Sequence[Record]) -> None:
@@ -75,8 +55,8 @@ class TagsWorker(LearningWorker):
             self._post_drifts()
         metrics.EXAMPLES.labels("learned").inc(len(examples))
         metrics.EXAMPLES.labels("repeated").inc(len(records) - len(examples))
-        self._state.offsets = [self.reader.stored_offset("examples", 0, records[-1].offset + 1)]
-        self._unsaved += len(records)
+        self._state.offsets = [self.parts.reader.stored_offset("examples", 0, records[-1].offset + 1)]
+        self.unsaved += len(records)
         self._unpublished += len(examples)
 
     def _new(self, record: Record) -> Example | TagOperation | None:
@@ -96,7 +76,7 @@ class TagsWorker(LearningWorker):
 
     def _post_drifts(self) -> None:
         """Post what drifted, acknowledged before the checkpoint that knows of it: posted at least once."""
-        writer = self._parts.writer
+        writer = self.parts.writer
         events = []
         for tag, drifted in self._state.tagger.take_drifts():
             log.warning("tag %r drifted: loss %.2f, was %.2f", tag, drifted.loss_after, drifted.loss_before)
@@ -110,7 +90,7 @@ class TagsWorker(LearningWorker):
             writer.flush()
 
         if events:
-            until_available(post, self.stopping.asked, what="drift")
+            self.retry("drift", post)
 
     def _report(self, operations: Sequence[TagOperation], known: set[str]) -> None:
         """Count what came of operations, and say why one was refused; `known` were carried out before."""
@@ -144,9 +124,8 @@ class TagsWorker(LearningWorker):
         started_s = time.thread_time()  # not the wall's: waiting for a busy core is no work
         snapshot = self._state.tagger.snapshot(partial=partial)
         unpublished, self._unpublished = self._unpublished > 0, 0
-        content, kind = self._chain.encode(snapshot)
-        publish = functools.partial(self._parts.publisher.publish, snapshot.version, content, self._state.offsets, kind)
-        until_available(publish, self.stopping.asked, what="models")
+        content, kind = self._encoder.encode(snapshot)
+        self.retry("models", self.parts.publisher.publish, snapshot.version, content, self._state.offsets, kind)
         cost_s = time.thread_time() - started_s
         self._refresh.published(time.monotonic(), cost_s, partial=partial, unpublished=unpublished)
         metrics.TAGS_KNOWN.set(snapshot.known)
@@ -154,21 +133,19 @@ class TagsWorker(LearningWorker):
 
     def _wait_for_room(self) -> None:
         """A disk that is full in the middle of a transaction takes back everything since the last checkpoint."""
-        room = functools.partial(check_room, self._parts.settings.data_path, WRITE_BYTES)
-        until_available(room, self.stopping.asked, what="tagger state")
+        self.retry("tagger state", check_room, self.parts.settings.data_path, WRITE_BYTES)
 
     def checkpoint_if_due(self, now_s: float) -> None:
         """See LearningWorker.checkpoint_if_due."""
-        tagging = self._parts.settings.tagging
-        due = now_s - self._saved_s >= tagging.checkpoint_interval_s or self._unsaved >= tagging.checkpoint_examples
-        if self._unsaved and due:
+        super().checkpoint_if_due(now_s)
+        if self.unsaved >= self.parts.settings.tagging.checkpoint_examples:
             self.checkpoint()
 
     def checkpoint(self, *, last: bool = False) -> None:
         """See LearningWorker.checkpoint."""
         self._wait_for_room()
         self._state.checkpoint()
-        self.reader.commit_offsets(self._state.offsets, wait=last)
+        self.parts.reader.commit_offsets(self._state.offsets, wait=last)
         metrics.show_quality(asdict(self._state.tagger.quality()))
         metrics.TAGS_COLD.set(len(self._state.tagger.cold_tags))
-        self._unsaved, self._saved_s = 0, time.monotonic()
+        self.unsaved, self.saved_s = 0, time.monotonic()

@@ -3,23 +3,44 @@
 import functools
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
 from stream.log.consume import LogReader
+from stream.log.model_versions import ModelPublisher
+from stream.log.produce import LogWriter
 from stream.log.record import Record
 from stream.retry import StoppedError, until_available
+from stream.settings import Settings
 from stream.stopping import StopRequest
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 POLL_S = 0.5  # longest wait of one poll; it returns as soon as there are records
+
+
+@dataclass(frozen=True)
+class LearningParts:
+    """What both learners work with."""
+
+    reader: LogReader
+    writer: LogWriter
+    publisher: ModelPublisher
+    settings: Settings
 
 
 class LearningWorker(ABC):
     """Reads partition 0 of one topic. What a learner does with its records is up to the class below."""
 
-    def __init__(self, reader: LogReader, topic: str) -> None:
-        self.reader = reader
+    def __init__(self, parts: LearningParts, topic: str, checkpoint_interval_s: float) -> None:
+        self.parts = parts
         self.topic = topic
         self.stopping = StopRequest()
+        self.unsaved = 0  # records read since the last checkpoint
+        self.saved_s = time.monotonic()
+        self._checkpoint_interval_s = checkpoint_interval_s
 
     def run(self, *, drain: bool = False) -> None:
         """Learn until `stopping` is asked for; with `drain` also until the topic holds nothing unread.
@@ -38,9 +59,8 @@ class LearningWorker(ABC):
         asked = self.stopping.asked
         self.publish()
         while not asked.is_set() or (drain and not self._drained()):
-            poll = functools.partial(self.reader.poll, min(self.wait_s(time.monotonic()), POLL_S))
             try:
-                records = until_available(poll, asked, what=self.topic)
+                records = self.retry(self.topic, self.parts.reader.poll, min(self.wait_s(time.monotonic()), POLL_S))
             except StoppedError:
                 break
             self.learn(records)
@@ -51,8 +71,12 @@ class LearningWorker(ABC):
         if not broker_is_gone:
             self.publish()
 
+    def retry(self, what: str, attempt: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+        """What `attempt` gives; waits for the neighbour `what` as `until_available` does."""
+        return until_available(functools.partial(attempt, *arguments, **options), self.stopping.asked, what=what)
+
     def _drained(self) -> bool:
-        return self.stopping.at_once.is_set() or self.reader.caught_up(self.topic, 0)
+        return self.stopping.at_once.is_set() or self.parts.reader.caught_up(self.topic, 0)
 
     def wait_s(self, now_s: float) -> float:
         """How long a poll may wait for records before something else is due."""
@@ -70,9 +94,10 @@ class LearningWorker(ABC):
     def publish(self) -> None:
         """Publish what is known now, unless it is published."""
 
-    @abstractmethod
     def checkpoint_if_due(self, now_s: float) -> None:
         """Make what was learned durable if it is time."""
+        if self.unsaved and now_s - self.saved_s >= self._checkpoint_interval_s:
+            self.checkpoint()
 
     @abstractmethod
     def checkpoint(self, *, last: bool = False) -> None:

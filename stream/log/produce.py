@@ -17,6 +17,8 @@ from stream.settings import Settings
 
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 CLOSE_TIMEOUT_S = 5.0  # kafka-python waits for ever without one
+SEND_TIMEOUT_S = 10.0  # for one event that a person waits for
+FLUSH_TIMEOUT_S = 60.0
 BATCH_BYTES = 512 * 1024  # of one partition in a request; the 16 KB of kafka-python are less than one picture
 
 
@@ -39,12 +41,11 @@ class LogWriter:
                 max_block_ms=min(settings.kafka.request_timeout_ms, block_ms),
             )
 
-    def send_event(self, event: Event, *, event_id: str | None = None, timestamp_ms: int | None = None) -> None:
+    def send_event(self, event: Event, *, event_id: str | None = None) -> None:
         """Queue one event on its topic."""
-        key, value, headers = encode(event, source=self._source, event_id=event_id)
-        self.send(event.topic, key, value, headers, timestamp_ms=timestamp_ms)
+        self.send(event.topic, *encode(event, source=self._source, event_id=event_id))
 
-    def send_now(self, event: Event, *, event_id: str | None = None, timeout_s: float = 10.0) -> None:
+    def send_now(self, event: Event, *, event_id: str | None = None, timeout_s: float = SEND_TIMEOUT_S) -> None:
         """Send one event and wait for its acknowledgement; from any thread.
 
         Raises:
@@ -71,22 +72,20 @@ class LogWriter:
             PolicyError: the record is larger than the broker takes.
             BrokerUnavailableError: the broker refuses or does not answer.
         """
-        try:
-            with broker_errors(self._settings):
+        with broker_errors(self._settings):
+            try:
                 sent = self._producer.send(
-                    full_name(self._settings, topic), value, key=key, headers=headers,
-                    partition=partition, timestamp_ms=timestamp_ms,
+                    full_name(self._settings, topic), value, key=key, headers=headers, partition=partition,
+                    timestamp_ms=timestamp_ms,
                 )  # fmt: skip
-        except BrokerUnavailableError as error:
-            if isinstance(error.__cause__, MessageSizeTooLargeError):
+            except MessageSizeTooLargeError:
                 limit = self._settings.kafka.max_record_bytes
                 raise PolicyError(
                     f"record of {len(value or b'')} bytes: expected at most {limit}; send a dataref"
                 ) from None
-            raise
         self._pending.append(sent)
 
-    def flush(self, timeout_s: float = 60.0) -> None:
+    def flush(self) -> None:
         """Wait until everything sent is acknowledged.
 
         Raises:
@@ -95,14 +94,16 @@ class LogWriter:
         """
         waiting, self._pending = self._pending, []
         with broker_errors(self._settings):
-            self._producer.flush(timeout=timeout_s)
+            self._producer.flush(timeout=FLUSH_TIMEOUT_S)
             for sent in waiting:
                 if sent.failed() and isinstance(sent.exception, _TOO_LARGE):
                     raise PolicyError(f"record: larger than its topic takes ({sent.exception})")
                 if sent.failed():
                     raise sent.exception if isinstance(sent.exception, KafkaError) else KafkaError(str(sent.exception))
                 if not sent.is_done:
-                    raise BrokerUnavailableError(f"Kafka: no acknowledgement within {timeout_s:.0f} s; is a broker up?")
+                    raise BrokerUnavailableError(
+                        f"Kafka: no acknowledgement within {FLUSH_TIMEOUT_S:.0f} s; is a broker up?"
+                    )
 
     def close(self) -> None:
         """Give up what is not acknowledged within five seconds."""

@@ -29,9 +29,11 @@ def tls_context(kafka: KafkaSettings) -> ssl.SSLContext | None:
                 "set that to SSL or SASL_SSL"
             )
         return None
-    context = ssl.create_default_context()  # the system's authorities, unless a file names others
-    if kafka.ca_file is not None:
-        context = _trusting(kafka.ca_file.expanduser())
+    ca_file = kafka.ca_file and kafka.ca_file.expanduser()
+    try:
+        context = ssl.create_default_context(cafile=ca_file)  # None: the system's authorities
+    except OSError as error:  # an ssl.SSLError is one
+        raise _unusable("CA_FILE", ca_file, "certificates in PEM form", error) from error
     if kafka.certificate_file is not None:
         _show(context, kafka)
     elif kafka.key_file is not None:
@@ -79,13 +81,6 @@ def _speaks_tls(connection: socket.socket) -> str | None:
     return f"speaks TLS; set {PREFIX}SECURITY_PROTOCOL to SSL or SASL_SSL"
 
 
-def _trusting(path: Path) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=str(path))
-    except OSError as error:  # an ssl.SSLError is one
-        raise _unusable("CA_FILE", path, "certificates in PEM form", error) from error
-
-
 def _show(context: ssl.SSLContext, kafka: KafkaSettings) -> None:
     assert kafka.certificate_file is not None
     certificate = kafka.certificate_file.expanduser()
@@ -103,6 +98,6 @@ def _show(context: ssl.SSLContext, kafka: KafkaSettings) -> None:
         raise _unusable("CERTIFICATE_FILE", certificate, what, error) from error
 
 
-def _unusable(name: str, path: Path, expected: str, error: OSError) -> ConfigurationError:
+def _unusable(name: str, path: Path | None, expected: str, error: OSError) -> ConfigurationError:
     found = error.strerror or str(error)
     return ConfigurationError(f"{PREFIX}{name} {path}: expected {expected}, {found}; correct the variable or the file")

@@ -27,14 +27,10 @@ REMOTE_S = 8.0  # for a whole picture
 class DatarefReader:
     """Fetches what a dataref names, within the allowed folders and hosts."""
 
-    def __init__(
-        self, roots: Sequence[Path], hosts: Sequence[str], max_bytes: int, *, uploads: Path | None = None
-    ) -> None:
+    def __init__(self, roots: Sequence[Path], hosts: Sequence[str], max_bytes: int, *, uploads: Path) -> None:
         """`uploads` is a folder of our own: allowed, and what is deleted from the index is deleted there."""
-        self._uploads = uploads.expanduser().resolve() if uploads is not None else None
-        self._roots = [root.expanduser().resolve() for root in roots]
-        if self._uploads is not None:
-            self._roots.append(self._uploads)
+        self._uploads = uploads.resolve()
+        self._roots = [self._uploads, *(root.expanduser().resolve() for root in roots)]
         self._hosts = {host.lower() for host in hosts}
         self._max_bytes = max_bytes
 
@@ -45,10 +41,8 @@ class DatarefReader:
             StorageUnavailableError: the disk does not let us.
         """
         url = urlsplit(dataref)
-        if self._uploads is None or url.scheme != "file":
-            return
         path = Path(unquote(url.path)).resolve()
-        if path.is_relative_to(self._uploads):
+        if url.scheme == "file" and path.is_relative_to(self._uploads):
             try:
                 path.unlink(missing_ok=True)
             except OSError as error:
@@ -82,7 +76,7 @@ class DatarefReader:
             raise _forbidden(dataref, "outside the folders of MEKIKI_INGEST__DATAREF_ROOTS")
         try:
             if real.stat().st_size > self._max_bytes:
-                raise PolicyError(f"dataref {dataref[:200]}: expected at most {self._max_bytes} bytes", "too_large")
+                raise self._too_large(dataref)
             return real.read_bytes()
         except OSError as error:
             if error.errno not in _PATH_ERRORS:
@@ -106,14 +100,15 @@ class DatarefReader:
                     if time.monotonic() > until_s:
                         raise StorageUnavailableError(f"dataref {dataref[:200]}: not here within {REMOTE_S:.0f} s")
                     if len(content) > self._max_bytes:
-                        raise PolicyError(
-                            f"dataref {dataref[:200]}: expected at most {self._max_bytes} bytes", "too_large"
-                        )
+                        raise self._too_large(dataref)
         except httpx.InvalidURL:
             raise _forbidden(dataref, "not a URL") from None
         except httpx.HTTPError as error:
             raise StorageUnavailableError(f"dataref {dataref[:200]}: {error}") from error
         return bytes(content)
+
+    def _too_large(self, dataref: str) -> PolicyError:
+        return PolicyError(f"dataref {dataref[:200]}: expected at most {self._max_bytes} bytes", "too_large")
 
 
 def checked_sha256(content: bytes, expected: str | None) -> str:

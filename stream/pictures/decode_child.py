@@ -27,7 +27,7 @@ ORPHAN_DEADLINES = 2  # the alarm kills after this many deadlines: the parent, i
 
 Crop = tuple[float, float, float, float]  # left, top, width, height in shares of the upright picture
 
-_REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
+_REDUCED = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
 # EXIF orientation -> (transpose, flip left-right, flip top-bottom), in this order
 _TURNS = {
     2: (False, True, False),
@@ -48,36 +48,28 @@ def decode(data: bytes, crop: Crop = WHOLE) -> tuple[Pixels, int, int, str]:
     """
     header = sniff(data)
     try:
-        flags = _flags(header) if crop == WHOLE else _whole_flags(header)
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), _flags(header, may_reduce=crop == WHOLE))
         if image is None:
             raise DecodeError(f"{header.format} of {len(data)} bytes: expected a whole picture; export it again")
         pixels: np.ndarray[Any, Any] = np.asarray(image)
-        if crop != WHOLE:
-            pixels = _cropped(_upright(pixels, header.orientation), crop)
-            square = _rgb_square(pixels)
-        else:
+        if crop == WHOLE:
             square = _upright(_rgb_square(pixels), header.orientation)
-    except MemoryError as error:
-        raise _memory_error(header) from error
-    except cv2.error as error:
+        else:
+            square = _rgb_square(_cropped(_upright(pixels, header.orientation), crop))
+    except (MemoryError, cv2.error) as error:
         raise _translated(error, header) from error
     size = (header.width_px, header.height_px)
     width_px, height_px = size[::-1] if header.orientation >= 5 else size
     return np.ascontiguousarray(square), width_px, height_px, header.format
 
 
-def _whole_flags(header: ImageHeader) -> int:
-    return cv2.IMREAD_UNCHANGED if header.has_alpha else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-
-
-def _flags(header: ImageHeader) -> int:
+def _flags(header: ImageHeader, *, may_reduce: bool) -> int:
     if header.has_alpha:
         return cv2.IMREAD_UNCHANGED
-    if header.format == "jpeg":  # a reduced JPEG is the mean over 2, 4 or 8 pixels, at a tenth of the cost
-        for factor in (8, 4, 2):
+    if may_reduce and header.format == "jpeg":  # the mean over 2, 4 or 8 pixels, at a tenth of the cost
+        for factor, reduced in _REDUCED.items():
             if min(header.width_px, header.height_px) // factor >= SIZE_PX:
-                return _REDUCED[factor] | cv2.IMREAD_IGNORE_ORIENTATION
+                return reduced | cv2.IMREAD_IGNORE_ORIENTATION
     return cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 
 
@@ -118,18 +110,19 @@ def _upright(square: Pixels, orientation: int) -> Pixels:
     return square[::-1] if top_bottom else square
 
 
-def _memory_error(header: ImageHeader) -> DecodeError:
+def _translated(error: MemoryError | cv2.error, header: ImageHeader) -> DecodeError:
+    text, code = str(error), getattr(error, "code", 0)
+    if not (
+        isinstance(error, MemoryError)
+        or "Failed to allocate" in text
+        or "OutOfMemory" in text
+        or code == cv2.Error.StsNoMem
+    ):
+        return DecodeError(f"{header.format} of {header.pixels} pixels: expected a whole picture; export it again")
     size = f"{header.width_px} x {header.height_px}"
     return DecodeError(
         f"{header.format} of {size} pixels: expected to fit in memory; post a smaller one", "decode_memory"
     )
-
-
-def _translated(error: cv2.error, header: ImageHeader) -> PoisonError:
-    text = str(error)
-    if "Failed to allocate" in text or "OutOfMemory" in text or getattr(error, "code", 0) == cv2.Error.StsNoMem:
-        return _memory_error(header)
-    return DecodeError(f"{header.format} of {header.pixels} pixels: expected a whole picture; export it again")
 
 
 def answer(data: bytes, crop: Crop = WHOLE) -> bytes:

@@ -12,46 +12,15 @@ ConfigurationError when children cannot start at all.
 import queue
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from types import TracebackType
-
-import numpy as np
-from numpy.typing import NDArray
 
 from models.errors import ConfigurationError, DecodeError, PoisonError, PolicyError
-from stream.pictures.decode_process import Answer, ChildDied, ChildLate, ChildLimits, DecodeChild
-from stream.pictures.decode_wire import SIZE_PX, WHOLE
+from stream.pictures.decode_process import DecodeChild, Decoded, Limits
+from stream.pictures.decode_wire import WHOLE
 from stream.pictures.header import ImageHeader, sniff
 
-__all__ = ["DecodePool", "Decoded", "ImageHeader", "Limits", "check", "sniff"]
-
+__all__ = ["DecodePool", "Decoded", "Limits", "check"]
 
 Crop = tuple[float, float, float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a picture may be at most. The defaults suit photographs: 50 megapixels are 150 MB decoded."""
-
-    max_bytes: int = 32 * 1024 * 1024
-    max_pixels: int = 50_000_000
-    max_side_px: int = 20_000
-    max_frames: int = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """A picture, ready for an encoder: pixels uint8 [224, 224, 3] RGB, upright, on white.
-
-    Size is that of the upright original; phash is `models.preprocess.perceptual_hash`, sha256 that of the file in hex.
-    """
-
-    pixels: NDArray[np.uint8]
-    width_px: int
-    height_px: int
-    format: str
-    phash: int
-    sha256: str
 
 
 def check(data: bytes, limits: Limits) -> ImageHeader:
@@ -83,31 +52,15 @@ def check(data: bytes, limits: Limits) -> ImageHeader:
 class DecodePool:
     """Children that decode, one file at a time each. Safe to call from several threads; use as a context manager."""
 
-    def __init__(
-        self,
-        workers: int = 1,
-        limits: Limits | None = None,
-        *,
-        memory_bytes: int = 1_000_000_000,
-        deadline_s: float = 10.0,
-    ) -> None:
-        """Start the children.
-
-        Args:
-            workers: number of children.
-            limits: what a picture may be at most.
-            memory_bytes: address space a child may add to what it has after its imports.
-            deadline_s: wall-clock time for one file.
+    def __init__(self, workers: int = 1, limits: Limits = Limits()) -> None:
+        """Start as many children.
 
         Raises:
             ConfigurationError: a child does not start.
         """
-        self.limits = limits or Limits()
-        self._child_limits = ChildLimits(self.limits.max_pixels, self.limits.max_side_px, memory_bytes, deadline_s)
+        self.limits = limits
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="decode")
-        self._idle: queue.LifoQueue[DecodeChild | None] = (
-            queue.LifoQueue()
-        )  # None: a seat whose child has to be started
+        self._idle: queue.LifoQueue[DecodeChild | None] = queue.LifoQueue()  # None: a child has to be started
         self._children: set[DecodeChild] = set()
         self._workers = workers
         self._is_closed = False
@@ -140,10 +93,6 @@ class DecodePool:
             return [self._decode(content, part) for content, part in zip(contents, parts, strict=True)]
         return list(self._threads.map(self._decode, contents, parts))
 
-    def pids(self) -> list[int]:
-        """Process ids of the children."""
-        return [child.pid for child in self._children]
-
     def close(self) -> None:
         """Stop the children; what is being decoded is answered first."""
         self._is_closed = True
@@ -154,34 +103,26 @@ class DecodePool:
     def __enter__(self) -> "DecodePool":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _decode(self, data: bytes, crop: Crop) -> Decoded | PoisonError:
+        """A child that was killed from outside says nothing about the file: it gets one more, in a fresh child."""
         try:
-            header = check(data, self.limits)
-            return self._decode_checked(data, header, crop)
+            what = f"{check(data, self.limits).format} of {len(data)} bytes: expected to decode"
         except PoisonError as error:
             return error
-
-    def _decode_checked(self, data: bytes, header: ImageHeader, crop: Crop) -> Decoded:
-        """A child that was killed from outside says nothing about the file: it gets one more, in a fresh child."""
-        what = f"{header.format} of {len(data)} bytes"
         for _ in range(2):
             try:
-                answer = self._ask(data, crop)
-            except ChildLate as error:
-                text = f"{what}: expected to decode within {self._child_limits.deadline_s:g} s; export it again"
-                raise DecodeError(text, "decode_timeout") from error
-            except ChildDied:
+                return self._ask(data, crop)
+            except TimeoutError:
+                text = f"{what} within {self.limits.deadline_s:g} s; export it again"
+                return DecodeError(text, "decode_timeout")
+            except ConnectionError:
                 continue
-            pixels = np.frombuffer(answer.pixels, np.uint8).reshape(SIZE_PX, SIZE_PX, 3)
-            return Decoded(pixels, answer.width_px, answer.height_px, answer.format, answer.phash, answer.sha256)
-        raise DecodeError(f"{what}: expected to decode, kills the decoder; export it again", "decode_crashed")
+        return DecodeError(f"{what}, kills the decoder; export it again", "decode_crashed")
 
-    def _ask(self, data: bytes, crop: Crop) -> Answer:
+    def _ask(self, data: bytes, crop: Crop) -> Decoded | DecodeError:
         """The next idle child's answer; a child that fails leaves an empty seat behind, never a broken child."""
         child = self._idle.get()
         healthy: DecodeChild | None = None
@@ -192,9 +133,6 @@ class DecodePool:
             answer = child.ask(data, crop)
             healthy = child
             return answer
-        except DecodeError:
-            healthy = child
-            raise
         finally:
             if child is not None and healthy is None:
                 self._stop(child)
@@ -203,7 +141,7 @@ class DecodePool:
     def _start(self) -> DecodeChild:
         if self._is_closed:
             raise ConfigurationError("decode pool: expected to be open; make a new one")
-        child = DecodeChild(self._child_limits)
+        child = DecodeChild(self.limits)
         self._children.add(child)
         return child
 

@@ -7,6 +7,8 @@ times that for minutes after many files were deleted (docs/decisions/0015-pictur
 
 import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from models.errors import ConfigurationError, StorageUnavailableError
@@ -29,10 +31,9 @@ class PictureFile:
         """See PictureStore.uri."""
         return f"{self._path.as_uri()}#{sha256}"
 
-    def put(self, content: bytes, sha256: str) -> str:
+    def put(self, content: bytes, sha256: str) -> None:
         """See PictureStore.put."""
         self._waiting[bytes.fromhex(sha256)] = content
-        return self.uri(sha256)
 
     def remove(self, sha256: str) -> None:
         """See PictureStore.remove."""
@@ -42,38 +43,29 @@ class PictureFile:
         """See PictureStore.flush; all of it or, where this raises, nothing yet."""
         if not self._waiting:
             return
-        with self._lock:
-            try:
-                database = self._open()
-                database.execute("BEGIN IMMEDIATE")
-                for digest, content in self._waiting.items():
-                    if content is None:
-                        database.execute("DELETE FROM pictures WHERE sha256 = ?", (digest,))
-                    else:
-                        database.execute("INSERT INTO pictures VALUES (?, ?) ON CONFLICT DO NOTHING", (digest, content))
-                database.execute("COMMIT")
-                if None in self._waiting.values():  # a deleted picture is to be gone: also from the log of writes
-                    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            except sqlite3.Error as error:
-                if self._database is not None and self._database.in_transaction:
-                    self._database.rollback()
-                raise self._mapped(error) from error
+        with self._lock, self._disk_errors():
+            database = self._open()
+            database.execute("BEGIN IMMEDIATE")
+            for digest, content in self._waiting.items():
+                if content is None:
+                    database.execute("DELETE FROM pictures WHERE sha256 = ?", (digest,))
+                else:
+                    database.execute("INSERT INTO pictures VALUES (?, ?) ON CONFLICT DO NOTHING", (digest, content))
+            database.execute("COMMIT")
+            if None in self._waiting.values():  # a deleted picture is to be gone: also from the log of writes
+                database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._waiting.clear()
 
     def get(self, sha256: str) -> bytes:
         """See PictureStore.get."""
-        with self._lock:
-            try:
-                if self._database is None and not self._path.exists():
-                    raise FileNotFoundError(sha256)
-                asked = (bytes.fromhex(sha256),)
-                found = self._open().execute("SELECT content FROM pictures WHERE sha256 = ?", asked).fetchone()
-            except sqlite3.Error as error:
-                raise self._mapped(error) from error
+        with self._lock, self._disk_errors():
+            if self._database is None and not self._path.exists():
+                raise FileNotFoundError(sha256)
+            asked = (bytes.fromhex(sha256),)
+            found = self._open().execute("SELECT content FROM pictures WHERE sha256 = ?", asked).fetchone()
         if found is None:
             raise FileNotFoundError(sha256)
-        content: bytes = found[0]
-        return content
+        return bytes(found[0])
 
     def _open(self) -> sqlite3.Connection:
         if self._database is None:
@@ -91,12 +83,18 @@ class PictureFile:
             self._database = database
         return self._database
 
-    def _mapped(self, error: sqlite3.Error) -> Exception:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            return ConfigurationError(
-                f"pictures in {self._path}: damaged ({error}); restore the file, or move it away: pictures already "
-                "indexed are then found but not shown"
-            )
-        what = "disk full; free some space" if code == sqlite3.SQLITE_FULL else f"{error}; free it or its folder"
-        return StorageUnavailableError(f"pictures in {self._path}: {what}")
+    @contextmanager
+    def _disk_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            if self._database is not None and self._database.in_transaction:
+                self._database.rollback()
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                raise ConfigurationError(
+                    f"pictures in {self._path}: damaged ({error}); restore the file, or move it away: pictures already "
+                    "indexed are then found but not shown"
+                ) from error
+            what = "disk full; free some space" if code == sqlite3.SQLITE_FULL else f"{error}; free it or its folder"
+            raise StorageUnavailableError(f"pictures in {self._path}: {what}") from error

@@ -4,7 +4,6 @@ In: bytes with their sha256, or a `dataref` URL. Out: an fsspec URI, or bytes. R
 the allowed folders and hosts, a hash that does not match, too many bytes) and StorageUnavailableError (disk full).
 """
 
-import contextlib
 import errno
 import os
 from pathlib import Path
@@ -21,8 +20,8 @@ class PictureStore(Protocol):
     def uri(self, sha256: str) -> str:
         """Where the bytes are, or would be."""
 
-    def put(self, content: bytes, sha256: str) -> str:
-        """Keep bytes, from `flush` on at the latest; returns their URI. The same bytes again change nothing."""
+    def put(self, content: bytes, sha256: str) -> None:
+        """Keep bytes, from `flush` on at the latest. The same bytes again change nothing."""
 
     def remove(self, sha256: str) -> None:
         """Forget the bytes, from `flush` on at the latest; fine if they are gone already."""
@@ -44,9 +43,7 @@ class PictureFolder:
     def __init__(self, root: str) -> None:
         self._fs, self._root = fsspec.core.url_to_fs(root)
         self._scheme = root.split("://", 1)[0] + "://" if "://" in root else "file://"
-        self._local = self._scheme == "file://"
-        self._folders: set[str] = set()
-        self._unsynced: set[str] = set()  # folders with new files
+        self._unsynced: set[Path] = set()  # folders with new files
 
     def path(self, sha256: str) -> str:
         """Where the bytes with this hash are."""
@@ -56,43 +53,23 @@ class PictureFolder:
         """See PictureStore.uri: an fsspec URI."""
         return self._scheme + self.path(sha256)
 
-    def put(self, content: bytes, sha256: str) -> str:
+    def put(self, content: bytes, sha256: str) -> None:
         """See PictureStore.put."""
         path = self.path(sha256)
         try:
-            if self._local:
-                self._put_local(path, content)
-            elif not self._fs.exists(path):
+            if self._fs.exists(path) and self._fs.size(path) == len(content):
+                return
+            if self._scheme == "file://":
+                _put_whole(Path(path), content)
+                self._unsynced.add(Path(path).parent)
+            else:
                 self._fs.pipe_file(path, content)
         except OSError as error:
             raise storage_error(f"pictures at {self._root}", error) from error
-        return self.uri(sha256)
-
-    def _put_local(self, path: str, content: bytes) -> None:
-        folder = os.path.dirname(path)  # noqa: PTH120 - strings throughout: this runs once a picture
-        if folder not in self._folders:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            self._folders.add(folder)
-        with contextlib.suppress(FileNotFoundError):
-            if os.stat(path).st_size == len(content):  # noqa: PTH116
-                return
-        partial = f"{path}.{os.getpid()}.part"
-        try:
-            with open(partial, "wb") as file:  # noqa: PTH123
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())  # the offset that covers it must not outlive it
-            self._unsynced.add(folder)
-            os.replace(partial, path)  # noqa: PTH105
-        except OSError:
-            self._folders.discard(folder)  # it may be gone
-            Path(partial).unlink(missing_ok=True)  # half a picture on a full disk helps nobody
-            raise
 
     def get(self, sha256: str) -> bytes:
         """See PictureStore.get."""
-        found: bytes = self._fs.cat_file(self.path(sha256))
-        return found
+        return bytes(self._fs.cat_file(self.path(sha256)))
 
     def remove(self, sha256: str) -> None:
         """See PictureStore.remove."""
@@ -118,6 +95,19 @@ class PictureFolder:
             except OSError as error:
                 self._unsynced.add(folder)
                 raise storage_error(f"pictures at {self._root}", error) from error
+
+
+def _put_whole(path: Path, content: bytes) -> None:
+    partial = path.with_suffix(f".{os.getpid()}.part")
+    path.parent.mkdir(exist_ok=True, parents=True)
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # the offset that covers it must not outlive it
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)  # half a picture on a full disk helps nobody
 
 
 def storage_error(what: str, error: OSError) -> StorageUnavailableError:

@@ -14,6 +14,7 @@ from stream.index.qdrant import QdrantIndex
 from stream.index.remote import RemoteIndex
 from stream.index.server import IndexServer
 from stream.log.embedded_broker import free_port
+from stream.settings import QdrantSettings
 
 D = 16
 QDRANT_URL = os.environ.get("MEKIKI_TEST_QDRANT_URL")
@@ -40,7 +41,7 @@ def remote(tmp_path):
 
 
 def local(tmp_path):
-    index = QdrantIndex(":memory:", collection="test")
+    index = QdrantIndex(QdrantSettings(url=":memory:", collection="test"))
     index.open("enc-1", D)
     yield index
     index.close()
@@ -62,7 +63,9 @@ def _server(prefer_grpc):
         pytest.skip(
             f"the Qdrant server answers no gRPC on port {grpc_port}; MEKIKI_TEST_QDRANT_GRPC_PORT names another"
         )
-    index = QdrantIndex(QDRANT_URL, collection=collection, prefer_grpc=prefer_grpc, grpc_port=grpc_port)
+    index = QdrantIndex(
+        QdrantSettings(url=QDRANT_URL, collection=collection, prefer_grpc=prefer_grpc, grpc_port=grpc_port)
+    )
     try:
         index.open("enc-1", D)
         yield index

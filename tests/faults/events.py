@@ -10,6 +10,7 @@ from admin.operators.status import lags
 from models.errors import IndexUnavailableError
 from models.tagging.store import TaggerStore
 from models.tagging.tagger import Tagger
+from stream.events.codec import encode
 from stream.events.schema import ImageDeleted, ImagePosted, TagsApplied, TagsRemoved
 from stream.index.remote import RemoteIndex
 from stream.log.produce import LogWriter
@@ -84,7 +85,8 @@ def calmly(cluster, index, post):
 def post(cluster, made, start, stop, first_ms):
     writer = LogWriter(cluster.settings, "test")
     for number, event in enumerate(made[start:stop], start):
-        writer.send_event(event, event_id=f"e{number}", timestamp_ms=first_ms + number)
+        record = encode(event, source="test", event_id=f"e{number}")
+        writer.send(event.topic, *record, timestamp_ms=first_ms + number)
     writer.flush()
     writer.close()
 

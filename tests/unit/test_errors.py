@@ -19,6 +19,7 @@ from stream.index import edge as index_edge
 from stream.index.qdrant import QdrantIndex
 from stream.index.remote import RemoteIndex
 from stream.log.client import broker_errors
+from stream.settings import QdrantSettings
 
 TREE = [
     c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, MekikiError) and c is not MekikiError
@@ -108,7 +109,7 @@ class Refusal(grpc.RpcError, grpc.Call):
 
 @pytest.fixture(scope="module")
 def qdrant():
-    index = QdrantIndex(":memory:", collection="test")
+    index = QdrantIndex(QdrantSettings(url=":memory:", collection="test"))
     yield index
     index.close()
 
@@ -162,7 +163,8 @@ def test_a_refused_connection_is_infrastructure():
 
     for prefer_grpc in (False, True):
         port = free_port()
-        index = QdrantIndex(f"http://127.0.0.1:{port}", collection="t", grpc_port=port, prefer_grpc=prefer_grpc)
+        settings = QdrantSettings(url=f"http://127.0.0.1:{port}", grpc_port=port, prefer_grpc=prefer_grpc)
+        index = QdrantIndex(settings)
         with pytest.raises(errors.IndexUnavailableError, match=r"127\.0\.0\.1"):
             index.open("e", 8)
         index.close()

@@ -8,7 +8,7 @@ from models.errors import ConfigurationError, PolicyError
 from stream.environment import load_settings
 from stream.pictures.sqlite_store import PictureFile
 from stream.pictures.store import PictureFolder
-from stream.workers import build_datarefs, build_decoder, build_pictures, open_index, uploads_folder
+from stream.workers import build_datarefs, build_decoder, build_pictures, open_index
 
 CONTENT = b"picture bytes"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -35,7 +35,7 @@ def test_inline_pictures_are_kept_where_the_settings_say(tmp_path):
 
 def test_an_upload_may_be_read_where_no_other_folder_is_named_and_is_ours_to_delete(tmp_path):
     settings = load_settings({"MEKIKI_DATA_DIR": str(tmp_path / "data")})
-    upload, beside = uploads_folder(settings) / "picture.png", tmp_path / "picture.png"
+    upload, beside = settings.data_path / "uploads" / "picture.png", tmp_path / "picture.png"
     upload.parent.mkdir(parents=True)
     for file in (upload, beside):
         file.write_bytes(CONTENT)

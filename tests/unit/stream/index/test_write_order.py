@@ -12,6 +12,7 @@ from stream.index.edge import EdgeIndex
 from stream.index.payload import ImagePayload, IndexRecord
 from stream.index.qdrant import FILTER_CLAUSES, QdrantIndex
 from stream.log.positions import StoredOffset
+from stream.settings import QdrantSettings
 
 D = 8
 COUNT = 2 * FILTER_CLAUSES + 10  # images: several operations on a server
@@ -54,7 +55,7 @@ def server(monkeypatch):
         return upsert(client, *arguments, **named)
 
     monkeypatch.setattr(QdrantClient, "upsert", torn)
-    index = QdrantIndex(":memory:", collection="test")
+    index = QdrantIndex(QdrantSettings(url=":memory:", collection="test"))
     index.open("enc-1", D)
     yield index, failing
     index.close()

@@ -11,7 +11,8 @@ from search.served import ServedModels
 from stream.environment import load_settings
 from stream.events.schema import Clicked, Impression, PairClicked
 from stream.index.payload import ImagePayload, IndexRecord
-from stream.learn.ranking import RankingParts, RankingWorker, offsets_of, open_ranker
+from stream.learn.ranking import RankingWorker, offsets_of, open_ranker
+from stream.learn.worker import LearningParts
 from stream.log.dead_letter import REASON
 from stream.log.model_versions import ModelPublisher
 from tests.fake_log import FakeReader, MemoryLog
@@ -55,8 +56,9 @@ class Clicks:
         saved = state_file.load()
         reader = FakeReader(self.log, ("clicks",), lambda: offsets_of(saved))
         publisher = ModelPublisher(self.settings, "ranker", self.writer)
-        parts = RankingParts(reader, self.writer, self.index, state_file, publisher, self.settings)
-        return Worker(RankingWorker(parts, saved, D), reader, state_file)
+        parts = LearningParts(reader, self.writer, publisher, self.settings)
+        worker = RankingWorker(parts, self.index, state_file=state_file, saved=saved, dimension=D)
+        return Worker(worker, reader, state_file)
 
     def run(self) -> None:
         """A worker that ends once it has learned everything."""

@@ -12,7 +12,8 @@ from stream.environment import load_settings
 from stream.events.example import SourcedExample, encode_example
 from stream.events.schema import ModelPublished
 from stream.learn.tagger_state import OpenTagger
-from stream.learn.tags import TagsParts, TagsWorker
+from stream.learn.tags import TagsWorker
+from stream.learn.worker import LearningParts
 from stream.log.model_versions import ModelPublisher
 from stream.log.positions import position_of
 from stream.log.record import Record
@@ -70,7 +71,7 @@ class Examples:
         state = self.state()
         reader = FakeReader(self.log, ("examples",), lambda: state.offsets)
         publisher = ModelPublisher(self.settings, "tagger", self.writer)
-        return Worker(TagsParts(reader, self.writer, state, publisher, self.settings))
+        return Worker(LearningParts(reader, self.writer, publisher, self.settings), state)
 
     def run(self) -> TagCatalogue:
         """A worker that ends once it has learned everything; what is served then."""
@@ -88,9 +89,9 @@ class Examples:
 class Worker:
     """A tags worker with its reader; `run` ends once everything is learned."""
 
-    def __init__(self, parts: TagsParts) -> None:
-        self.reader, self.state = parts.reader, parts.state
-        self.worker = TagsWorker(parts)
+    def __init__(self, parts: LearningParts, state: OpenTagger) -> None:
+        self.reader, self.state = parts.reader, state
+        self.worker = TagsWorker(parts, state)
         self.reader.at_end = self.worker.stopping.stop
 
     def run(self, *, drain: bool = False) -> None:

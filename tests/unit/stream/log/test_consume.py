@@ -105,15 +105,22 @@ def test_a_record_weighs_its_value_and_some_overhead():
 # ---- pausing, on the embedded broker ------------------------------------------------------------------------------
 
 
-def test_a_topic_that_was_paused_is_read_to_its_end_while_another_went_on(broker_settings):
-    create_topics(broker_settings)
-    writer = LogWriter(broker_settings, "test")
+@pytest.fixture
+def one_partition(broker_settings):
+    kafka = broker_settings.kafka.model_copy(update={"partitions": 1, "session_timeout_ms": 1_000})
+    settings = broker_settings.model_copy(update={"kafka": kafka})
+    create_topics(settings)
+    return settings
+
+
+def test_a_topic_that_was_paused_is_read_to_its_end_while_another_went_on(one_partition):
+    writer = LogWriter(one_partition, "test")
     for number in range(6_000):
-        writer.send("operations", str(number).encode(), b"x" * 100, [], partition=0)
+        writer.send("operations", str(number).encode(), b"x" * 100, [])
     for number in range(50):
-        writer.send("images", str(number).encode(), b"x" * 10_000, [], partition=0)
+        writer.send("images", str(number).encode(), b"x" * 10_000, [])
     writer.flush()
-    reader = LogReader(broker_settings, ("images", "operations"), "test", lambda: ())
+    reader = LogReader(one_partition, ("images", "operations"), "test", lambda: ())
     offsets, phases = {"images": [], "operations": []}, []
     try:
         for _ in range(400):  # 50 ms each at most
@@ -122,7 +129,7 @@ def test_a_topic_that_was_paused_is_read_to_its_end_while_another_went_on(broker
             if len(offsets["operations"]) >= 2_000 and not phases:
                 reader.pause("operations")
                 phases.append("paused")
-                writer.send("images", b"late", b"x", [], partition=0)  # what is in line now is no tag
+                writer.send("images", b"late", b"x", [])  # what is in line now is no tag
                 writer.flush()
             elif phases == ["paused"] and len(offsets["images"]) == 51:
                 reader.resume("operations")
@@ -139,14 +146,13 @@ def test_a_topic_that_was_paused_is_read_to_its_end_while_another_went_on(broker
 # ---- a rebalance, on the embedded broker --------------------------------------------------------------------------
 
 
-def test_a_state_that_is_away_in_a_rebalance_is_asked_again(broker_settings):
-    create_topics(broker_settings)
-    writer = LogWriter(broker_settings, "test")
+def test_a_state_that_is_away_in_a_rebalance_is_asked_again(one_partition):
+    writer = LogWriter(one_partition, "test")
     for number in range(10):
-        writer.send("images", b"k", b"%d" % number, [], partition=0)
+        writer.send("images", b"k", b"%d" % number, [])
     writer.flush()
     writer.close()
-    topic_id = describe_topics(broker_settings, ("images",))["images"].topic_id
+    topic_id = describe_topics(one_partition, ("images",))["images"].topic_id
     asked = []
 
     def stored_offsets():
@@ -155,9 +161,7 @@ def test_a_state_that_is_away_in_a_rebalance_is_asked_again(broker_settings):
             raise IndexUnavailableError("index: away")
         return [stored(7, topic_id=topic_id)]
 
-    kafka = broker_settings.kafka.model_copy(update={"session_timeout_ms": 1_000})
-    settings = broker_settings.model_copy(update={"kafka": kafka})
-    reader = LogReader(settings, ("images",), "test", stored_offsets, group_wide=True)
+    reader = LogReader(one_partition, ("images",), "test", stored_offsets, group_wide=True)
     refused, records = 0, []
     try:
         for _ in range(400):  # 50 ms each at most

@@ -11,7 +11,7 @@ import pytest
 from models.errors import StorageUnavailableError
 from stream.environment import load_settings
 from stream.events.schema import ModelPublished
-from stream.log.model_versions import KEEP_FILES, ModelFollower, ModelPublisher, model_folder
+from stream.log.model_versions import KEEP_FILES, ModelFollower, ModelPublisher
 from stream.log.positions import StoredOffset
 from stream.log.produce import LogWriter
 from stream.log.topics import create_topics
@@ -47,28 +47,26 @@ def test_announces_a_file_that_is_there_with_its_hash_and_offsets(publisher, wri
     assert (event.model, event.version, event.offsets, event.base_uris) == ("tagger", 3, {"examples/0": 9}, ())
 
 
-def test_a_delta_names_the_full_file_and_the_links_it_applies_to(publisher, writer):
-    kinds = ["full", "delta", "link", "delta", "link", "delta", "full", "delta"]
+def test_a_delta_names_the_last_full_file(publisher, writer):
+    kinds = ["full", "delta", "delta", "full", "delta"]
     for version, kind in enumerate(kinds, start=1):
         publisher.publish(version, kind.encode(), [], kind)
     uri = {event.version: event.uri for event in writer.events}
     applies_to = [event.base_uris for event in writer.events]
-    chain = (uri[1], uri[3], uri[5])
-    assert applies_to == [(), chain[:1], chain[:1], chain[:2], chain[:2], chain, (), (uri[7],)]
+    assert applies_to == [(), (uri[1],), (uri[1],), (), (uri[4],)]
 
 
-def test_keeps_the_last_files_and_always_the_chain(publisher, writer, settings):
+def test_keeps_the_last_files_and_always_the_full_one(publisher, writer, settings):
     publisher.publish(1, b"full", [])
-    publisher.publish(2, b"link", [], "link")
-    for version in range(3, 20):
+    for version in range(2, 20):
         publisher.publish(version, b"delta", [], "delta")
-    kept = {path.name[:12] for path in model_folder(settings, "tagger").iterdir()}
-    assert kept == {f"{v:012d}" for v in [1, 2, *range(20 - KEEP_FILES, 20)]}
+    kept = {path.name[:12] for path in (settings.data_path / "models" / "tagger").iterdir()}
+    assert kept == {f"{v:012d}" for v in [1, *range(20 - KEEP_FILES, 20)]}
     assert all(path_of(uri).exists() for uri in writer.events[-1].base_uris)
 
 
 def test_a_file_that_cannot_be_written_is_not_announced(publisher, writer, settings):
-    shutil.rmtree(model_folder(settings, "tagger"))
+    shutil.rmtree(settings.data_path / "models" / "tagger")
     with pytest.raises(StorageUnavailableError, match="No such file"):
         publisher.publish(1, b"full", [])
     assert writer.events == []

@@ -26,7 +26,7 @@ def root(tmp_path):
 
 @pytest.fixture
 def reader(root):
-    return DatarefReader([root], ["localhost"], LIMIT)
+    return DatarefReader([root], ["localhost"], LIMIT, uploads=root.parent / "uploads")
 
 
 def reason(reader, dataref) -> str:
@@ -84,7 +84,10 @@ def test_what_is_not_allowed_is_forbidden(reader, dataref):
 
 
 def test_nothing_is_allowed_where_no_root_is_named(root):
-    assert reason(DatarefReader([], [], LIMIT), (root / "猫 1.png").as_uri()) == "dataref_forbidden"
+    assert (
+        reason(DatarefReader([], [], LIMIT, uploads=root / "uploads"), (root / "猫 1.png").as_uri())
+        == "dataref_forbidden"
+    )
 
 
 def test_a_file_that_is_not_there_is_poison_not_a_full_disk(reader, root):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from models.errors import DecodeError, PolicyError
-from stream.pictures.decode_pool import Limits, check, sniff
+from stream.pictures.decode_pool import Limits, check
+from stream.pictures.header import sniff
 
 
 def encoded(extension: str, height: int = 40, width: int = 60, channels: int = 3) -> bytes:

@@ -28,12 +28,11 @@ def store(request, tmp_path):
 def test_keeps_gives_and_forgets(store):
     with pytest.raises(FileNotFoundError):
         store.get(SHA256)
-    uri = store.put(CONTENT, SHA256)
+    store.put(CONTENT, SHA256)
     store.flush()
-    assert uri == store.uri(SHA256)
-    assert "://" in uri
+    assert "://" in store.uri(SHA256)
     assert store.get(SHA256) == CONTENT
-    assert store.put(CONTENT, SHA256) == uri
+    store.put(CONTENT, SHA256)
     store.flush()
     store.remove(SHA256)
     store.flush()

@@ -1,4 +1,4 @@
-"""Versions in files: each is there however a follower came to it, and what changed is written about once."""
+"""Versions in files: each is there however a follower came to it, and most are a part of the whole."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from models.tagging.serving.delta import encode
 from models.tagging.tagger import Tagger
 from search.served import ServedModels
 from stream.environment import load_settings
-from stream.learn.snapshot_chain import LINKS, SnapshotChain
+from stream.learn.snapshot_encoder import DELTA_SHARE, SnapshotEncoder
 from stream.log.model_versions import ModelPublisher
 from tests.fakes import FakeWriter
 
@@ -31,13 +31,13 @@ class Site:
     def __init__(self, tmp_path):
         self.tagger, self.writer = Tagger(dimension=D), FakeWriter()
         self.sizes, self.kinds, self.fingerprints = [], [], []
-        self._chain = SnapshotChain()
+        self._encoder = SnapshotEncoder()
         self._publisher = ModelPublisher(load_settings({}, data_dir=tmp_path), "tagger", self.writer)
 
     def publish(self, new):
         self.tagger.learn_many(new, self.tagger.next_position)
         snapshot = self.tagger.snapshot(partial=True)
-        content, kind = self._chain.encode(snapshot)
+        content, kind = self._encoder.encode(snapshot)
         self._publisher.publish(snapshot.version, content, [], kind)
         self.sizes.append(len(content))
         self.kinds.append(kind)
@@ -50,7 +50,7 @@ def site(tmp_path):
     return Site(tmp_path)
 
 
-def test_a_site_with_new_tags_at_every_moment_writes_what_changed_about_once(site):
+def test_where_tags_are_new_at_every_moment_a_follower_has_each_version_and_files_are_small(site):
     whole = 0
     follower = ServedModels()
     for start in range(0, 1_200, 30):
@@ -60,17 +60,16 @@ def test_a_site_with_new_tags_at_every_moment_writes_what_changed_about_once(sit
         late = ServedModels()
         late.take(event)
         assert served(follower) == served(late) == site.fingerprints[-1]
-    assert {"full", "link"} <= set(site.kinds)
-    assert sum(site.sizes) < whole / 3
-    assert max(len(event.base_uris) for event in site.writer.events) <= 1 + LINKS
+    assert set(site.kinds) == {"full", "delta"}
+    assert sum(site.sizes) < whole / 2
 
 
-def test_a_late_follower_never_reads_much_more_than_three_whole_versions(site, tmp_path):
+def test_a_late_follower_reads_one_whole_version_and_a_share_of_it(site, tmp_path):
     for start in range(0, 600, 20):
         event = site.publish(examples(start, start + 20, lambda n: f"tag {n}"))
         files = {path.as_uri(): path.stat().st_size for path in tmp_path.rglob("*.safetensors")}
-        read = sum(files[uri] for uri in (*event.base_uris, event.uri))
-        assert read <= 3.3 * len(encode(site.tagger.snapshot(partial=True)))
+        full, *deltas = [files[uri] for uri in (*event.base_uris, event.uri)]
+        assert sum(deltas) <= DELTA_SHARE * full
 
 
 def test_where_little_changes_deltas_leave_their_base_where_it_is(site):
@@ -81,15 +80,15 @@ def test_where_little_changes_deltas_leave_their_base_where_it_is(site):
     assert event.base_uris == (site.writer.events[0].uri,)
 
 
-def test_where_nearly_all_rows_are_new_the_version_is_whole_and_the_chain_begins_anew(site):
+def test_where_nearly_all_rows_are_new_the_version_is_whole_and_later_deltas_stand_on_it(site):
     site.publish(examples(0, 400, lambda n: f"tag {n}"))
     site.publish(examples(400, 800, lambda n: f"tag {n - 400}"))
-    event = site.publish(examples(800, 860, lambda n: f"tag {n}"))
-    assert site.kinds == ["full", "full", "link"]
+    event = site.publish(examples(800, 830, lambda n: f"tag {n}"))
+    assert site.kinds == ["full", "full", "delta"]
     assert event.base_uris == (site.writer.events[1].uri,)
 
 
-def test_a_follower_that_missed_versions_reads_the_chain(site):
+def test_a_follower_that_missed_versions_reads_the_whole_one_below(site):
     follower = ServedModels()
     for start in range(0, 300, 20):
         event = site.publish(examples(start, start + 20, lambda n: f"tag {n}"))
