@@ -4,9 +4,9 @@ A worker of the embedded service also drains the log before it ends, since the e
 when the process that started it does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from prometheus_client import start_http_server
 
@@ -26,7 +26,9 @@ from stream.pictures.decode_pool import DecodePool, Limits
 from stream.pictures.sqlite_store import PictureFile
 from stream.pictures.store import PictureFolder, PictureStore
 from stream.process import on_stop, share_one_heap, tune_process, work_in_long_slices
+from stream.retry import StoppedError, until_available
 from stream.settings import Settings
+from stream.stopping import StopRequest
 
 
 def open_index(settings: Settings) -> VectorIndex:
@@ -80,34 +82,75 @@ class _Closing(Protocol):
     def close(self) -> None: ...
 
 
-def _work(settings: Settings, worker: IngestPipeline | LearningWorker, parts: Sequence[_Closing]) -> None:
-    """Run until asked to stop, then close the parts in their order."""
-    on_stop(worker.stopping.stop, worker.stopping.stop_now)
-    if settings.metrics_port is not None:
-        start_http_server(settings.metrics_port, addr=settings.serve.host)
-    tune_process(settings.blas_threads)
-    with ExitStack() as stack:
-        for part in reversed(parts):
-            stack.callback(part.close)
-        worker.run(drain=settings.embedded)
+T = TypeVar("T")
+Part = TypeVar("Part", bound=_Closing)
+
+
+class _Process:
+    """A worker's process: its parts are built while neighbours may be away, run until it is asked to stop, closed.
+
+    Attributes:
+        stopping: of the worker, asked by signals from the first moment on.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.stopping = StopRequest()
+        self._settings = settings
+        self._parts = ExitStack()
+        on_stop(self.stopping.stop, self.stopping.stop_now)
+
+    def part(self, build: Callable[[], Part]) -> Part:
+        """Build a part, waiting for its neighbour; the last is closed first.
+
+        Raises:
+            StoppedError: asked to stop before it was there.
+        """
+        part = self.wait(build)
+        self._parts.callback(part.close)
+        return part
+
+    def wait(self, attempt: Callable[[], T]) -> T:
+        """What `attempt` gives once its neighbour is there; raises as `part`."""
+        return until_available(attempt, self.stopping.asked, what="start")
+
+    def index(self, encoder: Encoder) -> VectorIndex:
+        """The index, open."""
+        index = self.part(lambda: open_index(self._settings))
+        self.wait(lambda: index.open(encoder.version, encoder.dimension))
+        return index
+
+    def work(self, worker: IngestPipeline | LearningWorker) -> None:
+        """Run until asked to stop."""
+        if self._settings.metrics_port is not None:
+            start_http_server(self._settings.metrics_port, addr=self._settings.serve.host)
+        tune_process(self._settings.blas_threads)
+        worker.run(drain=self._settings.embedded)
+
+    def __enter__(self) -> "_Process":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+        self._parts.close()
+        return kind is not None and issubclass(kind, StoppedError)  # asked to stop while it waited: it has no work
 
 
 def run_ingest(settings: Settings) -> None:
     """`mekiki work ingest`."""
     work_in_long_slices()
-    encoder = build_encoder(settings)
-    index = open_index(settings)
-    index.open(encoder.version, encoder.dimension)
-    reader = LogReader(
-        settings, TOPICS, "ingest", index.offsets, group_wide=not settings.embedded,
-        on_revoked=lambda partitions: pipeline.drop_partitions(partitions),
-    )  # fmt: skip
-    writer = LogWriter(settings, "mekiki/ingest")
-    decoder, pictures = build_decoder(settings), build_pictures(settings)
-    pipeline = IngestPipeline(
-        Ingest(reader, writer, index, encoder, decoder, pictures, build_datarefs(settings), settings)
-    )
-    _work(settings, pipeline, (decoder, reader, writer, index))
+    with _Process(settings) as process:
+        encoder = build_encoder(settings)
+        index = process.index(encoder)
+        writer = process.part(lambda: LogWriter(settings, "mekiki/ingest"))
+        reader = process.part(lambda: LogReader(
+            settings, TOPICS, "ingest", index.offsets, group_wide=not settings.embedded,
+            on_revoked=lambda partitions: pipeline.drop_partitions(partitions),
+        ))  # fmt: skip
+        decoder = process.part(lambda: build_decoder(settings))
+        parts = Ingest(
+            reader, writer, index, encoder, decoder, build_pictures(settings), build_datarefs(settings), settings
+        )
+        pipeline = IngestPipeline(parts, process.stopping)
+        process.work(pipeline)
 
 
 def run_tags(settings: Settings) -> None:
@@ -117,11 +160,15 @@ def run_tags(settings: Settings) -> None:
 
     share_one_heap()
     work_in_long_slices()
-    state = open_tagger(settings)
-    reader = LogReader(settings, ("examples",), "tags", lambda: state.offsets, fetch_wait_ms=200)
-    writer = LogWriter(settings, "mekiki/tags")
-    parts = LearningParts(reader, writer, ModelPublisher(settings, "tagger", writer), settings)
-    _work(settings, TagsWorker(parts, state), (reader, writer, state))
+    with _Process(settings) as process:
+        state = open_tagger(settings)
+        process.part(lambda: state)
+        writer = process.part(lambda: LogWriter(settings, "mekiki/tags"))
+        reader = process.part(
+            lambda: LogReader(settings, ("examples",), "tags", lambda: state.offsets, fetch_wait_ms=200)
+        )
+        parts = LearningParts(reader, writer, ModelPublisher(settings, "tagger", writer), settings, process.stopping)
+        process.work(TagsWorker(parts, state))
 
 
 def run_ranking(settings: Settings) -> None:
@@ -129,16 +176,18 @@ def run_ranking(settings: Settings) -> None:
     from stream.learn.ranking import RankingWorker, offsets_of, open_ranker  # torch: seconds, 200 MB
 
     work_in_long_slices()
-    state_file = open_ranker(settings)
-    saved = state_file.load()
-    encoder = build_encoder(settings)
-    index = open_index(settings)
-    index.open(encoder.version, encoder.dimension)
-    reader = LogReader(settings, ("clicks",), "ranking", lambda: offsets_of(saved), fetch_wait_ms=500)
-    writer = LogWriter(settings, "mekiki/ranking")
-    parts = LearningParts(reader, writer, ModelPublisher(settings, "ranker", writer), settings)
-    worker = RankingWorker(parts, index, state_file=state_file, saved=saved, dimension=encoder.dimension)
-    _work(settings, worker, (reader, writer, state_file, index))
+    with _Process(settings) as process:
+        state_file = open_ranker(settings)
+        process.part(lambda: state_file)
+        saved = state_file.load()
+        encoder = build_encoder(settings)
+        index = process.index(encoder)
+        writer = process.part(lambda: LogWriter(settings, "mekiki/ranking"))
+        reader = process.part(
+            lambda: LogReader(settings, ("clicks",), "ranking", lambda: offsets_of(saved), fetch_wait_ms=500)
+        )
+        parts = LearningParts(reader, writer, ModelPublisher(settings, "ranker", writer), settings, process.stopping)
+        process.work(RankingWorker(parts, index, state_file=state_file, saved=saved, dimension=encoder.dimension))
 
 
 def run_index(settings: Settings) -> None:

@@ -67,9 +67,9 @@ class Ingest:
 class IngestPipeline:
     """Runs the steps until `stopping` is asked for, then finishes what is in flight."""
 
-    def __init__(self, parts: Ingest) -> None:
+    def __init__(self, parts: Ingest, stopping: StopRequest) -> None:
         self._parts = parts
-        self.stopping = StopRequest()  # no new records once it is asked for
+        self.stopping = stopping  # no new records once it is asked for
         self._stages = stages = Stages((self._decode, self._embed, self._apply), self._done)
         ingest = parts.settings.ingest
         self._prepare = Prepare(parts.decoder, parts.encoder, parts.datarefs, parts.pictures, stages.aborting)

@@ -29,6 +29,7 @@ class LearningParts:
     writer: LogWriter
     publisher: ModelPublisher
     settings: Settings
+    stopping: StopRequest
 
 
 class LearningWorker(ABC):
@@ -37,7 +38,7 @@ class LearningWorker(ABC):
     def __init__(self, parts: LearningParts, topic: str, checkpoint_interval_s: float) -> None:
         self.parts = parts
         self.topic = topic
-        self.stopping = StopRequest()
+        self.stopping = parts.stopping
         self.unsaved = 0  # records read since the last checkpoint
         self.saved_s = time.monotonic()
         self._checkpoint_interval_s = checkpoint_interval_s

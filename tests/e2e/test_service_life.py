@@ -6,12 +6,13 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 
 import psutil
 import pytest
 
-from tests.cluster import wait_for
-from tests.e2e.conftest import Service, drawing, run_cli
+from tests.cluster import ROOT, wait_for
+from tests.e2e.conftest import Service, clean_environment, drawing, run_cli
 
 
 def test_commands_without_a_service_say_what_to_do(tmp_path):
@@ -28,8 +29,6 @@ def test_commands_without_a_service_say_what_to_do(tmp_path):
     (("click", "a", "a"), {}, 2, "two pictures"),
     (("tag", "a", "b"), {"MEKIKI_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1"}, 75, "no broker answers"),
     (("work", "ingest"), {"MEKIKI_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1"}, 78, "MEKIKI_QDRANT__URL"),
-    (("work", "ingest"), {"MEKIKI_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1",
-                          "MEKIKI_QDRANT__URL": "http://127.0.0.1:1"}, 75, "Qdrant at"),
     (("status",), {"MEKIKI_SERVE__URL": "http://127.0.0.1:1"}, 75, "does not answer"),
     (("status",), {"MEKIKI_KAFKA__BOOTSTRAP_SERVER": "x"}, 78, "MEKIKI_KAFKA__BOOTSTRAP_SERVERS"),
     (("work", "ingest"), {"MEKIKI_INGEST__MAX_PIXELS": "many"}, 78, "MAX_PIXELS"),
@@ -38,6 +37,25 @@ def test_a_users_mistake_is_one_sentence(tmp_path, arguments, environment, code,
     done = run_cli(*arguments, MEKIKI_DATA_DIR=str(tmp_path), **environment)
     assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
     assert words in done.stderr
+
+
+@pytest.mark.parametrize("worker", ["ingest", "tags", "ranking"])
+def test_a_worker_waits_for_neighbours_that_are_away_at_its_start_and_ends_with_0_when_asked(tmp_path, worker):
+    said = tmp_path / "said"
+    away = {"MEKIKI_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1", "MEKIKI_QDRANT__URL": "http://127.0.0.1:1"}
+    with said.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "admin.cli", "work", worker], cwd=ROOT, stdin=subprocess.DEVNULL,
+            env=clean_environment(MEKIKI_DATA_DIR=str(tmp_path / "data"), **away), stdout=output, stderr=output,
+        )  # fmt: skip
+    try:
+        wait_for(lambda: said.read_text().count("start waits") >= 2, "the worker to wait")
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(70) == 0
+    finally:
+        process.kill()
+    assert "Traceback" not in said.read_text()
 
 
 def test_a_busy_port_is_named(tmp_path):

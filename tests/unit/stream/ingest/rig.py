@@ -14,6 +14,7 @@ from stream.ingest.pipeline import TOPICS, Ingest, IngestPipeline
 from stream.ingest.stages import QUEUE_BATCHES
 from stream.log.dead_letter import REASON
 from stream.pictures.dataref import DatarefReader
+from stream.stopping import StopRequest
 from tests.fake_log import FakeReader, MemoryLog
 from tests.fake_stores import FakeIndex, FakePictures
 from tests.fakes import FakeDecoder, FakeEncoder, FakeWriter, Journal
@@ -69,7 +70,7 @@ class Rig:
         datarefs = DatarefReader(ingest.dataref_roots, ingest.dataref_hosts, 1_000, uploads=uploads)
         decoder = FakeDecoder()
         pipeline = IngestPipeline(
-            Ingest(reader, writer, index, FakeEncoder(), decoder, pictures, datarefs, self.settings)
+            Ingest(reader, writer, index, FakeEncoder(), decoder, pictures, datarefs, self.settings), StopRequest()
         )
         return Worker(pipeline, reader, decoder)
 

@@ -15,6 +15,7 @@ from stream.learn.ranking import RankingWorker, offsets_of, open_ranker
 from stream.learn.worker import LearningParts
 from stream.log.dead_letter import REASON
 from stream.log.model_versions import ModelPublisher
+from stream.stopping import StopRequest
 from tests.fake_log import FakeReader, MemoryLog
 from tests.fake_stores import FakeIndex
 from tests.fakes import D, FakeWriter, unit
@@ -56,7 +57,7 @@ class Clicks:
         saved = state_file.load()
         reader = FakeReader(self.log, ("clicks",), lambda: offsets_of(saved))
         publisher = ModelPublisher(self.settings, "ranker", self.writer)
-        parts = LearningParts(reader, self.writer, publisher, self.settings)
+        parts = LearningParts(reader, self.writer, publisher, self.settings, StopRequest())
         worker = RankingWorker(parts, self.index, state_file=state_file, saved=saved, dimension=D)
         return Worker(worker, reader, state_file)
 

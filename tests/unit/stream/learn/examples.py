@@ -17,6 +17,7 @@ from stream.learn.worker import LearningParts
 from stream.log.model_versions import ModelPublisher
 from stream.log.positions import position_of
 from stream.log.record import Record
+from stream.stopping import StopRequest
 from tests.fake_log import FakeReader, MemoryLog
 from tests.fakes import D, FakeWriter, unit
 
@@ -71,7 +72,7 @@ class Examples:
         state = self.state()
         reader = FakeReader(self.log, ("examples",), lambda: state.offsets)
         publisher = ModelPublisher(self.settings, "tagger", self.writer)
-        return Worker(LearningParts(reader, self.writer, publisher, self.settings), state)
+        return Worker(LearningParts(reader, self.writer, publisher, self.settings, StopRequest()), state)
 
     def run(self) -> TagCatalogue:
         """A worker that ends once it has learned everything; what is served then."""
