@@ -3,13 +3,14 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kafka import KafkaProducer
 
 from models.errors import ConfigurationError, IndexUnavailableError, OffsetLostError
 from stream.log.consume import LogReader
 from stream.log.positions import MAX_EPOCH, OFFSET_BITS, Start, StoredOffset, position_of, starts
 from stream.log.produce import LogWriter
 from stream.log.record import Record
-from stream.log.topics import TopicDescription, create_topics, describe_topics
+from stream.log.topics import TopicDescription, create_topics, describe_topics, full_name
 
 
 def topic(topic_id="t1", partitions=2, short="images"):
@@ -175,3 +176,30 @@ def test_a_state_that_is_away_in_a_rebalance_is_asked_again(one_partition):
         reader.close()
     assert [record.offset for record in records] == [7, 8, 9]
     assert refused == 3
+
+
+# ---- compression --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("codec", [None, "gzip", "snappy", "lz4", "zstd"])
+def test_records_may_be_compressed_by_any_codec_of_kafka(one_partition, codec):
+    """Also in a batch that is larger than what a decoder gives at once."""
+    values = [bytes([n]) * 700_000 for n in range(4)]
+    producer = KafkaProducer(
+        bootstrap_servers=one_partition.kafka.bootstrap_servers, compression_type=codec, batch_size=3_000_000,
+        max_request_size=4_000_000, linger_ms=500,
+    )  # fmt: skip
+    for value in values:
+        producer.send(full_name(one_partition, "images"), value, key=b"k")
+    producer.flush(20)
+    producer.close(timeout=5)
+    reader = LogReader(one_partition, ("images",), "test", lambda: ())
+    found = []
+    try:
+        for _ in range(100):  # 0.2 s each at most
+            found += [record.value for record in reader.poll(0.2)]
+            if len(found) >= len(values):
+                break
+    finally:
+        reader.close()
+    assert found == values
