@@ -6,7 +6,7 @@ index should see, EncoderMismatchError for vectors of another encoder.
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -56,9 +56,9 @@ def to_points(records: Sequence[IndexRecord], offsets: Sequence[StoredOffset], d
         vector = None if record.payload is None else record.vector
         points.append(Point(point_id(record.image_id), to_fields(record), vector, record.position))
     for offset in offsets:
-        fields = {"kind": "offset", **asdict(offset), "position": offset.position}
+        stored = {"kind": "offset", **asdict(offset), "position": offset.position}
         point = offset_point_id(offset.topic, offset.partition)
-        points.append(Point(point, fields, None, offset.position))
+        points.append(Point(point, stored, None, offset.position))
     return points
 
 
@@ -72,8 +72,7 @@ def check_vector(vector: Vector, dimension: int) -> None:
 
 def to_offset(stored: dict[str, Any]) -> StoredOffset:
     """The offset of an offset's point."""
-    names = ("topic", "partition", "offset", "topic_id", "epoch")
-    return StoredOffset(**{name: stored[name] for name in names})
+    return StoredOffset(**{field.name: stored[field.name] for field in fields(StoredOffset)})
 
 
 def check_encoder(stored: dict[str, Any], encoder_version: str, dimension: int) -> None:

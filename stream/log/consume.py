@@ -15,13 +15,14 @@ from kafka.structs import OffsetAndMetadata
 
 from models.errors import InfrastructureError, MekikiError, OffsetLostError
 from stream.log.client import broker_errors, client_options
-from stream.log.positions import Start, StoredOffset, position_of, starts
+from stream.log.positions import Start, StoredOffset, check_partitions, position_of, starts
 from stream.log.record import Record
 from stream.log.topics import describe_topics
 from stream.settings import Settings
 
 log = logging.getLogger(__name__)
 
+METADATA_AGE_MS = 30_000  # until partitions that somebody adds are noticed
 COMMIT_TIMEOUT_MS = 2_000  # of the last commit before a worker ends
 FETCH_WAIT_MS = 100  # the embedded broker answers an empty fetch only after it, whatever arrives meanwhile
 FETCH_BYTES = 8 * 2**20  # of one partition at once; a record has at most 1 MB
@@ -72,6 +73,7 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
             "session_timeout_ms": session_ms,
             "heartbeat_interval_ms": max(300, session_ms // 4),
             "max_poll_interval_ms": 300_000,
+            "metadata_max_age_ms": METADATA_AGE_MS,
             "max_partition_fetch_bytes": FETCH_BYTES,
             "max_poll_records": 2_000,
             "request_timeout_ms": max(self._settings.kafka.request_timeout_ms, session_ms + 5_000),
@@ -96,6 +98,9 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
         """Go to the stored offsets of partitions that came; another member may have moved them. Raises nothing."""
         self._failure, self._unplaced = None, []
         try:
+            for topic in self._described.values():
+                ours = [at.partition + 1 for at in partitions if at.topic == topic.name]
+                check_partitions(topic, max([topic.partitions, *ours]), (topic.partitions,))
             self._choose()
             self._seek([at for at in partitions if at in self._consumer.assignment()])
         except MekikiError as error:
@@ -171,7 +176,8 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
     def stored_offset(self, topic: str, partition: int, offset: int) -> StoredOffset:
         """`offset` (the next to read) in the form that is kept with the state."""
         start = self._starts[topic, partition]
-        return StoredOffset(topic, partition, offset, start.topic_id, start.epoch)
+        partitions = self._described[topic].partitions
+        return StoredOffset(topic, partition, offset, start.topic_id, start.epoch, partitions)
 
     def pause(self, topic: str) -> None:
         """Return no records of this topic from `poll` until `resume`."""

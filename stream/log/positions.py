@@ -23,13 +23,14 @@ def position_of(epoch: int, offset: int) -> int:
 
 @dataclass(frozen=True)
 class StoredOffset:
-    """Where one consumer goes on: `offset` is the next to read of a topic with this id."""
+    """Where one consumer goes on: `offset` is the next to read of a topic with this id and so many partitions."""
 
     topic: str
     partition: int
     offset: int
     topic_id: str
     epoch: int
+    partitions: int = 0  # 0: not known
 
     @property
     def position(self) -> int:
@@ -59,6 +60,8 @@ def starts(
 
     Raises:
         OffsetLostError: a topic has another id than the one the state was made from.
+        ConfigurationError: it has another number of partitions: the events of an image may have moved to one of which
+            the positions cannot be compared with those before.
     """
     known = {(o.topic, o.partition): o for o in stored}
     chosen: dict[tuple[str, int], Start] = {}
@@ -71,6 +74,8 @@ def starts(
                 f"topic {topic.name}: was made again (id {topic.topic_id}, the state knows "
                 f"{mine[0].topic_id}); restore the old topic, or start with an empty state"
             )
+        if not renewed:
+            check_partitions(topic, topic.partitions, (o.partitions for o in mine if o.epoch == epoch))
         if epoch + renewed > MAX_EPOCH:
             raise ConfigurationError(
                 f"topic {topic.name}: {MAX_EPOCH + 1} new logs since the state began; start with an "
@@ -82,3 +87,18 @@ def starts(
             offset = at.offset if at is not None and same else None
             chosen[short, partition] = Start(offset, epoch + renewed, topic.topic_id)
     return chosen
+
+
+def check_partitions(topic: TopicDescription, found: int, known: Iterable[int]) -> None:
+    """Refuse a topic that grew under the state.
+
+    Raises:
+        ConfigurationError: it has `found` partitions and the state knows another number (0: it knows none).
+    """
+    for partitions in known:
+        if partitions not in (0, found):
+            raise ConfigurationError(
+                f"topic {topic.name}: has {found} partitions, the state knows {partitions}; keys have moved, and what "
+                "is written now could lose to what was before. Make a topic with the old number, or start with an "
+                "empty state and post everything again"
+            )

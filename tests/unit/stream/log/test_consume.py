@@ -17,8 +17,8 @@ def topic(topic_id="t1", partitions=2, short="images"):
     return {short: TopicDescription(f"mekiki.{short}.v1", topic_id, partitions)}
 
 
-def stored(offset, partition=0, topic_id="t1", epoch=0, short="images"):
-    return StoredOffset(short, partition, offset, topic_id, epoch)
+def stored(offset, partition=0, topic_id="t1", epoch=0, short="images", partitions=0):
+    return StoredOffset(short, partition, offset, topic_id, epoch, partitions)
 
 
 def test_a_log_never_read_begins_at_its_beginning():
@@ -32,9 +32,20 @@ def test_goes_on_where_the_state_stands():
     assert [chosen["images", p].offset for p in range(2)] == [7, 9]
 
 
-def test_a_partition_that_was_added_begins_at_its_beginning():
-    chosen = starts(topic(partitions=3), [stored(7), stored(9, partition=1)], new_log_allowed=False)
+def test_a_partition_that_was_not_read_yet_begins_at_its_beginning():
+    chosen = starts(topic(partitions=3), [stored(7, partitions=3), stored(9, 1, partitions=3)], new_log_allowed=False)
     assert chosen["images", 2] == Start(None, 0, "t1")
+
+
+@pytest.mark.parametrize("found", [1, 3])
+def test_a_topic_that_grew_behind_our_back_stops_the_process_with_a_sentence(found):
+    with pytest.raises(ConfigurationError, match=f"has {found} partitions, the state knows 2; keys have moved"):
+        starts(topic(partitions=found), [stored(7, partitions=2)], new_log_allowed=False)
+
+
+def test_a_new_log_may_have_another_number_of_partitions():
+    chosen = starts(topic("t2", partitions=3), [stored(7, partitions=2)], new_log_allowed=True)
+    assert chosen["images", 2] == Start(None, 1, "t2")
 
 
 def test_a_topic_made_again_stops_the_process_with_a_sentence():
