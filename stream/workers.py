@@ -16,7 +16,8 @@ from models.errors import ConfigurationError
 from stream.index.contract import VectorIndex
 from stream.index.qdrant import QdrantIndex
 from stream.index.remote import RemoteIndex
-from stream.ingest.pipeline import TOPICS, Ingest, IngestPipeline
+from stream.ingest.parts import Ingest
+from stream.ingest.pipeline import TOPICS, IngestPipeline
 from stream.learn.worker import LearningParts, LearningWorker
 from stream.log.consume import LogReader
 from stream.log.model_versions import ModelPublisher

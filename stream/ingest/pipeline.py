@@ -17,24 +17,16 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
-from models.encoders.base import Encoder
 from models.errors import BrokerUnavailableError, InfrastructureError
 from stream import metrics
-from stream.index.contract import VectorIndex
 from stream.ingest.batch import Batch
 from stream.ingest.batcher import Batcher
-from stream.ingest.prepare import Decoder, Prepare
+from stream.ingest.parts import Ingest
+from stream.ingest.prepare import Prepare
 from stream.ingest.stages import Stages
 from stream.ingest.write import Write
-from stream.log.consume import LogReader
-from stream.log.dead_letter import CircuitBreaker
 from stream.log.offset_committer import OffsetCommitter
-from stream.log.produce import LogWriter
-from stream.pictures.dataref import DatarefReader
-from stream.pictures.store import PictureStore
-from stream.settings import Settings
 from stream.stopping import StopRequest
 
 log = logging.getLogger(__name__)
@@ -50,20 +42,6 @@ FINISH_S = 60.0  # for batches in flight when asked to end; what is not done by 
 TOPICS = ("images", "operations")
 
 
-@dataclass(frozen=True)
-class Ingest:
-    """What the ingest worker works with."""
-
-    reader: LogReader
-    writer: LogWriter
-    index: VectorIndex
-    encoder: Encoder
-    decoder: Decoder
-    pictures: PictureStore
-    datarefs: DatarefReader
-    settings: Settings
-
-
 class IngestPipeline:
     """Runs the steps until `stopping` is asked for, then finishes what is in flight."""
 
@@ -71,18 +49,7 @@ class IngestPipeline:
         self._parts = parts
         self.stopping = stopping  # no new records once it is asked for
         self._stages = stages = Stages((self._decode, self._embed, self._apply), self._done)
-        ingest = parts.settings.ingest
-        self._prepare = Prepare(parts.decoder, parts.encoder, parts.datarefs, parts.pictures, stages.aborting)
-        self._write = Write(
-            parts.index,
-            parts.writer,
-            parts.pictures,
-            parts.datarefs,
-            breaker=CircuitBreaker(ingest.breaker_share, ingest.breaker_records),
-            waiting_limit=ingest.waiting_limit,
-            encoder_version=parts.encoder.version,
-            aborting=stages.aborting,
-        )
+        self._prepare, self._write = Prepare(parts, stages.aborting), Write(parts, stages.aborting)
         self._encoding = ThreadPoolExecutor(EMBED_BATCHES, thread_name_prefix="embed")
         self._polled_s = 0.0
         self._committer = OffsetCommitter(parts.reader)

@@ -9,12 +9,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from models.encoders.base import Encoder
 from models.errors import InfrastructureError, InternalError, MekikiError, PoisonError, PolicyError, SchemaError
 from models.quantise import quantise
 from stream.events.codec import decode
@@ -22,10 +21,10 @@ from stream.events.schema import Event, ImagePosted
 from stream.index.payload import ImagePayload
 from stream.ingest.apply import EmbeddedImage
 from stream.ingest.batch import Batch, Item, image_id_of
+from stream.ingest.parts import Ingest
 from stream.log.record import Record
-from stream.pictures.dataref import DatarefReader, checked_sha256
+from stream.pictures.dataref import checked_sha256
 from stream.pictures.decode_pool import Decoded
-from stream.pictures.store import PictureStore
 from stream.retry import StoppedError
 
 Codes: TypeAlias = npt.NDArray[np.int16]
@@ -36,28 +35,11 @@ DATAREF_S = 8.0  # for all tries of one: what is not there by then is its own fa
 TRY_AGAIN_S = 0.5
 
 
-class Decoder(Protocol):
-    """What the pipeline needs of stream.pictures.decode_pool.DecodePool."""
-
-    def decode_many(self, contents: list[bytes]) -> list[Decoded | PoisonError]:
-        """Pictures to pixels, one answer each, in order."""
-
-
 class Prepare:
     """Decodes and embeds; `decode` and `embed` may run at the same time on different batches."""
 
-    def __init__(
-        self,
-        decoder: Decoder,
-        encoder: Encoder,
-        datarefs: DatarefReader,
-        pictures: PictureStore,
-        aborting: threading.Event,
-    ) -> None:
-        self._decoder = decoder
-        self._encoder = encoder
-        self._datarefs = datarefs
-        self._pictures = pictures
+    def __init__(self, parts: Ingest, aborting: threading.Event) -> None:
+        self._parts = parts
         self._aborting = aborting
         self._fetching = ThreadPoolExecutor(DATAREFS_AT_ONCE, thread_name_prefix="dataref")
 
@@ -73,7 +55,7 @@ class Prepare:
                 item.content = None
 
     def _decode(self, posted: list[Item]) -> None:
-        answers = self._decoder.decode_many([item.content or b"" for item in posted])
+        answers = self._parts.decoder.decode_many([item.content or b"" for item in posted])
         for item, answer in zip(posted, answers, strict=True):
             item.content_bytes = len(item.content or b"")
             if isinstance(answer, PoisonError):
@@ -113,7 +95,7 @@ class Prepare:
         until_s = time.monotonic() + DATAREF_S
         for tries in itertools.count(1):
             try:
-                content = self._datarefs.read(event.dataref or "")
+                content = self._parts.datarefs.read(event.dataref or "")
                 break
             except InfrastructureError as error:
                 if tries > 1 and time.monotonic() + TRY_AGAIN_S > until_s:
@@ -141,7 +123,7 @@ class Prepare:
     def _codes(self, pixels: Pixels) -> Sequence[Codes | PoisonError]:
         """Codes of each picture; one that makes the network fail or overflow is alone to blame."""
         try:
-            return list(quantise(self._encoder.embed(pixels)))
+            return list(quantise(self._parts.encoder.embed(pixels)))
         except PoisonError as error:
             alone: PoisonError = error
         except MekikiError:
@@ -156,12 +138,12 @@ class Prepare:
         return ImagePayload(
             sha256=decoded.sha256,
             phash=f"{decoded.phash:016x}",
-            uri=dataref or self._pictures.uri(decoded.sha256),
+            uri=dataref or self._parts.pictures.uri(decoded.sha256),
             format=decoded.format,
             width_px=decoded.width_px,
             height_px=decoded.height_px,
             bytes=item.content_bytes,
-            encoder=self._encoder.version,
+            encoder=self._parts.encoder.version,
         )
 
 

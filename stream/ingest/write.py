@@ -18,16 +18,13 @@ from models.tagging.examples import Example, TagOperation
 from stream import metrics
 from stream.events.example import SourcedExample, encode_example, example_headers
 from stream.events.schema import TagOperationPosted
-from stream.index.contract import VectorIndex
 from stream.index.payload import ImagePayload, IndexRecord
 from stream.ingest.apply import Applied, apply_event, operation_of
 from stream.ingest.batch import Batch, Item
+from stream.ingest.parts import Ingest
 from stream.ingest.waiting import WaitingEvents
 from stream.log.dead_letter import CircuitBreaker, send_dead_letters
-from stream.log.produce import LogWriter
 from stream.log.record import Record
-from stream.pictures.dataref import DatarefReader
-from stream.pictures.store import PictureStore
 from stream.retry import until_available
 
 log = logging.getLogger(__name__)
@@ -58,25 +55,11 @@ class Outcome:
 class Write:
     """Applies batches, one after another, on one thread."""
 
-    def __init__(
-        self,
-        index: VectorIndex,
-        writer: LogWriter,
-        pictures: PictureStore,
-        datarefs: DatarefReader,
-        *,
-        breaker: CircuitBreaker,
-        waiting_limit: int,
-        encoder_version: str,
-        aborting: threading.Event,
-    ) -> None:
-        self._index = index
-        self._writer = writer
-        self._pictures = pictures
-        self._datarefs = datarefs
-        self._breaker = breaker
-        self._waiting = WaitingEvents(index, writer, waiting_limit)
-        self._encoder_version = encoder_version
+    def __init__(self, parts: Ingest, aborting: threading.Event) -> None:
+        ingest = parts.settings.ingest
+        self._parts = parts
+        self._breaker = CircuitBreaker(ingest.breaker_share, ingest.breaker_records)
+        self._waiting = WaitingEvents(parts.index, parts.writer, ingest.waiting_limit)
         self._aborting = aborting
         self._recent: OrderedDict[str, IndexRecord] = OrderedDict()
         self._forget = threading.Event()  # partitions changed hands: what is remembered may be old
@@ -101,9 +84,9 @@ class Write:
             self._breaker.count(poison is not None)
         changed = outcome.changed
         self._remove_pictures(outcome.dropped, changed)
-        self._retry(self._pictures.flush, "pictures")
+        self._retry(self._parts.pictures.flush, "pictures")
         self._retry(lambda: self._send(outcome), "examples")
-        self._retry(lambda: self._index.write(list(changed.values()), batch.offsets), "index")
+        self._retry(lambda: self._parts.index.write(list(changed.values()), batch.offsets), "index")
         self._remember(changed)
         for record in changed.values():
             self._waiting.put(record)
@@ -115,7 +98,7 @@ class Write:
         ids = {getattr(item.envelope.event, "image_id", "") for item in batch.items if item.envelope is not None} - {""}
         states = {i: self._recent[i] for i in ids if i in self._recent}
         unknown = sorted(ids - states.keys())
-        return states | (self._index.fetch(unknown, with_vectors=True) if unknown else {})
+        return states | (self._parts.index.fetch(unknown, with_vectors=True) if unknown else {})
 
     def _remember(self, changed: dict[str, IndexRecord]) -> None:
         """Keep what was just written: tags come soon after their image. Partitions have one owner at a time."""
@@ -161,7 +144,7 @@ class Write:
         before = outcome.examples[-1][0] if outcome.examples else None
         after = None if before is None else (before.topic, before.partition, before.position)
         source = (record.topic, record.partition, record.position)
-        sourced = SourcedExample(example, *source, self._encoder_version, after)
+        sourced = SourcedExample(example, *source, self._parts.encoder.version, after)
         outcome.examples.append((record, encode_example(sourced)))
 
     def _keep_picture(self, item: Item, kept: ImagePayload | None) -> None:
@@ -171,22 +154,22 @@ class Write:
             return
         sha256 = item.image.payload.sha256
         if kept is not None and kept.sha256 == sha256:
-            self._retry(lambda: self._pictures.put(content, sha256), "pictures")
+            self._retry(lambda: self._parts.pictures.put(content, sha256), "pictures")
 
     def _remove_pictures(self, dropped: dict[str, str], changed: dict[str, IndexRecord]) -> None:
         """Take bytes away that no image has after this batch. The index does not know of the batch yet."""
         kept = {record.payload.sha256 for record in changed.values() if record.payload is not None}
         for uri, sha256 in dropped.items():
             if sha256 not in kept and not self._others_have(sha256, changed):
-                self._retry(functools.partial(self._pictures.remove, sha256), "pictures")
-                self._retry(functools.partial(self._datarefs.forget, uri), "pictures")
+                self._retry(functools.partial(self._parts.pictures.remove, sha256), "pictures")
+                self._retry(functools.partial(self._parts.datarefs.forget, uri), "pictures")
 
     def _others_have(self, sha256: str, changed: dict[str, IndexRecord]) -> bool:
-        hits = self._retry(lambda: self._index.find_sha256(sha256, len(changed) + 1), "index")
+        hits = self._retry(lambda: self._parts.index.find_sha256(sha256, len(changed) + 1), "index")
         return any(hit.image_id not in changed for hit in hits)
 
     def _send(self, outcome: Outcome) -> None:
-        writer = self._writer
+        writer = self._parts.writer
         for record, value in outcome.examples:
             headers = example_headers(record.topic, record.partition, record.position)
             writer.send("examples", record.key, value, headers, timestamp_ms=record.time_ms)

@@ -10,7 +10,8 @@ from models.tagging.examples import Example, TagOperation
 from stream.environment import load_settings
 from stream.events.example import SourcedExample, decode_example, encode_example
 from stream.events.schema import ImageDeleted, ImagePosted, TagsApplied
-from stream.ingest.pipeline import TOPICS, Ingest, IngestPipeline
+from stream.ingest.parts import Ingest
+from stream.ingest.pipeline import TOPICS, IngestPipeline
 from stream.ingest.stages import QUEUE_BATCHES
 from stream.log.dead_letter import REASON
 from stream.pictures.dataref import DatarefReader
