@@ -226,6 +226,7 @@ class Status(BaseModel):
     ranker_version: int | None
     pairs_seen: int
     quality: TagQuality | None = Field(description="of the tagger; null while none is published")
+    stopped: dict[str, str] = Field(description="workers that stopped themselves, and why; `mekiki dlq resume`")
     offsets: dict[str, dict[str, int]]
 
 

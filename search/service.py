@@ -18,6 +18,7 @@ from stream.log.produce import LogWriter
 from stream.pictures.dataref import DatarefReader, checked_sha256
 from stream.pictures.store import PictureStore
 from stream.settings import Settings
+from stream.stopped import stopped_workers
 
 
 @dataclass
@@ -100,6 +101,7 @@ class Service:
             pairs_seen=0 if ranker is None else ranker.pairs_seen,
             quality=None if tagger is None else views.quality(tagger.quality),
             offsets=self.served.offsets,
+            stopped=stopped_workers(self.settings.data_path),
         )
 
     def check_ready(self) -> None:
@@ -110,6 +112,8 @@ class Service:
             raise InfrastructureError(f"models: the newest is not served ({self.follower.failing}); see the log")
         if not self.follower.caught_up.is_set():
             raise InfrastructureError("models: not read from the log yet; wait a moment")
+        for worker, said in stopped_workers(self.settings.data_path).items():
+            raise InfrastructureError(f"{worker}: stopped ({said}), then `mekiki dlq resume`")
         self.index.fetch(["readyz"])  # any id: what counts is that it answers
 
     def close(self) -> None:

@@ -78,6 +78,9 @@ class IngestSettings(Section):
     )
     breaker_share: float = Field(0.5, gt=0, le=1, description="stop when this share of the last records is dead")
     breaker_records: int = Field(1_000, ge=10)
+    breaker_armed: bool = Field(
+        True, description="false: after a stop, do not stop again before the share has been below its limit"
+    )
 
 
 class TaggingSettings(Section):

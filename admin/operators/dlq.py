@@ -1,4 +1,4 @@
-"""`mekiki dlq list|show|replay|give-up`: records no step could take, with the reason, and their way back."""
+"""`mekiki dlq list|show|replay|give-up|resume`: records no step could take, with the reason, and their way back."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,6 +16,7 @@ from stream.log.consume import LogReader
 from stream.log.dead_letter import REPLAYED, DeadLetter, read_dead_letter
 from stream.log.produce import LogWriter
 from stream.settings import Settings
+from stream.stopped import note_stopped, stopped_workers
 
 app = typer.Typer(help="Dead letters: records that no step could take.", no_args_is_help=True)
 TOPICS = ("images", "operations", "clicks")
@@ -166,3 +167,12 @@ def give_up(
             writer.send_event(WaitingEnded(image_id=image_id))
         writer.flush()
     out.print(f"gave up on {len(ids)} images")
+
+
+@app.command()
+def resume(data_dir: DataDir = None) -> None:
+    """Let a worker go on that stopped because too many records were dead, once what was wrong is mended."""
+    data_path = client_settings(data_dir).data_path
+    stopped = stopped_workers(data_path)
+    note_stopped(data_path, {})
+    out.print(f"{', '.join(stopped)}: going on" if stopped else "nothing is stopped")

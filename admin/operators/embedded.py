@@ -33,6 +33,7 @@ from stream.environment import PARENT_PIPE, as_environment
 from stream.log.embedded_broker import EmbeddedBroker, free_port, process_wait
 from stream.log.topics import create_topics
 from stream.settings import Settings
+from stream.stopped import note_stopped, stopped_workers
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,6 @@ DRAIN_DEADLINE_S = 60.0
 RESTART_PAUSE_S = 0.5
 STABLE_S = 30.0  # a child that lived so long is not in a crash loop
 DEATHS = 4  # in a row, each within STABLE_S, before the service gives up
-NO_RESTART = (EXIT_CONFIGURATION, EXIT_CIRCUIT_BREAKER)
 SESSION_TIMEOUT_MS = 2_000  # the embedded broker lets a group join take half of it
 
 WORKERS = ("index", "ingest", "tags", "ranking")
@@ -75,6 +75,8 @@ class EmbeddedService:
         })  # fmt: skip
         self._children: dict[str, _Child] = {}
         self._deaths: dict[str, int] = {}
+        self._braked: set[str] = set()
+        note_stopped(self._data_path, {})
         self._stopping = False
 
     @property
@@ -98,9 +100,11 @@ class EmbeddedService:
             ) from error
         return lock
 
-    def _spawn(self, name: str) -> None:
+    def _spawn(self, name: str, *, armed: bool = True) -> None:
         path = self._logs / f"{name}.log"
-        self._children[name] = _Child(spawn(self.settings, COMMANDS[name], path), path)
+        ingest = self.settings.ingest.model_copy(update={"breaker_armed": armed and self.settings.ingest.breaker_armed})
+        settings = self.settings.model_copy(update={"ingest": ingest})
+        self._children[name] = _Child(spawn(settings, COMMANDS[name], path), path)
 
     def _wait_ready(self) -> None:
         deadline_s = time.monotonic() + READY_DEADLINE_S
@@ -125,18 +129,32 @@ class EmbeddedService:
             raise BrokerUnavailableError(
                 f"embedded broker: ended by itself, what it held is lost; see {self._logs / 'broker.log'}, start again"
             )
+        for name in self._braked - stopped_workers(self._data_path).keys():
+            self._braked.discard(name)
+            log.warning("%s goes on, an operator says so", name)
+            self._spawn(name, armed=False)  # the records that stopped it come first
         for name, child in list(self._children.items()):
             code = child.process.poll()
             if code is None or self._stopping:
                 continue
+            if code == EXIT_CIRCUIT_BREAKER:
+                self._brake(name)
+                continue
             self._deaths[name] = self._deaths.get(name, 0) + 1 if time.monotonic() - child.started_s < STABLE_S else 1
-            if code in NO_RESTART or self._deaths[name] >= DEATHS:
+            if code == EXIT_CONFIGURATION or self._deaths[name] >= DEATHS:
                 raise _ended(name, code, child.log_path)
             check_room(self._data_path, WRITE_BYTES)
             log.warning("%s ended with code %s; starting it again", name, code)
             if restart_after_s:
                 time.sleep(restart_after_s)  # a worker that dies at once must not take a core with its starts
             self._spawn(name)
+
+    def _brake(self, name: str) -> None:
+        """Leave a worker alone that took too many records for bad; everything else goes on."""
+        said = _last_words(self._children.pop(name).log_path)
+        self._braked.add(name)
+        note_stopped(self._data_path, stopped_workers(self._data_path) | {name: said})
+        log.error("%s stopped: %s; everything else goes on, and it does after `mekiki dlq resume`", name, said)
 
     def stop(self) -> None:
         """Drain, checkpoint, end; in the order of the data's way. Safe to call twice."""
@@ -193,9 +211,13 @@ def _end(name: str, child: _Child) -> None:
         process.stdin.close()
 
 
-def _ended(name: str, code: int, log_path: Path) -> FatalError:
+def _last_words(log_path: Path) -> str:
     lines = log_path.read_text(errors="replace").strip().splitlines()[-20:]
     said = next((line for line in reversed(lines) if line.startswith("mekiki:")), lines[-1] if lines else "")
-    error = FatalError(f"{name} ended with code {code}: {said.removeprefix('mekiki: ')} (log: {log_path})")
+    return said.removeprefix("mekiki: ")
+
+
+def _ended(name: str, code: int, log_path: Path) -> FatalError:
+    error = FatalError(f"{name} ended with code {code}: {_last_words(log_path)} (log: {log_path})")
     error.exit_code = code if code > 0 else EXIT_TEMPORARY  # type: ignore[misc]  # the child's own verdict
     return error

@@ -33,6 +33,8 @@ def status(as_json: AsJson = False, data_dir: DataDir = None) -> None:
     found = document["lag"]
     rows = ((topic, READERS[topic], str(lag["records"]), f"{lag['seconds']:.1f}") for topic, lag in found.items())
     print_table(rows, "topic", "read by", "lag (records)", "lag (s)")
+    for worker, said in document["stopped"].items():
+        out.print(f"{worker} stopped: {said}, then `mekiki dlq resume`", markup=False, soft_wrap=True)
     for name in SHOWN:
         out.print(f"{name.replace('_', ' ')}: {document[name]}")
 

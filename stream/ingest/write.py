@@ -58,7 +58,7 @@ class Write:
     def __init__(self, parts: Ingest, aborting: threading.Event) -> None:
         ingest = parts.settings.ingest
         self._parts = parts
-        self._breaker = CircuitBreaker(ingest.breaker_share, ingest.breaker_records)
+        self._breaker = CircuitBreaker(ingest.breaker_share, ingest.breaker_records, armed=ingest.breaker_armed)
         self._waiting = WaitingEvents(parts.index, parts.writer, ingest.waiting_limit)
         self._aborting = aborting
         self._recent: OrderedDict[str, IndexRecord] = OrderedDict()

@@ -99,10 +99,11 @@ def read_dead_letter(topic: str, record: Record) -> DeadLetter | None:
 
 
 class CircuitBreaker:
-    """Watches the share of dead records among the last `records`."""
+    """Watches the share of dead records among the last `records`; one that is not armed only from a small share on."""
 
-    def __init__(self, share: float, records: int) -> None:
+    def __init__(self, share: float, records: int, *, armed: bool = True) -> None:
         self._share = share
+        self._armed = armed
         self._last: deque[bool] = deque(maxlen=records)
         self._dead = 0
 
@@ -116,7 +117,11 @@ class CircuitBreaker:
             self._dead -= self._last[0]
         self._last.append(dead)
         self._dead += dead
-        if len(self._last) == self._last.maxlen and self._dead > self._share * len(self._last):
+        if len(self._last) < (self._last.maxlen or 0):
+            return
+        too_many = self._dead > self._share * len(self._last)
+        self._armed = self._armed or not too_many
+        if self._armed and too_many:
             raise CircuitBreakerError(
                 f"dead letters: {self._dead} of the last {len(self._last)} records, expected at most "
                 f"{self._share:.0%}; see `mekiki dlq list`, mend the producer, then start again"

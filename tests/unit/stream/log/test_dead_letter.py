@@ -102,3 +102,12 @@ def test_the_circuit_breaker_says_what_to_do():
     with pytest.raises(CircuitBreakerError, match=r"10 of the last 10 records.*mekiki dlq list"):
         for _ in range(10):
             breaker.count(True)
+
+
+def test_a_breaker_that_is_not_armed_lets_what_stopped_it_pass_and_no_more():
+    breaker = CircuitBreaker(0.5, 4, armed=False)
+    for dead in [True] * 9 + [False] * 4:
+        breaker.count(dead)
+    with pytest.raises(CircuitBreakerError):
+        for _ in range(4):
+            breaker.count(True)
