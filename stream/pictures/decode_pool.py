@@ -3,7 +3,7 @@
 Comes in: the bytes of files nobody vouches for. Goes out: `Decoded`, or the PoisonError of that file alone:
 
     DecodeError    empty, not_an_image, truncated, decode_timeout, decode_memory, decode_crashed
-    PolicyError    too_large (bytes), too_many_pixels, too_many_frames
+    PolicyError    too_large (bytes), too_many_pixels, too_many_frames, too_much_work
 
 A child that dies or passes its deadline is replaced; the other files of the batch do not notice. Fails with
 ConfigurationError when children cannot start at all.
@@ -28,7 +28,7 @@ def check(data: bytes, limits: Limits) -> ImageHeader:
 
     Raises:
         DecodeError: as `sniff`.
-        PolicyError: `too_large`, `too_many_pixels`, `too_many_frames`.
+        PolicyError: `too_large`, `too_many_pixels`, `too_many_frames`, `too_much_work`.
     """
     if len(data) > limits.max_bytes:
         raise PolicyError(
@@ -40,6 +40,13 @@ def check(data: bytes, limits: Limits) -> ImageHeader:
             f"{header.format} of {header.width_px} x {header.height_px} pixels: expected at most {limits.max_pixels} "
             f"pixels and {limits.max_side_px} a side; post a smaller one",
             "too_many_pixels",
+        )
+    if header.pixels * header.passes > limits.max_work_pixels:
+        size = f"{header.width_px} x {header.height_px}"
+        raise PolicyError(
+            f"{header.format} of {size} pixels in {header.passes} passes: expected at most {limits.max_work_pixels} "
+            "pixels to go over; export it as a plain still picture",
+            "too_much_work",
         )
     if header.frames > limits.max_frames:
         raise PolicyError(

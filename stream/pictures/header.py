@@ -16,6 +16,7 @@ _FORMATS = "JPEG, PNG, GIF, WebP or BMP"
 _ORIENTATION_TAG = 0x0112
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start-of-frame markers: those that carry the size
 _JPEG_SCAN = 0xDA
+_JPEG_SCAN_MARKER = b"\xff\xda"
 _JPEG_END = b"\xff\xd9"
 
 
@@ -29,6 +30,7 @@ class ImageHeader:
     frames: int = 1
     orientation: int = 1
     has_alpha: bool = False
+    passes: int = 1  # a decoder may go over the picture as often: scans of a JPEG, frames of an animated PNG
 
     @property
     def pixels(self) -> int:
@@ -89,7 +91,8 @@ def _read_jpeg(data: bytes) -> ImageHeader:
         raise _broken("JPEG without a frame header")
     if data.find(_JPEG_END, position) < 0:  # decoders fill up what is missing with gray and say nothing
         raise _truncated(data)
-    return ImageHeader("jpeg", *size, orientation=orientation)
+    scans = data.count(_JPEG_SCAN_MARKER, position)  # compressed data has no marker in it
+    return ImageHeader("jpeg", *size, orientation=orientation, passes=max(1, scans))
 
 
 def _read_png(data: bytes) -> ImageHeader:
@@ -108,7 +111,8 @@ def _read_png(data: bytes) -> ImageHeader:
         elif kind == b"eXIf":
             orientation = _orientation(data[body : body + length])
         position = body + length + 4
-    return ImageHeader("png", width_px, height_px, max(1, frames), orientation, has_alpha)
+    frames = max(1, frames)
+    return ImageHeader("png", width_px, height_px, frames, orientation, has_alpha, passes=frames)
 
 
 def _read_gif(data: bytes) -> ImageHeader:

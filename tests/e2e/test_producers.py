@@ -93,7 +93,7 @@ def _post_with_kcat(cluster, folder):
     body.write_text('{"image_id": "by-kcat", "tags": ["kettle"]}')
     kcat("images", "ce_id=1", "ce_type=mekiki.image.posted.v1", "content-type=image/png", source=picture)
     wait_for(lambda: ask("/v1/images/by-kcat").status_code == 200, "kcat's picture")
-    kcat("tags", "ce_id=2", "ce_type=mekiki.tags.applied.v1", "content-type=application/json", source=body)
+    kcat("images", "ce_id=2", "ce_type=mekiki.tags.applied.v1", "content-type=application/json", source=body)
     wait_for(lambda: ask("/v1/search/tag", tag="kettle").status_code == 200, "the new tag")
     assert ask("/v1/search/tag", tag="kettle").json()["results"][0]["image_id"] == "by-kcat"
     assert ask("/v1/images/by-kcat").json()["tags"] == ["kettle"]

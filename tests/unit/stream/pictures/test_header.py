@@ -102,6 +102,27 @@ def test_each_limit_has_its_reason() -> None:
     assert caught.value.reason == "too_many_frames"
 
 
+def progressive(width_px: int, height_px: int, scans: int) -> bytes:
+    """A progressive JPEG that says so of its size; its scans are repeated."""
+    image = np.full((16, 16, 3), 127, np.uint8)
+    data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
+    frame = data.index(b"\xff\xc2")
+    sized = data[: frame + 5] + struct.pack(">HH", height_px, width_px) + data[frame + 9 :]
+    start = sized.index(b"\xff\xda")
+    return sized[:start] + sized[start:-2] * scans + b"\xff\xd9"
+
+
+def test_a_small_file_that_takes_seconds_to_decode_is_refused_by_its_header() -> None:
+    assert check(progressive(4_000, 3_000, 1), Limits()).passes > 1  # as cameras and sites write them
+    for data in (
+        progressive(4_000, 3_000, 100),
+        png(9_000, 5_000, png_chunk(b"acTL", struct.pack(">II", 1_000, 0))),
+    ):
+        with pytest.raises(PolicyError) as caught:
+            check(data, Limits())
+        assert caught.value.reason == "too_much_work"
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_reads_the_orientation_of_jpeg_and_png(orientation: int) -> None:
     assert sniff(jpeg_with_exif(orientation)).orientation == orientation
