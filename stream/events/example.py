@@ -33,7 +33,8 @@ EXAMPLE_HEADER: dict[str, Any] = {
         "enc": {"type": "string", "description": "encoder version"},
         "add": {"type": "array", "items": {"type": "string"}, "description": "tags put on"},
         "rem": {"type": "array", "items": {"type": "string"}, "description": "tags taken off"},
-        "said": {"type": "array", "description": "for each tag put on who said it: by (or nothing) and source"},
+        "by": {"type": "array", "description": "who said the tags put on: pairs of by (or nothing) and source"},
+        "said": {"type": "array", "items": {"type": "integer"}, "description": "for each tag put on its place in by"},
         "all": {"type": "boolean", "description": "the tag list is exhaustive"},
         "del": {"type": "boolean", "description": "the image is gone"},
     },
@@ -91,7 +92,9 @@ def encode_example(sourced: SourcedExample) -> bytes:
 
 def _header(example: Example) -> dict[str, Any]:
     header: dict[str, Any] = {"id": example.image_id}
-    for name, value in (("add", example.added), ("rem", example.removed), ("said", example.said)):
+    by = {one: place for place, one in enumerate(dict.fromkeys(example.said))}
+    said = [by[one] for one in example.said]
+    for name, value in (("add", example.added), ("rem", example.removed), ("by", list(by)), ("said", said)):
         if value:
             header[name] = value
     if example.complete is not None:
@@ -153,7 +156,7 @@ def _example(header: dict[str, Any], value: bytes, end: int, time_ms: int) -> Ex
         vector=np.frombuffer(value, dtype="<i2", offset=end) if len(value) > end else None,
         added=_names(header.get("add", [])),
         removed=_names(header.get("rem", [])),
-        said=tuple(_said(*one) for one in header.get("said", [])),
+        said=_said(header.get("by", []), header.get("said", [])),
         complete=header.get("all"),
         deleted=header.get("del", False),
         time_ms=time_ms,
@@ -175,10 +178,11 @@ def _source(values: list[Any]) -> tuple[str, int, int]:
     return topic, partition, position
 
 
-def _said(by: str, source: str) -> tuple[str, str]:
-    if not _is(str, by, source):
-        raise TypeError("a source that is no string")
-    return by, source
+def _said(by: list[list[str]], places: list[int]) -> tuple[tuple[str, str], ...]:
+    pairs = [(who, source) for who, source in by]
+    if not (all(_is(str, *pair) for pair in pairs) and _is(int, *places) and all(0 <= at < len(by) for at in places)):
+        raise TypeError("tags said by nobody")
+    return tuple(pairs[at] for at in places)
 
 
 def _is(kind: type, *values: object) -> bool:

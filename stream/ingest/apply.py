@@ -31,7 +31,7 @@ from stream.log.record import Record
 
 SEEN_EVENTS = 16  # identities kept per image; a producer's retry comes within a few events of the original
 WAITING_EVENTS = 100  # for one image, and ...
-WAITING_CHARS = 1_000_000  # ... as much of them: its point is written anew with each
+WAITING_CHARS = 300_000  # ... as much of them: its point is written anew with each
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

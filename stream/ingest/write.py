@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from models.errors import InternalError, MekikiError, PoisonError
+from models.errors import InternalError, MekikiError, PoisonError, PolicyError
 from models.tagging.examples import Example, TagOperation
 from stream import metrics
 from stream.events.example import SourcedExample, encode_example, example_headers
@@ -144,8 +144,11 @@ class Write:
         before = outcome.examples[-1][0] if outcome.examples else None
         after = None if before is None else (before.topic, before.partition, before.position)
         source = (record.topic, record.partition, record.position)
-        sourced = SourcedExample(example, *source, self._parts.encoder.version, after)
-        outcome.examples.append((record, encode_example(sourced)))
+        value = encode_example(SourcedExample(example, *source, self._parts.encoder.version, after))
+        limit = self._parts.settings.kafka.max_record_bytes
+        if len(value) > limit:
+            raise PolicyError(f"example of {len(value)} bytes: expected at most {limit}; apply fewer tags at once")
+        outcome.examples.append((record, value))
 
     def _keep_picture(self, item: Item, kept: ImagePayload | None) -> None:
         """Put inline bytes down if the image has them now; a producer's retry after a deletion brings nothing back."""

@@ -103,3 +103,12 @@ def test_tags_before_and_after_their_images_with_the_index_away_end_as_in_a_calm
     assert rig.dead() == []
     assert {state(rig, f"i{n}").payload.tags for n in range(60)} <= {("a", "b"), ("b", "a")}
     assert rig.outcome() == calm.outcome()
+
+
+def test_a_record_that_says_too_much_is_dead_and_leaves_the_image_as_it_was(tmp_path):
+    rig = Rig(tmp_path, kafka={"max_record_bytes": 10_000})
+    rig.log.post(post("a", tags=("cat",)), tag("a", *(f"{n} {'x' * 90}" for n in range(200))), tag("a", "pet"))
+    rig.run()
+    assert rig.dead() == [("images.dlq", b"a", "policy")]
+    assert state(rig, "a").payload.tags == ("cat", "pet")
+    assert [example.added for _, example in rig.examples()] == [("cat",), ("pet",)]
