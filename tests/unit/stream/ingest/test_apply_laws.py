@@ -87,6 +87,55 @@ def test_a_worker_that_died_before_its_write_sends_the_same_examples_again(recor
         assert (sent | resent)[source] == examples[source]
 
 
+class Owner:
+    """A worker of the partition: remembers what it wrote, begins where the offset stands, may be a zombie for long."""
+
+    def __init__(self, points, offset):
+        self.points, self.at, self.memory = points, offset[0], {}
+
+    def work(self, records, offset, *, answered, stores_offset):
+        """One batch: apply, write what is newer, then the offset; without an answer it does the same again later."""
+        batch = records[self.at : self.at + 3]
+        ids = {record.key.decode() for record in batch}
+        states = {i: self.memory.get(i, self.points.get(i)) for i in ids}
+        after, _, _ = play(batch, {i: state for i, state in states.items() if state is not None})
+        for image_id, state in after.items():
+            if may_replace(self.points.get(image_id), state):
+                self.points[image_id] = state
+        if answered:
+            self.memory |= after
+            self.at += len(batch)
+            if stores_offset:
+                offset[0] = max(offset[0], self.at)
+
+
+def may_replace(stored, state):
+    """As the index decides."""
+    return stored is None or stored.position <= state.position
+
+
+STEP = st.tuples(st.integers(0, 1), st.sampled_from(["work", "work", "no answer", "no offset", "killed"]))
+
+
+@settings(max_examples=300)
+@given(histories(), st.lists(STEP, max_size=25))
+def test_any_interleaving_of_owners_ends_in_the_points_of_one(records, steps):
+    """Two owners, either of which may be a zombie; lost answers, offsets that were not stored, kills, redelivery."""
+    points, offset = {}, [0]
+    owners = [Owner(points, offset), Owner(points, offset)]
+    for number, step in steps:
+        if step == "killed":
+            owners[number] = Owner(points, offset)
+        else:
+            owners[number].work(
+                records, offset, answered=step != "no answer", stores_offset=step not in ("no answer", "no offset")
+            )
+    last = Owner(points, offset)
+    while last.at < len(records):
+        last.work(records, offset, answered=True, stores_offset=True)
+    assert flat(points) == flat(play(records)[0])
+
+
 @given(histories())
 def test_a_retry_is_applied_once(records):
     seen, unique = set(), []
