@@ -93,9 +93,9 @@ class Owner:
     def __init__(self, points, offset):
         self.points, self.at, self.memory = points, offset[0], {}
 
-    def work(self, records, offset, *, answered, stores_offset):
+    def work(self, records, offset, size, *, answered=True, stores_offset=True):
         """One batch: apply, write what is newer, then the offset; without an answer it does the same again later."""
-        batch = records[self.at : self.at + 3]
+        batch = records[self.at : self.at + size]
         ids = {record.key.decode() for record in batch}
         states = {i: self.memory.get(i, self.points.get(i)) for i in ids}
         after, _, _ = play(batch, {i: state for i, state in states.items() if state is not None})
@@ -114,25 +114,31 @@ def may_replace(stored, state):
     return stored is None or stored.position <= state.position
 
 
-STEP = st.tuples(st.integers(0, 1), st.sampled_from(["work", "work", "no answer", "no offset", "killed"]))
+STEP = st.tuples(
+    st.integers(0, 1), st.sampled_from(["work", "work", "no answer", "no offset", "killed"]), st.integers(1, 3)
+)
 
 
 @settings(max_examples=300)
-@given(histories(), st.lists(STEP, max_size=25))
+@given(histories(), st.lists(STEP, min_size=5, max_size=25))
 def test_any_interleaving_of_owners_ends_in_the_points_of_one(records, steps):
     """Two owners, either of which may be a zombie; lost answers, offsets that were not stored, kills, redelivery."""
     points, offset = {}, [0]
     owners = [Owner(points, offset), Owner(points, offset)]
-    for number, step in steps:
+    for number, step, size in steps:
         if step == "killed":
             owners[number] = Owner(points, offset)
         else:
             owners[number].work(
-                records, offset, answered=step != "no answer", stores_offset=step not in ("no answer", "no offset")
+                records,
+                offset,
+                size,
+                answered=step != "no answer",
+                stores_offset=step not in ("no answer", "no offset"),
             )
     last = Owner(points, offset)
     while last.at < len(records):
-        last.work(records, offset, answered=True, stores_offset=True)
+        last.work(records, offset, 3)
     assert flat(points) == flat(play(records)[0])
 
 
