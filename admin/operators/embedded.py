@@ -44,7 +44,7 @@ STABLE_S = 30.0  # a child that lived so long is not in a crash loop
 DEATHS = 4  # in a row, each within STABLE_S, before the service gives up
 SESSION_TIMEOUT_MS = 2_000  # the embedded broker lets a group join take half of it
 
-WORKERS = ("index", "ingest", "tags", "ranking")
+WORKERS = ("index", "ingest", "tags", "ranking")  # the last three show metrics, on ports one after another
 COMMANDS = {name: ("work", name) for name in WORKERS} | {"serve": ("serve",)}
 
 
@@ -103,7 +103,9 @@ class EmbeddedService:
     def _spawn(self, name: str, *, armed: bool = True) -> None:
         path = self._logs / f"{name}.log"
         ingest = self.settings.ingest.model_copy(update={"breaker_armed": armed and self.settings.ingest.breaker_armed})
-        settings = self.settings.model_copy(update={"ingest": ingest})
+        first = self.settings.metrics_port
+        metrics_port = first + WORKERS.index(name) - 1 if first and name in WORKERS else first
+        settings = self.settings.model_copy(update={"ingest": ingest, "metrics_port": metrics_port})
         self._children[name] = _Child(spawn(settings, COMMANDS[name], path), path)
 
     def _wait_ready(self) -> None:

@@ -38,7 +38,10 @@ def up(
     with EmbeddedService(settings) as service:
         out.print(f"mekiki is up: search API {service.api_url} (docs at {service.api_url}/docs)")
         out.print(f"Kafka {service.settings.kafka.bootstrap_servers}, data in {service.settings.data_path}")
-        out.print("Ctrl-C drains, checkpoints and stops.")
+        out.print(
+            "Ctrl-C drains, checkpoints and stops. The log is in memory: if the machine or this process is killed,"
+        )
+        out.print("what was posted and not yet indexed is gone; what is indexed and learned stays.")
         out.file.flush()
         room = True
         while not stopping.wait(CHECK_INTERVAL_S):

@@ -10,10 +10,7 @@ import sys
 
 import psutil
 import pytest
-from kafka import KafkaProducer
 
-from stream.events.codec import encode
-from stream.events.schema import ImagePosted
 from tests.cluster import ROOT, wait_for
 from tests.e2e.conftest import Service, clean_environment, drawing, run_cli
 
@@ -205,32 +202,3 @@ def test_a_missing_extra_is_named(tmp_path):
     done = run_cli("demo", PYTHONPATH=str(hidden))
     assert (done.returncode, "Traceback" in done.stderr) == (78, False), done.stderr
     assert "pip install 'mekiki[demo]'" in done.stderr
-
-
-def test_search_lives_on_where_ingest_stopped_and_an_operator_lets_it_go_on(tmp_path):
-    breaker = {"MEKIKI_INGEST__BREAKER_RECORDS": "10", "MEKIKI_INGEST__BREAKER_SHARE": "0.5"}
-    service = Service(tmp_path / "data", **breaker).start()
-    try:
-        pictures = tmp_path / "pictures"
-        pictures.mkdir()
-        (pictures / "good.png").write_bytes(drawing(1))
-        service.cli("post", str(pictures / "good.png"), "--id", "good")
-        wait_for(lambda: service.has("good"), "the picture")
-        producer = KafkaProducer(bootstrap_servers=service.bootstrap)
-        for number in range(30):
-            key, value, headers = encode(ImagePosted(image_id=f"bad{number}", content=b"no picture"), source="test")
-            producer.send("mekiki.images.v1", value, key=key, headers=headers)
-        producer.close(timeout=20)
-        wait_for(lambda: service.get("/readyz").status_code == 503, "the worker to stop")
-        assert "ingest: stopped (dead letters: " in service.get("/readyz").json()["detail"]
-        assert service.get("/v1/search/id/good").status_code == 200
-        assert "then `mekiki dlq resume`" in service.cli("status")
-        assert "ingest: going on" in service.cli("dlq", "resume")
-        (pictures / "after.png").write_bytes(drawing(2))
-        service.cli("post", str(pictures / "after.png"), "--id", "after")
-        wait_for(lambda: service.has("after"), "the next picture")
-        assert service.get("/readyz").status_code == 200
-        assert len(service.letters()) == 30
-        assert service.cli("dlq", "resume").strip() == "nothing is stopped"
-    finally:
-        assert service.stop() == 0, service.output.read_text()
