@@ -5,6 +5,7 @@ recent events, since a producer may send one twice. Raises SchemaError for an ev
 """
 
 from collections import OrderedDict
+from dataclasses import astuple
 from typing import Any
 
 from models.errors import SchemaError
@@ -24,22 +25,25 @@ class PairReader:
     def __init__(self) -> None:
         self._pages: OrderedDict[str, Page] = OrderedDict()
         self._identities: OrderedDict[str, None] = OrderedDict()
+        self._missing: OrderedDict[str, list[Pair]] = OrderedDict()  # by identity, what its dead letter stands for
 
     def read(self, envelope: Envelope) -> list[Pair]:
-        """The pairs of an event; none of one that was read before.
+        """The pairs of an event; of one that was read before only those that were missing then.
 
         Raises:
             SchemaError: reason `bad_event`, `unknown_impression` or `wrong_topic`; the event counts as not read.
         """
+        if envelope.identity in self._missing:
+            return self._missing.pop(envelope.identity)
         if envelope.identity in self._identities:
             return []
         pairs = self._pairs_of(envelope.event)
         _keep(self._identities, envelope.identity, None, KEEP_IDENTITIES)
         return pairs
 
-    def forget(self, envelope: Envelope) -> None:
-        """The event could not be used: its dead letter has the same identity, and is to be read when it is replayed."""
-        self._identities.pop(envelope.identity, None)
+    def keep(self, envelope: Envelope, missing: list[Pair]) -> None:
+        """Some pairs of an event could not be used: a replay of its dead letter gives these alone."""
+        _keep(self._missing, envelope.identity, missing, KEEP_IDENTITIES)
 
     def _pairs_of(self, event: Event) -> list[Pair]:
         if isinstance(event, PairClicked):
@@ -71,12 +75,14 @@ class PairReader:
 
     def state(self) -> dict[str, Any]:
         """Plain JSON that `restore` takes."""
-        return {"pages": list(self._pages.items()), "identities": list(self._identities)}
+        missing = [(identity, [astuple(pair) for pair in pairs]) for identity, pairs in self._missing.items()]
+        return {"pages": list(self._pages.items()), "identities": list(self._identities), "missing": missing}
 
     def restore(self, document: dict[str, Any]) -> None:
         """Take over what `state` gave."""
         self._pages = OrderedDict((name, tuple(page)) for name, page in document["pages"])
         self._identities = OrderedDict.fromkeys(document["identities"])
+        self._missing = OrderedDict((name, [Pair(*pair) for pair in pairs]) for name, pairs in document["missing"])
 
 
 def _keep(memory: OrderedDict[str, Any], key: str, value: object, most: int) -> None:

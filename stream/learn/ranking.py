@@ -29,7 +29,7 @@ from stream.settings import Settings
 
 log = logging.getLogger(__name__)
 
-STATE_FORMAT = 2  # of the state file
+STATE_FORMAT = 3  # of the state file
 
 
 def open_ranker(settings: Settings) -> StateFile:
@@ -108,11 +108,16 @@ class RankingWorker(LearningWorker):
         images = self.retry("index", self._index.fetch, sorted(image_ids), with_vectors=True)
         known: list[tuple[Vector, Vector, float]] = []
         for record, pairs in clicks:
-            try:
-                known += _with_vectors(pairs, images)
-            except UnknownImageError as poison:
-                self._pairs.forget(decode(record.key, record.value, record.headers))
-                dead[record.offset] = record, poison
+            found, missing = _with_vectors(pairs, images)
+            known += found
+            if missing:
+                text = f"image {_unknown(missing[0], images)!r}: not in the index; post it, then replay the dead letter"
+                dead[record.offset] = record, UnknownImageError(text)
+            elif not found:
+                missing, text = pairs, f"click on {pairs[0].preferred!r}: its pictures were deleted"
+                dead[record.offset] = record, UnknownImageError(text, reason="image_deleted")
+            if missing:
+                self._pairs.keep(decode(record.key, record.value, record.headers), missing)
         if known:
             preferred, over, weights = zip(*known, strict=True)
             place = self._ranker.pairs_seen
@@ -150,21 +155,23 @@ class RankingWorker(LearningWorker):
         self.unsaved, self.saved_s = 0, time.monotonic()
 
 
-def _with_vectors(pairs: Sequence[Pair], images: Mapping[str, IndexRecord]) -> list[tuple[Vector, Vector, float]]:
-    """The pairs of one click, those left out of which a picture was deleted.
-
-    Raises:
-        UnknownImageError: a picture was never posted: all pairs wait for the replay, or some would be learned twice.
-            Reason `image_deleted`: deletions leave no pair.
-    """
+def _with_vectors(
+    pairs: Sequence[Pair], images: Mapping[str, IndexRecord]
+) -> tuple[list[tuple[Vector, Vector, float]], list[Pair]]:
+    """The pairs of one click that can be learned, and those of which a picture was never posted; not the deleted."""
+    missing = [pair for pair in pairs if _unknown(pair, images) is not None]
     found = []
     for pair in pairs:
-        for image_id in (pair.preferred, pair.over):
-            if image_id not in images or not images[image_id].was_posted:
-                raise UnknownImageError(f"image {image_id!r}: not in the index; post it, then replay the dead letter")
-        preferred, over = images[pair.preferred].vector, images[pair.over].vector
-        if preferred is not None and over is not None:
-            found.append((preferred, over, pair.weight))
-    if not found:
-        raise UnknownImageError(f"click on {pairs[0].preferred!r}: its pictures were deleted", reason="image_deleted")
-    return found
+        if pair not in missing:
+            preferred, over = images[pair.preferred].vector, images[pair.over].vector
+            if preferred is not None and over is not None:
+                found.append((preferred, over, pair.weight))
+    return found, missing
+
+
+def _unknown(pair: Pair, images: Mapping[str, IndexRecord]) -> str | None:
+    """The picture of a pair that was never posted, None where both were."""
+    for image_id in (pair.preferred, pair.over):
+        if image_id not in images or not images[image_id].was_posted:
+            return image_id
+    return None
