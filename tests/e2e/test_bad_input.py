@@ -139,3 +139,29 @@ def test_a_tag_waits_for_its_image_until_an_operator_gives_up_and_can_be_replaye
     wait_for(lambda: service.tagged("never", "cat"), "the replayed tag")
     assert letter["id"] not in [one["id"] for one in service.letters()]
     assert json.loads(service.cli("dlq", "list", "--waiting", "--json")) == []
+
+
+def test_odd_times_tags_and_codecs_are_taken(service):
+    """Times that no calendar has, a tag newer than our tables, a bad tag beside a good one, a compressed record."""
+    picture = drawing(40)
+    odd = {
+        "microseconds": {"timestamp_ms": 1_795_736_266_681_000},
+        "before the calendar": {"timestamp_ms": -62_135_596_800_001},
+        "zstd": {"codec": "zstd"},
+        "new emoji": {"tags": ["good tag", "\U0001fae8"]},
+        "long tag": {"tags": ["good tag", "a" * 163]},
+    }
+    for image_id, how in odd.items():
+        producer = KafkaProducer(bootstrap_servers=service.bootstrap, compression_type=how.get("codec"))
+        _, key, value, named = image(image_id, picture, tags=json.dumps(how.get("tags", [])))
+        sent = producer.send(
+            "mekiki.images.v1", value, key=key.encode(), headers=named, timestamp_ms=how.get("timestamp_ms")
+        )
+        sent.get(10)
+        producer.close(timeout=5)
+    wait_for(lambda: all(service.has(image_id) for image_id in odd), "all of them")
+    assert service.get("/v1/images/new emoji").json()["tags_as_written"] == ["good tag", "\U0001fae8"]
+    assert service.get("/v1/images/long tag").json()["tags_as_written"] == ["good tag"]
+    assert service.get("/v1/images/microseconds").json()["posted_at"] == ""
+    (letter,) = [one for one in service.letters() if one["key"] == "long tag"]
+    assert letter["reason"] == "bad_tag"
