@@ -30,7 +30,8 @@ class ImagePayload:
         encoder: version of the encoder that made the vector.
         posted_at: RFC 3339, by the producer, or the time of its record.
         tags: as people wrote them, normalised, in the order of their first use.
-        said: for each of the tags who said it, the last of each `by` and source.
+        speakers: who said tags, and when: the last time of each `by` and source.
+        said: for each of the tags the places in `speakers` of those who said it.
         complete: whether somebody said that the tags are all there are.
     """
 
@@ -44,7 +45,8 @@ class ImagePayload:
     encoder: str
     posted_at: str = ""
     tags: tuple[str, ...] = ()
-    said: tuple[tuple[Said, ...], ...] = ()
+    speakers: tuple[Said, ...] = ()
+    said: tuple[tuple[int, ...], ...] = ()
     complete: bool = False
 
 
@@ -100,15 +102,16 @@ def to_fields(record: IndexRecord) -> dict[str, Any]:
     if record.payload is not None:
         stored |= {name: getattr(record.payload, name) for name in _FIELDS}
         stored["tags"] = list(record.payload.tags)
-        stored["said"] = [[list(one) for one in said] for said in record.payload.said]
+        stored["speakers"] = [list(speaker) for speaker in record.payload.speakers]
+        stored["said"] = [list(places) for places in record.payload.said]
     return stored
 
 
 def to_payload(stored: Mapping[str, Any]) -> ImagePayload:
     """The typed payload of an image's point."""
     known = {name: stored[name] for name in _FIELDS if name in stored}
-    said = tuple(tuple((by, source, time_ms) for by, source, time_ms in one) for one in stored.get("said", ()))
-    return ImagePayload(**(known | {"tags": tuple(stored.get("tags", ())), "said": said}))
+    lists = {name: tuple(map(tuple, stored.get(name, ()))) for name in ("speakers", "said")}
+    return ImagePayload(**(known | lists | {"tags": tuple(stored.get("tags", ()))}))
 
 
 def to_record(stored: Mapping[str, Any], vector: Vector | None) -> IndexRecord:

@@ -6,12 +6,13 @@ Pure.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 
 from models.errors import PoisonError, PolicyError
 from models.tagging.memory.names import normalise_tag
 from stream.events.codec import Envelope, encode
 from stream.events.schema import TagsApplied, TagsRemoved
-from stream.index.payload import ImagePayload
+from stream.index.payload import ImagePayload, Said
 from stream.log.record import Record
 
 SAID_BY = 16  # people and programs kept for each tag, those that said it last
@@ -23,8 +24,11 @@ class ImageTags:
     """The tags of an image, and whether they are `complete`: all that there are."""
 
     def __init__(self, before: ImagePayload | None) -> None:
-        said = (before.said or ((),) * len(before.tags)) if before is not None else ()
-        self._said = dict(zip(before.tags, said, strict=True)) if before is not None else {}
+        self._said: dict[str, tuple[Said, ...]] = {}
+        if before is not None:
+            said = before.said or ((),) * len(before.tags)
+            for tag, places in zip(before.tags, said, strict=True):
+                self._said[tag] = tuple(before.speakers[place] for place in places)
         self._had = set(self._said)
         self.complete = before is not None and before.complete
 
@@ -54,7 +58,9 @@ class ImageTags:
 
     def put_on(self, payload: ImagePayload, *, complete: bool) -> ImagePayload:
         """The payload with these tags."""
-        return replace(payload, tags=tuple(self._said), said=tuple(self._said.values()), complete=complete)
+        places = {one: place for place, one in enumerate(dict.fromkeys(chain(*self._said.values())))}
+        said = tuple(tuple(places[one] for one in speakers) for speakers in self._said.values())
+        return replace(payload, tags=tuple(self._said), speakers=tuple(places), said=said, complete=complete)
 
     def said_last(self, names: Sequence[str]) -> tuple[tuple[str, str], ...]:
         """For each of these tags, who said it last: `by` or nothing, and source."""

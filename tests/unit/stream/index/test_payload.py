@@ -18,7 +18,8 @@ NAMES = st.lists(TEXT, max_size=3).map(tuple)
 COUNT = st.integers(0, 2**53)
 PAYLOADS = st.builds(
     ImagePayload, TEXT, TEXT, TEXT, TEXT, COUNT, COUNT, COUNT, TEXT, posted_at=TEXT, tags=NAMES,
-    said=st.lists(st.lists(st.tuples(TEXT, TEXT, COUNT), max_size=2).map(tuple), max_size=3).map(tuple),
+    speakers=st.lists(st.tuples(TEXT, TEXT, COUNT), max_size=2).map(tuple),
+    said=st.lists(st.lists(COUNT, max_size=2).map(tuple), max_size=3).map(tuple),
     complete=st.booleans(),
 )  # fmt: skip
 VECTORS = arrays.arrays(np.float32, 8, elements=st.floats(-1, 1, width=32))

@@ -112,7 +112,8 @@ def test_who_said_a_tag_is_kept_and_travels_with_the_example():
     records = [post(0, tags=("cat",)), tag(1, "cat", "dog", by="eve"), tag(2, "dog", by="bob"), tag(3, "dog", by="eve")]
     states, examples, _ = play(records)
     assert states["a"].payload.tags == ("cat", "dog")
-    cat, dog = ([(by, source) for by, source, _ in said] for said in states["a"].payload.said)
+    payload = states["a"].payload
+    cat, dog = ([payload.speakers[place][:2] for place in places] for places in payload.said)
     assert cat == [("", "/test"), ("eve", "/test")]
     assert dog == [("bob", "/test"), ("eve", "/test")]
     assert [example[-1] for example in examples.values()] == [

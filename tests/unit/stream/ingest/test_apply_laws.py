@@ -31,11 +31,10 @@ def flat(states):
 def without_places(states):
     """What the states say, wherever in the log it was said."""
     waiting = {i: [Record.from_text(text).value for text in state.waiting] for i, state in states.items()}
-    said = {
-        i: [[one[:2] for one in of_tag] for of_tag in state.payload.said] if state.payload else None
-        for i, state in states.items()
-    }
-    payloads = {i: replace(s.payload, said=(), posted_at="") if s.payload else None for i, s in states.items()}
+    payloads, said = {}, {}
+    for i, payload in ((i, state.payload) for i, state in states.items()):
+        payloads[i] = payload and replace(payload, speakers=(), said=(), posted_at="")
+        said[i] = payload and [[payload.speakers[at][:2] for at in places] for places in payload.said]
     return {i: (payloads[i], said[i], state[2:5], waiting[i]) for i, state in flat(states).items()}
 
 
