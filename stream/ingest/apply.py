@@ -124,7 +124,9 @@ def _post(state: IndexRecord, event: ImagePosted, image: EmbeddedImage, context:
     tags = ImageTags(before)
     for text in state.waiting:
         waited = Record.from_text(text)
-        tags.apply(decode(waited.key, waited.value, waited.headers), waited)
+        said = decode(waited.key, waited.value, waited.headers)
+        early, _ = good_names(getattr(said.event, "tags", ()), event.image_id, said, waited)  # the bad ones are dead
+        tags.apply(early, said, waited)
     added = list(dict.fromkeys([*tags.new, *names]))
     tags.add(names, None, context.envelope, context.record)
     complete = tags.complete or event.complete
@@ -203,7 +205,7 @@ def _tag(state: IndexRecord, event: TagsApplied | TagsRemoved, context: _Context
         raise TypeError("a tag needs the state with its vector")
     names, dead = good_names(event.tags, event.image_id, context.envelope, context.record)
     tags = ImageTags(state.payload)
-    tags.apply(context.envelope, context.record)
+    tags.apply(names, context.envelope, context.record)
     complete = isinstance(event, TagsApplied) and event.complete
     record = _advanced(state, context, payload=tags.put_on(state.payload, complete=tags.complete))
     added: tuple[str, ...] = names if isinstance(event, TagsApplied) else ()

@@ -37,11 +37,10 @@ class ImageTags:
         """Tags that it did not have before."""
         return [tag for tag in self._said if tag not in self._had]
 
-    def apply(self, envelope: Envelope, record: Record) -> None:
-        """Put on or take off what an event says."""
+    def apply(self, names: Sequence[str], envelope: Envelope, record: Record) -> None:
+        """Put on or take off the good names of an event."""
         event = envelope.event
         assert isinstance(event, (TagsApplied, TagsRemoved))
-        names, _ = good_names(event.tags, event.image_id, envelope, record)
         if isinstance(event, TagsRemoved):
             for tag in names:
                 self._said.pop(tag, None)

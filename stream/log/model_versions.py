@@ -22,6 +22,7 @@ from stream.settings import Settings
 
 log = logging.getLogger(__name__)
 
+FOLLOWING = "models.v1"  # in the place of a model's name, where following itself fails
 POLL_S = 0.5  # a poll returns as soon as there are records
 KEEP_FILES = 4  # older ones go, but for the last full one; a follower is at most one announcement behind
 
@@ -86,11 +87,13 @@ class ModelFollower(threading.Thread):
         while not self._stopping.is_set():
             try:
                 self._turn()
+                self._failing = {name: why for name, why in self._failing.items() if name != FOLLOWING}
             except MekikiError as error:
                 log.warning("model not taken over: %s", error)
                 self._stopping.wait(0.5)
-            except Exception:
+            except Exception as error:  # a thread that ended here would leave old models serving, and nobody told
                 log.exception("model not taken over")
+                self._failing = self._failing | {FOLLOWING: f"{FOLLOWING}: {type(error).__name__}: {error}"}
                 self._stopping.wait(0.5)
         self._reader.close()
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+import stream.log.model_versions
 from models.errors import StorageUnavailableError
 from stream.environment import load_settings
 from stream.events.schema import ModelPublished
@@ -15,6 +16,7 @@ from stream.log.model_versions import KEEP_FILES, ModelFollower, ModelPublisher
 from stream.log.positions import StoredOffset
 from stream.log.produce import LogWriter
 from stream.log.topics import create_topics
+from tests.cluster import wait_for
 from tests.fakes import FakeWriter
 
 WAIT_S = 20.0  # the longest a test waits for a thread; a failure, not a pause
@@ -163,6 +165,31 @@ def test_a_version_that_cannot_be_loaded_is_said_until_one_can(broker_settings, 
         follower.wait_for(("ranker", 8))
         assert follower.caught_up.wait(WAIT_S)
         assert follower.failing() == "tagger version 5: RuntimeError: CUDA out of memory"
+    finally:
+        follower.close()
+
+
+def test_a_follower_that_fails_at_its_own_work_says_so_and_goes_on(broker_settings, log, monkeypatch):
+    real, broken = stream.log.model_versions.decode, threading.Event()
+    broken.set()
+
+    def failing(*record):
+        if broken.is_set():
+            raise RuntimeError("what nobody thought of")
+        return real(*record)
+
+    monkeypatch.setattr("stream.log.model_versions.decode", failing)
+    log.send_event(announced("tagger", 5))
+    log.flush()
+    follower = Follower(broker_settings)
+    try:
+        wait_for(follower.failing, "the fault to be said")
+        assert follower.failing() == "models.v1: RuntimeError: what nobody thought of"
+        broken.clear()
+        log.send_event(announced("ranker", 8))
+        log.flush()
+        follower.wait_for(("ranker", 8))
+        wait_for(lambda: follower.failing() is None, "the fault to be over")
     finally:
         follower.close()
 
