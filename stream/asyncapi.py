@@ -25,6 +25,7 @@ KEYS = {
     "clicks": "session_id; the topic has one partition, so that a replay trains the ranker on the same steps",
     "examples": "image_id or operation_id; the topic has one partition, the totally ordered training log",
     "models": "the model's name; the topic is compacted",
+    "topics": "the id of the topic that grew; the topic is compacted",
     "drift": "the tag; its id names tag and position, so one that comes twice is known",
 }
 EXAMPLES: tuple[events.Event, ...] = (
@@ -40,6 +41,7 @@ EXAMPLES: tuple[events.Event, ...] = (
     events.Clicked(impression_id="page-1", session_id="s1", image_id="dog-1"),
     events.PairClicked(session_id="s1", preferred="cat-1", over="dog-1"),
     events.ModelPublished(model="tagger", version=3, uri="file:///data/models/tagger/3.safetensors", sha256="0" * 64),
+    events.TopicGrown(topic_id="BAs1rMYQQoiIPsYc1uLmDA", partitions=(4, 8)),
     events.TagDrifted(tag="mask", learned=20_480, loss_before=0.21, loss_after=0.64),
 )
 DEAD_LETTERS: dict[str, dict[str, Any]] = {

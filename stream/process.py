@@ -31,7 +31,7 @@ def configure_process(settings: Settings) -> None:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     for package in ("stream", "models", "search", "admin"):
         logging.getLogger(package).setLevel(settings.log_level)
-    logging.getLogger("kafka").setLevel(logging.ERROR)  # it logs every reconnect as a warning
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what matters it raises, and closing it logs as an error
 
 
 def tune_process(blas_threads: int = 1) -> None:

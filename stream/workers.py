@@ -4,6 +4,7 @@ A worker of the embedded service also drains the log before it ends, since the e
 when the process that started it does.
 """
 
+import functools
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Protocol, TypeVar
@@ -19,9 +20,11 @@ from stream.index.remote import RemoteIndex
 from stream.ingest.parts import Ingest
 from stream.ingest.pipeline import TOPICS, IngestPipeline
 from stream.learn.worker import LearningParts, LearningWorker
-from stream.log.consume import LogReader
 from stream.log.model_versions import ModelPublisher
 from stream.log.produce import LogWriter
+from stream.log.reading.announced import read_growth
+from stream.log.reading.consume import LogReader
+from stream.log.reading.growth import never_grew
 from stream.pictures.dataref import DatarefReader
 from stream.pictures.decode_pool import DecodePool, Limits
 from stream.pictures.sqlite_store import PictureFile
@@ -144,6 +147,7 @@ def run_ingest(settings: Settings) -> None:
         writer = process.part(lambda: LogWriter(settings, "mekiki/ingest"))
         reader = process.part(lambda: LogReader(
             settings, TOPICS, "ingest", index.offsets, group_wide=not settings.embedded,
+            grown=never_grew if settings.embedded else functools.partial(read_growth, settings),
             on_revoked=lambda partitions: pipeline.drop_partitions(partitions),
         ))  # fmt: skip
         decoder = process.part(lambda: build_decoder(settings))

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 
 from models.errors import BrokerUnavailableError
 from stream.events.schema import Event
-from stream.log.consume import Record
-from stream.log.positions import StoredOffset
+from stream.log.reading.consume import Record
+from stream.log.reading.positions import StoredOffset
 from tests.fakes import make_record
 
 PAUSE_S = 0.001  # of a poll that finds nothing; it ends when something is posted
@@ -85,7 +85,7 @@ class MemoryLog:
 
 
 class FakeReader:
-    """See stream.log.consume.LogReader. The next `away` polls fail; a poll returns at most `most` records."""
+    """See stream.log.reading.consume.LogReader. The next `away` polls fail; a poll returns at most `most` records."""
 
     def __init__(
         self,
@@ -98,6 +98,7 @@ class FakeReader:
     ) -> None:
         self.away = 0
         self.polls = 0
+        self.homes: dict[str, int] = {}  # of keys that a producer put elsewhere
         self.most = 2_000
         self.paused: set[tuple[str, int]] = set()
         self.revoking = threading.Event()  # it was asked to give up what it had
@@ -169,6 +170,10 @@ class FakeReader:
 
     def stored_offset(self, topic: str, partition: int, offset: int) -> StoredOffset:
         return StoredOffset(topic, partition, offset, "id", 0)
+
+    def home(self, record: Record) -> int:
+        """Where it came, unless it is told otherwise: the fake log has one way to choose a partition."""
+        return self.homes.get((record.key or b"").decode(), record.partition)
 
     def commit_offsets(self, offsets: Iterable[StoredOffset], *, wait: bool = False) -> None:
         """Commit what is assigned; a broker that is away takes nothing and nobody minds."""

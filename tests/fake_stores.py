@@ -7,7 +7,7 @@ from typing import Any
 from models.errors import IndexUnavailableError, StorageUnavailableError
 from stream.index.contract import IndexRecord
 from stream.index.qdrant import QdrantIndex
-from stream.log.positions import StoredOffset
+from stream.log.reading.positions import StoredOffset
 from tests.fakes import Journal, local_index
 
 FOR_EVER = 10**9  # calls that fail

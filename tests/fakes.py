@@ -24,7 +24,7 @@ from stream.events.codec import STRUCTURED, Headers, encode
 from stream.events.schema import Event, ImagePosted
 from stream.index.payload import ImagePayload
 from stream.index.qdrant import QdrantIndex
-from stream.log.positions import position_of
+from stream.log.reading.positions import position_of
 from stream.log.record import Record
 from stream.pictures.decode_pool import Decoded
 from stream.settings import QdrantSettings
@@ -138,6 +138,7 @@ class Sent:
     value: bytes | None
     headers: Headers
     event: Event | None = None
+    partition: int | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -161,9 +162,12 @@ class FakeWriter:
         self._waiting: list[Sent] = []
         self._journal = journal or Journal()
 
-    def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers, **_: object) -> None:
+    def send(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: Headers, *,
+        partition: int | None = None, timestamp_ms: int | None = None,
+    ) -> None:  # fmt: skip
         """Queue one record."""
-        self._queue(Sent(topic, key, value, headers))
+        self._queue(Sent(topic, key, value, headers, partition=partition))
 
     def send_event(self, event: Event, *, event_id: str | None = None, timestamp_ms: int | None = None) -> None:
         """Queue one event."""

@@ -18,6 +18,7 @@ from stream.events.schema import (
     TagOperationPosted,
     TagsApplied,
     TagsRemoved,
+    TopicGrown,
     WaitingEnded,
 )
 
@@ -82,6 +83,7 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(Clicked, impression_id=ids, session_id=ids, image_id=ids),
     st.builds(PairClicked, session_id=ids, preferred=ids, over=ids),
     published,
+    st.builds(TopicGrown, topic_id=texts, partitions=st.lists(st.integers(1, 1000), min_size=2, max_size=5).map(tuple)),
     st.builds(
         TagDrifted, tag=texts, learned=st.integers(0, 2**40), loss_before=st.floats(0, 1), loss_after=st.floats(0, 1)
     ),
@@ -100,6 +102,7 @@ EXAMPLES: dict[str, Event] = {
         Clicked(impression_id="p1", session_id="s1", image_id="cat-1"),
         PairClicked(preferred="cat-1", over="dog-1"),
         ModelPublished(model="tagger", version=3, uri="file:///m/3", sha256="0" * 64, offsets={"examples/0": 9}),
+        TopicGrown(topic_id="BAs1rMYQQoiIPsYc1uLmDA", partitions=(4, 8)),
         TagDrifted(tag="mask", learned=20_480, loss_before=0.25, loss_after=0.5),
     )
 }

@@ -58,9 +58,12 @@ PRIVATE = {  # private names of others that are used, with the reason and the ve
     ): "scipy 1.16: adds into C in place, 2 to 3 times faster; falls back",
     ("tests/pretended_device.py", "_python_dispatch"): "torch 2.13: the only way to see every operation",
     ("tests/pretended_device.py", "_make_wrapper_subclass"): "torch 2.13: the only tensor that says it lives elsewhere",
-    ("stream/log/consume.py", "_fetcher"): "kafka-python 3.0.12: partitions that were paused are never fetched again",
-    ("stream/log/consume.py", "_paused_partition_records"): "kafka-python 3.0.12: as above",
-    ("stream/log/consume.py", "_next_partition_records"): "kafka-python 3.0.12: as above",
+    (
+        "stream/log/reading/consume.py",
+        "_fetcher",
+    ): "kafka-python 3.0.12: partitions that were paused are never fetched again",
+    ("stream/log/reading/consume.py", "_paused_partition_records"): "kafka-python 3.0.12: as above",
+    ("stream/log/reading/consume.py", "_next_partition_records"): "kafka-python 3.0.12: as above",
 }
 NOT_IN_MODELS = {
     "kafka", "qdrant_client", "qdrant_edge", "fastapi", "uvicorn", "httpx", "typer", "rich", "pydantic",
@@ -72,7 +75,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 
 def name_of(path: Path) -> str:
-    """`stream/log/consume.py` -> `stream.log.consume`."""
+    """`stream/log/reading/consume.py` -> `stream.log.reading.consume`."""
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 

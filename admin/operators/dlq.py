@@ -12,9 +12,9 @@ from admin.console import out, print_error, print_json, print_table
 from admin.options import AsJson, DataDir
 from models.errors import UsageError
 from stream.events.schema import WaitingEnded
-from stream.log.consume import LogReader
 from stream.log.dead_letter import REPLAYED, DeadLetter, read_dead_letter
 from stream.log.produce import LogWriter
+from stream.log.reading.consume import LogReader
 from stream.settings import Settings
 from stream.stopped import note_stopped, stopped_workers
 

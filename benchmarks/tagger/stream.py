@@ -24,9 +24,9 @@ from benchmarks.workloads import TAGS, TagStream
 from stream.environment import load_settings
 from stream.events.example import SourcedExample, encode_example, example_headers
 from stream.log.client import broker_errors, client_options
-from stream.log.consume import LogReader
 from stream.log.embedded_broker import EmbeddedBroker, process_wait
 from stream.log.produce import LogWriter
+from stream.log.reading.consume import LogReader
 from stream.log.topics import create_topics
 from stream.settings import Settings
 

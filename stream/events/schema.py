@@ -13,6 +13,7 @@ from models.tagging.examples import OperationKind
 
 KEY_FIELDS = {
     "images": "image_id", "operations": "operation_id", "clicks": "session_id", "models": "model", "drift": "tag",
+    "topics": "topic_id",
 }  # fmt: skip
 RESERVED_IDS = {"tag-operation", "tag-surgery"}  # keys of operations on tags while these stood among the tags
 
@@ -204,6 +205,16 @@ class ModelPublished(Event):
     offsets: dict[str, int] = Field(default_factory=dict, description="log positions the model has seen")
 
 
+class TopicGrown(Event):
+    """A topic has more partitions from here on: said once to everybody, and as a mark in each of those before."""
+
+    type: ClassVar[str] = "mekiki.topic.grown.v1"
+    topic: ClassVar[str] = "topics"
+
+    topic_id: str = Field(description="of the topic that grew, as the broker names it; compacted by it")
+    partitions: tuple[int, ...] = Field(min_length=2, description="how many it had, one number for each time it grew")
+
+
 class TagDrifted(Event):
     """People began to use a tag otherwise than before: what the learner predicts for it fits worse."""
 
@@ -220,6 +231,6 @@ EVENTS: dict[str, type[Event]] = {
     event.type: event
     for event in (
         ImagePosted, ImageDeleted, TagsApplied, TagsRemoved, WaitingEnded, TagOperationPosted, Impression, Clicked,
-        PairClicked, ModelPublished, TagDrifted,
+        PairClicked, ModelPublished, TopicGrown, TagDrifted,
     )
 }  # fmt: skip

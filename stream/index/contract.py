@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from stream.index.payload import ImagePayload, IndexRecord, Vector
-from stream.log.positions import StoredOffset
+from stream.log.reading.positions import StoredOffset
 
 
 @dataclass(frozen=True, slots=True)

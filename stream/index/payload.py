@@ -56,7 +56,7 @@ class IndexRecord:
 
     Attributes:
         image_id: its name.
-        position: of the last event that is in it, see stream.log.positions.
+        position: of the last event that is in it, see stream.log.reading.positions.
         payload: None while there is no picture.
         vector: float32 [D] of unit length, exactly representable as int16/32767 (models.quantise); None without a
             picture, or where it was not asked for.

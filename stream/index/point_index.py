@@ -23,7 +23,7 @@ from stream.index.points import (
     to_offset,
     to_points,
 )  # fmt: skip
-from stream.log.positions import StoredOffset
+from stream.log.reading.positions import StoredOffset
 
 PAGE = 256  # records a scroll of ours asks for at once
 INDEXED = ("kind", "tags", "sha256")  # payload fields that filters ask for

@@ -13,7 +13,7 @@ import numpy as np
 
 from models.errors import ConfigurationError, EncoderMismatchError
 from stream.index.payload import IndexRecord, Vector, to_fields
-from stream.log.positions import StoredOffset
+from stream.log.reading.positions import StoredOffset
 
 VECTOR_NAME = "image"
 FORMAT = 2  # of the points; 1 kept two positions an image

@@ -9,7 +9,7 @@ from models import errors
 from stream.index.contract import Hit, TagFilters
 from stream.index.payload import IndexRecord, Vector
 from stream.index.wire import MESSAGE_LIMITS, SERVICE, pack, unpack
-from stream.log.positions import StoredOffset
+from stream.log.reading.positions import StoredOffset
 
 
 class RemoteIndex:

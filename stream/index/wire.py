@@ -12,7 +12,7 @@ import numpy as np
 
 from stream.index.contract import Hit, TagFilter
 from stream.index.payload import ImagePayload, IndexRecord, Vector
-from stream.log.positions import StoredOffset
+from stream.log.reading.positions import StoredOffset
 
 MESSAGE_LIMITS = [("grpc.max_receive_message_length", 256 * 2**20), ("grpc.max_send_message_length", -1)]  # bytes
 SERVICE = "mekiki.Index"

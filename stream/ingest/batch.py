@@ -7,7 +7,7 @@ from models.errors import PoisonError
 from stream.events.codec import Envelope
 from stream.events.schema import ImagePosted
 from stream.ingest.apply import EmbeddedImage
-from stream.log.positions import StoredOffset
+from stream.log.reading.positions import StoredOffset
 from stream.log.record import Record
 from stream.pictures.decode_pool import Decoded
 
@@ -22,6 +22,7 @@ class Item:
     record: Record
     envelope: Envelope | None = None
     poison: PoisonError | None = None
+    home: int | None = None  # the partition where the record belongs, if it came to another
     content: bytes | None = None  # of the picture, where it came inline
     content_bytes: int = 0
     decoded: Decoded | None = None

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from stream.ingest.batch import Batch, Item, carries_picture
-from stream.log.consume import LogReader
+from stream.log.reading.consume import LogReader
 from stream.log.record import Record
 
 FIRST_IMAGES = 8  # in a batch that finds the steps idle: the encoder begins before the others are decoded

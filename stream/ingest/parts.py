@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from models.encoders.base import Encoder
 from stream.index.contract import VectorIndex
-from stream.log.consume import LogReader
 from stream.log.produce import LogWriter
+from stream.log.reading.consume import LogReader
 from stream.pictures.dataref import DatarefReader
 from stream.pictures.decode_pool import DecodePool
 from stream.pictures.store import PictureStore

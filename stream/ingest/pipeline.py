@@ -26,7 +26,7 @@ from stream.ingest.parts import Ingest
 from stream.ingest.prepare import Prepare
 from stream.ingest.stages import Stages
 from stream.ingest.write import Write
-from stream.log.offset_committer import OffsetCommitter
+from stream.log.reading.offset_committer import OffsetCommitter
 from stream.stopping import StopRequest
 
 log = logging.getLogger(__name__)

@@ -17,11 +17,12 @@ import numpy.typing as npt
 from models.errors import InfrastructureError, InternalError, MekikiError, PoisonError, PolicyError, SchemaError
 from models.quantise import quantise
 from stream.events.codec import decode
-from stream.events.schema import Event, ImagePosted
+from stream.events.schema import Event, ImagePosted, TopicGrown
 from stream.index.payload import ImagePayload
 from stream.ingest.apply import EmbeddedImage
 from stream.ingest.batch import Batch, Item, image_id_of
 from stream.ingest.parts import Ingest
+from stream.log.reading.growth import GROWING
 from stream.log.record import Record
 from stream.pictures.dataref import checked_sha256
 from stream.pictures.decode_pool import Decoded
@@ -78,9 +79,16 @@ class Prepare:
     def _read_event(self, item: Item) -> bool:
         """Read the event and the bytes that came with it; True if they are elsewhere."""
         record = item.record
-        item.envelope = decode(record.key, record.value, record.headers)
-        event = item.envelope.event
+        envelope = decode(record.key, record.value, record.headers)
+        event = envelope.event
+        if isinstance(event, TopicGrown) and record.topic == GROWING:
+            return False  # for readers, which have seen it
         _check_place(event, record)
+        home = self._parts.reader.home(record)
+        if home != record.partition:
+            item.home = home
+            return False
+        item.envelope = envelope
         if not isinstance(event, ImagePosted):
             return False
         if event.content is not None:

@@ -42,6 +42,7 @@ class Outcome:
         changed: those that it changed.
         examples: with the records that they come from.
         dead: records, or parts of them, that nothing can be done with.
+        astray: records that came to another partition than their home, and their home.
         dropped: hashes of the bytes that an image does not need any more, by URI.
     """
 
@@ -49,6 +50,7 @@ class Outcome:
     changed: dict[str, IndexRecord] = field(default_factory=dict)
     examples: list[tuple[Record, bytes]] = field(default_factory=list)
     dead: list[tuple[Record, PoisonError]] = field(default_factory=list)
+    astray: list[tuple[Record, int]] = field(default_factory=list)
     dropped: dict[str, str] = field(default_factory=dict)
 
 
@@ -78,6 +80,8 @@ class Write:
         outcome = Outcome(self._retry(lambda: self._states(batch), "index"))
         for item in batch.items:
             poison = item.poison or self._apply_item(item, outcome)
+            if item.home is not None:
+                outcome.astray.append((item.record, item.home))
             if poison is not None:
                 outcome.dead.append((item.record, poison))
             metrics.RECORDS.labels(item.record.topic, "applied" if poison is None else poison.reason).inc()
@@ -176,7 +180,10 @@ class Write:
         for record, value in outcome.examples:
             headers = example_headers(record.topic, record.partition, record.position)
             writer.send("examples", record.key, value, headers, timestamp_ms=record.time_ms)
-        if outcome.examples or outcome.dead:
+        for record, home in outcome.astray:
+            headers, at_ms = list(record.headers), record.time_ms
+            writer.send(record.topic, record.key, record.value, headers, partition=home, timestamp_ms=at_ms)
+        if outcome.examples or outcome.dead or outcome.astray:
             send_dead_letters(writer, outcome.dead)
 
     def _retry(self, attempt: Callable[[], T], what: str) -> T:

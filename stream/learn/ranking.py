@@ -23,7 +23,7 @@ from stream.index.payload import IndexRecord, Vector
 from stream.learn.pairs import PairReader
 from stream.learn.worker import LearningParts, LearningWorker
 from stream.log.dead_letter import send_dead_letters
-from stream.log.positions import StoredOffset
+from stream.log.reading.positions import StoredOffset
 from stream.log.record import Record
 from stream.settings import Settings
 

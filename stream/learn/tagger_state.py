@@ -10,7 +10,7 @@ from models.errors import EncoderMismatchError
 from models.tagging.store import TaggerStore
 from models.tagging.tagger import Tagger
 from stream.events.example import SourcedExample
-from stream.log.positions import StoredOffset
+from stream.log.reading.positions import StoredOffset
 from stream.settings import Settings
 
 

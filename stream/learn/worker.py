@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
-from stream.log.consume import LogReader
 from stream.log.model_versions import ModelPublisher
 from stream.log.produce import LogWriter
+from stream.log.reading.consume import LogReader
 from stream.log.record import Record
 from stream.retry import StoppedError, until_available
 from stream.settings import Settings

@@ -1,4 +1,4 @@
-"""Kafka: reading from where the state stands, writing, topics, dead letters, model versions.
+"""Kafka: writing, and in `reading` reading from where the state stands; topics, dead letters, model versions.
 
 In: settings. Out: readers and writers of the log. Everything that knows kafka-python is here.
 """

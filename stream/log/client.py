@@ -23,6 +23,8 @@ _PERMANENT = (  # what no retry mends: somebody must change a setting or a permi
 )  # fmt: skip
 
 
+METADATA_AGE_MS = 15_000  # until partitions that somebody adds are noticed
+FETCH_BYTES = 8 * 2**20  # of one partition at once; a record has at most 1 MB
 BOOTSTRAP_TIMEOUT_MS = 6_000  # a person waits for this sentence
 
 
@@ -43,6 +45,7 @@ def client_options(settings: Settings) -> dict[str, Any]:
         "security_protocol": kafka.security_protocol,
         "request_timeout_ms": kafka.request_timeout_ms,
         "bootstrap_timeout_ms": BOOTSTRAP_TIMEOUT_MS,
+        "metadata_max_age_ms": METADATA_AGE_MS,
         "reconnect_backoff_ms": 50,
         "reconnect_backoff_max_ms": 2_000,
         "ssl_context": tls_context(kafka),
@@ -54,6 +57,26 @@ def client_options(settings: Settings) -> dict[str, Any]:
             "sasl_plain_password": kafka.sasl_password.get_secret_value() if kafka.sasl_password else None,
         }
     return options
+
+
+def consumer_options(settings: Settings, group: str) -> dict[str, Any]:
+    """The options of a consumer whose offsets stand with its state: it never begins anywhere by itself.
+
+    Raises:
+        ConfigurationError: as `client_options`.
+    """
+    session_ms = settings.kafka.session_timeout_ms
+    return client_options(settings) | {
+        "group_id": f"{settings.kafka.topic_prefix}.{group}",
+        "auto_offset_reset": "none",
+        "enable_auto_commit": False,
+        "session_timeout_ms": session_ms,
+        "heartbeat_interval_ms": max(300, session_ms // 4),
+        "max_poll_interval_ms": 300_000,
+        "max_partition_fetch_bytes": FETCH_BYTES,
+        "max_poll_records": 2_000,
+        "request_timeout_ms": max(settings.kafka.request_timeout_ms, session_ms + 5_000),
+    }
 
 
 @contextmanager

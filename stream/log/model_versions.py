@@ -15,9 +15,9 @@ from typing import Literal
 from models.errors import MekikiError, PoisonError, StorageUnavailableError
 from stream.events.codec import decode
 from stream.events.schema import ModelPublished
-from stream.log.consume import LogReader
-from stream.log.positions import StoredOffset
 from stream.log.produce import LogWriter
+from stream.log.reading.consume import LogReader
+from stream.log.reading.positions import StoredOffset
 from stream.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -31,6 +31,7 @@ SHAPES = (
     TopicShape("clicks", 1),  # one total order, so that a replay trains the ranker on the same steps
     TopicShape("examples", 1, KEEP_FOR_EVER),  # the totally ordered training log
     TopicShape("models", 1, {"cleanup.policy": "compact"}),
+    TopicShape("topics", 1, {"cleanup.policy": "compact"}),  # how images.v1 grew
     TopicShape("drift", 1),  # what the tag learner noticed, for whoever wants to know
     TopicShape("images.dlq", 1, KEEP_FOR_EVER),
     TopicShape("operations.dlq", 1, KEEP_FOR_EVER),
@@ -55,6 +56,12 @@ def create_topics(settings: Settings) -> list[str]:
                 client.create_topics([_new_topic(settings, shape, name)])
                 created.append(name)
     return created
+
+
+def add_partitions(settings: Settings, name: str, partitions: int) -> None:
+    """Let a topic have so many; what they mean for the order of keys is up to the caller."""
+    with admin_client(settings) as client:
+        client.create_partitions({full_name(settings, name): partitions})
 
 
 def _new_topic(settings: Settings, shape: TopicShape, name: str) -> NewTopic:

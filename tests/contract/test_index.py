@@ -13,7 +13,7 @@ from models.quantise import dequantise, quantise
 from stream.index.contract import TagFilter
 from stream.index.edge import EdgeIndex
 from stream.index.payload import IndexRecord
-from stream.log.positions import StoredOffset, position_of
+from stream.log.reading.positions import StoredOffset, position_of
 from tests.fakes import payload
 
 D = 16

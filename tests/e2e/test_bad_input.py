@@ -165,3 +165,8 @@ def test_odd_times_tags_and_codecs_are_taken(service):
     assert service.get("/v1/images/microseconds").json()["posted_at"] == ""
     (letter,) = [one for one in service.letters() if one["key"] == "long tag"]
     assert letter["reason"] == "bad_tag"
+
+
+def test_an_embedded_log_is_made_larger_by_a_setting(service):
+    said = service.cli("topics", "grow", "8", code=2)
+    assert "set MEKIKI_KAFKA__PARTITIONS=8 and start it again" in said

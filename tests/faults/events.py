@@ -52,8 +52,10 @@ def events(images):
     return made, alive
 
 
-def run(cluster, disturb, images=IMAGES):
+def run(cluster, disturb, images=IMAGES, *, done=None):
     """Let workers work on half of the events, then `disturb(cluster, index, post)`, which posts the others with `post`.
+
+    The stream is read when the offsets say so, or `done(cluster)`.
 
     Returns what the index and the sums are in the end, and the ids of the images that are to be there.
     """
@@ -64,7 +66,8 @@ def run(cluster, disturb, images=IMAGES):
     index = RemoteIndex(cluster.settings.index_socket)
     try:
         disturb(cluster, index, lambda: post(cluster, made, half, len(made), first_ms))
-        wait_for(lambda: count(index) == len(alive) and offsets_done(index, made), "the end of the stream")
+        read = (lambda: done(cluster)) if done else (lambda: offsets_done(index, made))
+        wait_for(lambda: count(index) == len(alive) and read(), "the end of the stream")
         wait_for(lambda: examples_done(cluster), "the end of the examples")
         cluster.stop("ingest", "tags")
         found = contents(index)

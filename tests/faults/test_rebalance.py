@@ -2,9 +2,7 @@
 
 import pytest
 
-from stream.log.client import admin_client
-from stream.log.topics import full_name
-from tests.cluster import Cluster, embedded_kafka, kafka_skip_reason, real_kafka, wait_for
+from tests.cluster import Cluster, embedded_kafka, wait_for
 from tests.faults.events import calmly, count, run
 
 IMAGES = 120
@@ -42,32 +40,3 @@ def test_partitions_that_change_hands_lose_nothing_and_repeat_nothing(tmp_path):
     assert sorted(index) == sorted(alive)
     assert index == calm_index
     assert sums == calm_sums
-
-
-@pytest.mark.long
-@pytest.mark.skipif(kafka_skip_reason() is not None, reason=kafka_skip_reason() or "")
-def test_partitions_added_behind_our_back_stop_the_worker_with_nothing_written_after(tmp_path):
-    with real_kafka(tmp_path) as bootstrap:
-        cluster = Cluster(bootstrap, tmp_path / "grown", embedded=False)
-
-        def grow(cluster, index, post):
-            wait_for(lambda: count(index) >= 10, "the first images")
-            with admin_client(cluster.settings) as client:
-                client.create_partitions({full_name(cluster.settings, "images"): 8})
-            ended = cluster.processes["ingest"]
-            assert ended.wait(90) == 78
-            written = count(index)
-            post()
-            cluster.start("ingest")
-            assert cluster.processes["ingest"].wait(60) == 78
-            assert count(index) == written
-            said = (cluster.logs / "ingest.log").read_text()
-            assert said.count("has 8 partitions, the state knows 2; keys have moved") == 2
-            raise Grown
-
-        with pytest.raises(Grown):
-            run(cluster, grow, IMAGES)
-
-
-class Grown(Exception):
-    """The rest of the run makes no sense."""

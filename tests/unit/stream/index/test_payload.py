@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 from stream.index.contract import Hit, TagFilter
 from stream.index.payload import ImagePayload, IndexRecord, to_fields, to_record
 from stream.index.wire import pack, unpack
-from stream.log.positions import StoredOffset
+from stream.log.reading.positions import StoredOffset
 
 TEXT = st.text(max_size=8)
 NAMES = st.lists(TEXT, max_size=3).map(tuple)

@@ -11,7 +11,7 @@ from models.quantise import dequantise, quantise
 from stream.index.edge import EdgeIndex
 from stream.index.payload import ImagePayload, IndexRecord
 from stream.index.qdrant import FILTER_CLAUSES, QdrantIndex
-from stream.log.positions import StoredOffset
+from stream.log.reading.positions import StoredOffset
 from stream.settings import QdrantSettings
 
 D = 8

@@ -15,7 +15,7 @@ from stream.learn.tagger_state import OpenTagger
 from stream.learn.tags import TagsWorker
 from stream.learn.worker import LearningParts
 from stream.log.model_versions import ModelPublisher
-from stream.log.positions import position_of
+from stream.log.reading.positions import position_of
 from stream.log.record import Record
 from stream.stopping import StopRequest
 from tests.fake_log import FakeReader, MemoryLog

@@ -16,7 +16,7 @@ from stream.log.dead_letter import (
     read_dead_letter,
     send_dead_letters,
 )
-from stream.log.positions import position_of
+from stream.log.reading.positions import position_of
 from stream.log.record import Record
 from tests.fakes import FakeWriter
 

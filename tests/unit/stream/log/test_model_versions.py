@@ -13,8 +13,8 @@ from models.errors import StorageUnavailableError
 from stream.environment import load_settings
 from stream.events.schema import ModelPublished
 from stream.log.model_versions import KEEP_FILES, ModelFollower, ModelPublisher
-from stream.log.positions import StoredOffset
 from stream.log.produce import LogWriter
+from stream.log.reading.positions import StoredOffset
 from stream.log.topics import create_topics
 from tests.cluster import wait_for
 from tests.fakes import FakeWriter

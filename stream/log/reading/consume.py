@@ -6,6 +6,7 @@ would skip or repeat silently, BrokerUnavailableError while the broker is away.
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -14,18 +15,18 @@ from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRange
 from kafka.structs import OffsetAndMetadata
 
 from models.errors import InfrastructureError, MekikiError, OffsetLostError
-from stream.log.client import broker_errors, client_options
-from stream.log.positions import Start, StoredOffset, check_partitions, position_of, starts
+from stream.log.client import broker_errors, consumer_options
+from stream.log.reading.growth import GROWING, Sizes, grown_by, never_grew
+from stream.log.reading.places import Places
+from stream.log.reading.positions import StoredOffset
 from stream.log.record import Record
-from stream.log.topics import describe_topics
 from stream.settings import Settings
 
 log = logging.getLogger(__name__)
 
-METADATA_AGE_MS = 30_000  # until partitions that somebody adds are noticed
+HELD_S = 0.5  # between two looks at whether a new epoch may begin
 COMMIT_TIMEOUT_MS = 2_000  # of the last commit before a worker ends
 FETCH_WAIT_MS = 100  # the embedded broker answers an empty fetch only after it, whatever arrives meanwhile
-FETCH_BYTES = 8 * 2**20  # of one partition at once; a record has at most 1 MB
 
 
 class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python is untyped
@@ -44,65 +45,62 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
         *,
         group_wide: bool = False,
         fetch_wait_ms: int = FETCH_WAIT_MS,
+        grown: Callable[[str], Sizes] = never_grew,
         on_revoked: Callable[[set[tuple[str, int]]], None] | None = None,
     ) -> None:
+        """`grown`: how images.v1 grew, given its topic id; only where a group reads it."""
         self._settings = settings
-        self._stored = stored
         self._on_revoked = on_revoked
-        self._described = describe_topics(settings, topics)
-        self._short = {d.name: short for short, d in self._described.items()}
-        self._starts: dict[tuple[str, int], Start] = {}
+        self._places = Places(settings, topics, stored, grown)
         self._failure: MekikiError | None = None
         self._unplaced: list[TopicPartition] = []  # came while the state was away: not known yet where to begin
+        self._looked_s = 0.0  # when those were looked at that are held
         with broker_errors(settings):
-            self._consumer = KafkaConsumer(**self._options(group), fetch_max_wait_ms=fetch_wait_ms)
-            self._choose()
+            self._consumer = KafkaConsumer(**consumer_options(settings, group), fetch_max_wait_ms=fetch_wait_ms)
+            self._places.choose()
             if group_wide:
-                self._consumer.subscribe([d.name for d in self._described.values()], listener=self)
+                self._consumer.subscribe(list(self._places.short), listener=self)
             else:
                 self._consumer.assign(self._all())
                 self._check_expired(self._all())
-                self._seek(self._all())
-
-    def _options(self, group: str) -> dict[str, Any]:
-        session_ms = self._settings.kafka.session_timeout_ms
-        return client_options(self._settings) | {
-            "group_id": f"{self._settings.kafka.topic_prefix}.{group}",
-            "auto_offset_reset": "none",
-            "enable_auto_commit": False,
-            "session_timeout_ms": session_ms,
-            "heartbeat_interval_ms": max(300, session_ms // 4),
-            "max_poll_interval_ms": 300_000,
-            "metadata_max_age_ms": METADATA_AGE_MS,
-            "max_partition_fetch_bytes": FETCH_BYTES,
-            "max_poll_records": 2_000,
-            "request_timeout_ms": max(self._settings.kafka.request_timeout_ms, session_ms + 5_000),
-        }
+                self._seek(self._all(), ())
 
     def _all(self) -> list[TopicPartition]:
-        return [TopicPartition(d.name, p) for d in self._described.values() for p in range(d.partitions)]
+        return [TopicPartition(d.name, p) for d in self._places.described.values() for p in range(d.partitions)]
 
-    def _choose(self) -> None:
-        self._starts = starts(self._described, self._stored(), new_log_allowed=self._settings.embedded)
-
-    def _seek(self, partitions: Sequence[TopicPartition]) -> None:
+    def _seek(self, partitions: Sequence[TopicPartition], stored: Sequence[StoredOffset]) -> None:
         """Go where the state stands; nothing here blocks, so that a rebalance listener may call it."""
         for at in partitions:
-            start = self._starts[self._short[at.topic], at.partition]
-            if start.offset is None:
+            place = self._places.short[at.topic], at.partition
+            offset = self._places.start(*place).offset
+            if offset is None:
                 self._consumer.seek_to_beginning(at)
             else:
-                self._consumer.seek(at, start.offset)
+                self._consumer.seek(at, offset)
+            self._places.begin(*place, stored)
+        self._hold()
+
+    def _hold(self) -> None:
+        self._consumer.pause(*(at for at in self._assigned(GROWING) if at.partition in self._places.growth.held))
+
+    def _release(self) -> None:
+        """Go on with what was held, once the epoch before is in the state."""
+        growth = self._places.growth
+        if growth.held and time.monotonic() - self._looked_s >= HELD_S:
+            self._looked_s = time.monotonic()
+            free = growth.release(self._places.stored())
+            if free:
+                log.info("partitions %s of images go on in a new epoch", free)
+                self._consumer.resume(*(at for at in self._assigned(GROWING) if at.partition in free))
 
     def _place(self, partitions: Sequence[TopicPartition]) -> None:
         """Go to the stored offsets of partitions that came; another member may have moved them. Raises nothing."""
         self._failure, self._unplaced = None, []
         try:
-            for topic in self._described.values():
-                ours = [at.partition + 1 for at in partitions if at.topic == topic.name]
-                check_partitions(topic, max([topic.partitions, *ours]), (topic.partitions,))
-            self._choose()
-            self._seek([at for at in partitions if at in self._consumer.assignment()])
+            for at in sorted(partitions, reverse=True):
+                self._places.notice(self._places.short[at.topic], at.partition + 1)
+            stored = self._places.choose()
+            self._seek([at for at in partitions if at in self._consumer.assignment()], stored)
         except MekikiError as error:
             self._failure = error
             self._unplaced = list(partitions) if isinstance(error, InfrastructureError) else []
@@ -111,7 +109,7 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
         """The embedded broker does not say that an offset is gone, so it is asked at the start."""
         first = self._consumer.beginning_offsets(partitions)
         for at in partitions:
-            offset = self._starts[self._short[at.topic], at.partition].offset
+            offset = self._places.start(self._places.short[at.topic], at.partition).offset
             if offset is not None and offset < first[at]:
                 raise OffsetLostError(
                     f"topic {at.topic} partition {at.partition}: offset {offset} has expired, the log begins at "
@@ -129,13 +127,14 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
             self._place(self._unplaced)
         if self._failure is not None:
             raise self._failure
+        self._release()
         try:
             with broker_errors(self._settings):
                 polled = self._poll(timeout_s)
         finally:
             if self._failure is not None:
                 raise self._failure
-        return [self._record(raw) for raws in polled.values() for raw in raws]
+        return [record for at, raws in polled.items() for record in self._records(at, raws)]
 
     def _poll(self, timeout_s: float) -> dict[TopicPartition, list[Any]]:
         self._unpark()
@@ -147,9 +146,21 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
                 "restore the log or start with an empty state"
             ) from error
 
+    def _records(self, at: TopicPartition, raws: Sequence[Any]) -> list[Record]:
+        """The records of one partition, up to a mark that begins an epoch."""
+        found: list[Record] = []
+        for raw in raws:
+            found.append(self._record(raw))
+            event = grown_by(found[-1]) if found[-1].topic == GROWING else None
+            if event is not None and self._places.begins_epoch(event, found[-1]):
+                self._consumer.seek(at, raw.offset + 1)
+                self._hold()
+                break
+        return found
+
     def _record(self, raw: Any) -> Record:
-        short = self._short[raw.topic]
-        position = position_of(self._starts[short, raw.partition].epoch, raw.offset)
+        short = self._places.short[raw.topic]
+        position = self._places.position(short, raw.partition, raw.offset)
         headers = tuple((name, value or b"") for name, value in raw.headers)
         return Record(short, raw.partition, raw.offset, position, raw.timestamp, raw.key, raw.value, headers)
 
@@ -160,7 +171,7 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
         it is stale. The broker's answer alone is not enough either: the embedded one names the beginning of the last
         batch, not its end.
         """
-        at = TopicPartition(self._described[topic].name, partition)
+        at = TopicPartition(self._places.described[topic].name, partition)
         if at not in self._consumer.assignment():
             return False
         high, position = self._consumer.highwater(at), self._consumer.position(at)
@@ -171,13 +182,15 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
 
     def partitions(self, topic: str) -> int:
         """How many partitions the topic has."""
-        return self._described[topic].partitions
+        return self._places.described[topic].partitions
 
     def stored_offset(self, topic: str, partition: int, offset: int) -> StoredOffset:
         """`offset` (the next to read) in the form that is kept with the state."""
-        start = self._starts[topic, partition]
-        partitions = self._described[topic].partitions
-        return StoredOffset(topic, partition, offset, start.topic_id, start.epoch, partitions)
+        return self._places.stored_offset(topic, partition, offset)
+
+    def home(self, record: Record) -> int:
+        """The partition where a record belongs: that of its key, where a topic has several."""
+        return self._places.home(record)
 
     def pause(self, topic: str) -> None:
         """Return no records of this topic from `poll` until `resume`."""
@@ -186,6 +199,7 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
     def resume(self, topic: str) -> None:
         """Undo `pause`."""
         self._consumer.resume(*self._assigned(topic))
+        self._hold()
 
     def _unpark(self) -> None:
         """Let kafka-python take up again what it set aside while a partition was paused.
@@ -198,12 +212,12 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
             fetcher._next_partition_records = None
 
     def _assigned(self, topic: str) -> list[TopicPartition]:
-        return [at for at in self._consumer.assignment() if self._short[at.topic] == topic]
+        return [at for at in self._consumer.assignment() if self._places.short[at.topic] == topic]
 
     def commit_offsets(self, offsets: Iterable[StoredOffset], *, wait: bool = False) -> None:
         """Commit to Kafka what is durable already, for lag tools; a failure is only logged."""
         commits = {
-            TopicPartition(self._described[o.topic].name, o.partition): OffsetAndMetadata(o.offset, "", -1)
+            TopicPartition(self._places.described[o.topic].name, o.partition): OffsetAndMetadata(o.offset, "", -1)
             for o in offsets
         }
         mine = {at: value for at, value in commits.items() if at in self._consumer.assignment()}
@@ -219,11 +233,11 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Let what is in flight of these partitions finish, so that the next owner need not repeat it."""
         if self._on_revoked is not None:
-            self._on_revoked({(self._short[at.topic], at.partition) for at in revoked})
+            self._on_revoked({(self._places.short[at.topic], at.partition) for at in revoked})
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """What is raised here is swallowed by kafka-python; `poll` raises it."""
-        places = sorted(f"{self._short[at.topic]}/{at.partition}" for at in assigned)
+        places = sorted(f"{self._places.short[at.topic]}/{at.partition}" for at in assigned)
         log.info("partitions that are ours from now on: %s", ", ".join(places) or "none")
         self._place(list(assigned))
 
@@ -233,5 +247,4 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
 
 
 def _log_failed_commit(offsets: object, error: object) -> None:
-    if isinstance(error, Exception):
-        log.debug("offsets not committed: %s", error)
+    log.debug("offsets committed: %s", error if isinstance(error, Exception) else "yes")

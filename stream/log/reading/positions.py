@@ -4,8 +4,9 @@ In: topics, and the offsets that were stored with the state they produced. Out: 
 OffsetLostError where going on would skip or repeat silently.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from models.errors import ConfigurationError, OffsetLostError
 from stream.log.topics import TopicDescription
@@ -47,8 +48,17 @@ class Start:
     topic_id: str
 
 
+def epoch_of(position: int) -> int:
+    """The epoch of the log that a position is in."""
+    return (position - 1) >> OFFSET_BITS
+
+
 def starts(
-    topics: Mapping[str, TopicDescription], stored: Iterable[StoredOffset], *, new_log_allowed: bool
+    topics: Mapping[str, TopicDescription],
+    stored: Iterable[StoredOffset],
+    *,
+    new_log_allowed: bool,
+    grown: Mapping[str, Sequence[int]] = MappingProxyType({}),
 ) -> dict[tuple[str, int], Start]:
     """Choose the start of every partition, explicitly.
 
@@ -57,6 +67,7 @@ def starts(
         stored: offsets kept with the state.
         new_log_allowed: the embedded broker forgets everything when it stops: another topic id then means "new log,
             same state" and begins the next epoch. With any other broker it means somebody made the topic again.
+        grown: by short name, how many partitions a topic had in each epoch, where it was made to grow.
 
     Raises:
         OffsetLostError: a topic has another id than the one the state was made from.
@@ -74,7 +85,10 @@ def starts(
                 f"topic {topic.name}: was made again (id {topic.topic_id}, the state knows "
                 f"{mine[0].topic_id}); restore the old topic, or start with an empty state"
             )
-        if not renewed:
+        sizes = grown.get(short, ())
+        if sizes:
+            check_partitions(topic, max(topic.partitions, sizes[-1]), sizes[-1:])  # fewer: they are just being made
+        elif not renewed:
             check_partitions(topic, topic.partitions, (o.partitions for o in mine if o.epoch == epoch))
         if epoch + renewed > MAX_EPOCH:
             raise ConfigurationError(
@@ -83,9 +97,11 @@ def starts(
             )
         for partition in range(topic.partitions):
             at = known.get((short, partition))
-            same = at is not None and at.topic_id == topic.topic_id
-            offset = at.offset if at is not None and same else None
-            chosen[short, partition] = Start(offset, epoch + renewed, topic.topic_id)
+            if at is not None and at.topic_id == topic.topic_id:
+                chosen[short, partition] = Start(at.offset, at.epoch, topic.topic_id)
+            else:
+                made = next((number for number, size in enumerate(sizes) if partition < size), epoch + renewed)
+                chosen[short, partition] = Start(None, made, topic.topic_id)
     return chosen
 
 
@@ -99,6 +115,6 @@ def check_partitions(topic: TopicDescription, found: int, known: Iterable[int]) 
         if partitions not in (0, found):
             raise ConfigurationError(
                 f"topic {topic.name}: has {found} partitions, the state knows {partitions}; keys have moved, and what "
-                "is written now could lose to what was before. Make a topic with the old number, or start with an "
-                "empty state and post everything again"
+                f"is written now could lose to what was before. Run `mekiki topics grow {found} --from {partitions}`, "
+                "then start again"
             )

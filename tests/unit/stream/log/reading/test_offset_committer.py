@@ -1,8 +1,8 @@
 """Commits to Kafka: the newest offset of each partition, not every time, and at once when asked."""
 
-from stream.log import offset_committer
-from stream.log.offset_committer import EVERY_S, OffsetCommitter
-from stream.log.positions import StoredOffset
+from stream.log.reading import offset_committer
+from stream.log.reading.offset_committer import EVERY_S, OffsetCommitter
+from stream.log.reading.positions import StoredOffset
 
 
 class Reader:

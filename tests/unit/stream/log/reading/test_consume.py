@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from kafka import KafkaProducer
 
 from models.errors import ConfigurationError, IndexUnavailableError, OffsetLostError
-from stream.log.consume import LogReader
-from stream.log.positions import MAX_EPOCH, OFFSET_BITS, Start, StoredOffset, position_of, starts
 from stream.log.produce import LogWriter
+from stream.log.reading.consume import LogReader
+from stream.log.reading.positions import MAX_EPOCH, OFFSET_BITS, Start, StoredOffset, position_of, starts
 from stream.log.record import Record
 from stream.log.topics import TopicDescription, create_topics, describe_topics, full_name
 

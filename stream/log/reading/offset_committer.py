@@ -8,13 +8,13 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from stream.log.positions import StoredOffset
+from stream.log.reading.positions import StoredOffset
 
 EVERY_S = 1.0  # between two commits
 
 
 class Committing(Protocol):
-    """What is needed of stream.log.consume.LogReader."""
+    """What is needed of stream.log.reading.consume.LogReader."""
 
     def commit_offsets(self, offsets: Sequence[StoredOffset], *, wait: bool = False) -> None:
         """Commit offsets to Kafka."""
