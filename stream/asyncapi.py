@@ -33,6 +33,9 @@ EXAMPLES: tuple[events.Event, ...] = (
     events.ImageDeleted(image_id="cat-1"),
     events.TagsApplied(image_id="cat-1", tags=("cat",), by="user-7"),
     events.WaitingEnded(image_id="dog-7"),
+    events.ImageDecoded(
+        image_id="cat-2", of=4711, failure="decode_timeout", text="png: expected to decode within 10 s"
+    ),
     events.TagsRemoved(image_id="cat-1", tags=("dog",), by="user-7"),
     events.TagOperationPosted(operation_id="op-1", kind="merge", tags=("kitty", "moggy"), into="cat", by="user-7"),
     events.Impression(

@@ -18,6 +18,7 @@ TAG_OPERATIONS = Counter(
 )
 STAGE_SECONDS = Counter("mekiki_stage_seconds_total", "Busy time of an ingest step", ["stage"])
 QUEUED_BYTES = Gauge("mekiki_queued_bytes", "Encoded picture bytes waiting inside the ingest worker")
+SLOW_PICTURES = Gauge("mekiki_slow_pictures", "Pictures that take their own time and wait for their decoding")
 PAIRS = Counter("mekiki_pairs_total", "Preference pairs learned by the ranker")
 MODEL_VERSION = Gauge("mekiki_model_version", "Version of the model in use", ["model"])
 TAGS_KNOWN = Gauge("mekiki_tags_known", "Tags the learner knows")

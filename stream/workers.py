@@ -7,6 +7,7 @@ when the process that started it does.
 import functools
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from prometheus_client import start_http_server
@@ -59,12 +60,29 @@ def build_encoder(settings: Settings) -> Encoder:
 
 
 def build_decoder(settings: Settings) -> DecodePool:
-    """Child processes that decode."""
+    """Child processes that decode whatever is allowed."""
+    return DecodePool(settings.ingest.decode_workers, _limits(settings))
+
+
+def build_slow_decoder(settings: Settings) -> DecodePool:
+    """One that decodes what is too much work for `build_quick_decoder`."""
+    return DecodePool(1, _limits(settings))
+
+
+def build_quick_decoder(settings: Settings) -> DecodePool:
+    """Child processes for the stream, where nobody waits long for another's picture."""
+    limits = _limits(settings)
+    return DecodePool(settings.ingest.decode_workers, replace(
+        limits, max_work=QUICK_WORK, memory_bytes=min(limits.memory_bytes, QUICK_MEMORY_BYTES),
+    ))  # fmt: skip
+
+
+def _limits(settings: Settings) -> Limits:
     ingest = settings.ingest
-    return DecodePool(ingest.decode_workers, Limits(
+    return Limits(
         max_bytes=ingest.max_image_bytes, max_pixels=ingest.max_pixels,
         memory_bytes=ingest.decode_memory_bytes, deadline_s=ingest.decode_deadline_s,
-    ))  # fmt: skip
+    )  # fmt: skip
 
 
 def build_pictures(settings: Settings) -> PictureStore:
@@ -80,6 +98,10 @@ def build_datarefs(settings: Settings) -> DatarefReader:
     return DatarefReader(
         ingest.dataref_roots, ingest.dataref_hosts, ingest.max_image_bytes, uploads=settings.data_path / "uploads"
     )
+
+
+QUICK_WORK = 10_000_000  # of ImageHeader.work: a tenth to a third of a second
+QUICK_MEMORY_BYTES = 400_000_000  # a picture of so little work needs less
 
 
 class _Closing(Protocol):
@@ -150,10 +172,10 @@ def run_ingest(settings: Settings) -> None:
             grown=never_grew if settings.embedded else functools.partial(read_growth, settings),
             on_revoked=lambda partitions: pipeline.drop_partitions(partitions),
         ))  # fmt: skip
-        decoder = process.part(lambda: build_decoder(settings))
-        parts = Ingest(
-            reader, writer, index, encoder, decoder, build_pictures(settings), build_datarefs(settings), settings
-        )
+        decoder = process.part(lambda: build_quick_decoder(settings))
+        slow_decoder = process.part(lambda: build_slow_decoder(settings))
+        pictures, datarefs = build_pictures(settings), build_datarefs(settings)
+        parts = Ingest(reader, writer, index, encoder, decoder, slow_decoder, pictures, datarefs, settings)
         pipeline = IngestPipeline(parts, process.stopping)
         process.work(pipeline)
 

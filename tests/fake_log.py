@@ -152,9 +152,10 @@ class FakeReader:
                 found += taken
         return found
 
-    def assigned(self) -> set[tuple[str, int]]:
-        """Topics and partitions that are this reader's now."""
-        return set(self._offsets)
+    @property
+    def assigned(self) -> frozenset[int]:
+        """Partitions of images.v1 that are this reader's now."""
+        return frozenset(partition for topic, partition in list(self._offsets) if topic == "images")
 
     def position(self, topic: str, partition: int) -> int:
         """The offset of the next record that `poll` returns."""

@@ -7,6 +7,7 @@ The index needs none: qdrant-client's local mode is a real one and starts in a m
 import base64
 import hashlib
 import json
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -89,18 +90,27 @@ class FakeEncoder:
 
 
 class FakeDecoder:
-    """Bytes beginning with `pic` are pictures of one colour; anything else is not."""
+    """Bytes beginning with `pic` are pictures of one colour; only one that is `patient` takes `slow` ones too."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, patient: bool = False) -> None:
         self.calls = 0
+        self.gate = threading.Event()  # where it waits while it is clear
+        self.gate.set()
+        self._patient = patient
 
     def decode_many(self, contents: list[bytes], crops: Sequence[Any] | None = None) -> list[Decoded | PoisonError]:
         """One answer each, in order; a crop has another colour than the whole."""
         self.calls += 1
+        self.gate.wait()
         return [self._decode(c, crop) for c, crop in zip(contents, crops or [None] * len(contents), strict=True)]
 
+    def check(self, content: bytes) -> None:
+        """Every picture is within the limits."""
+
     def _decode(self, content: bytes, crop: object) -> Decoded | PoisonError:
-        if not content.startswith(b"pic"):
+        if content.startswith(b"slow") and not self._patient:
+            return PolicyError("picture: too much to decode", "too_much_work")
+        if not content.startswith((b"pic", b"slow")) or content.endswith(b"bad"):
             return DecodeError("bytes: expected a picture")
         sha256 = hashlib.sha256(content).hexdigest()
         pixels = np.full((4, 4, 3), content[-1] ^ (255 if crop else 0), np.uint8)
@@ -172,6 +182,10 @@ class FakeWriter:
     def send_event(self, event: Event, *, event_id: str | None = None, timestamp_ms: int | None = None) -> None:
         """Queue one event."""
         self._queue(Sent(event.topic, *encode(event, source="/test", event_id=event_id), event))
+
+    def send_now(self, event: Event, *, event_id: str | None = None, timeout_s: float = 10.0) -> None:
+        """Send one event and have it acknowledged; from any thread."""
+        self.acknowledged.append(Sent(event.topic, *encode(event, source="/test", event_id=event_id), event))
 
     def _queue(self, sent: Sent) -> None:
         if self.refusing:

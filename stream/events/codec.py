@@ -7,6 +7,7 @@ Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kaf
 
 import base64
 import binascii
+import hashlib
 import json
 import re
 import uuid
@@ -47,6 +48,11 @@ class Envelope:
     def identity(self) -> str:
         """`source` and `id` in one string, no two pairs in the same."""
         return f"{len(self.source)}:{self.source} {self.id}"
+
+
+def identity_hash(envelope: Envelope) -> str:
+    """Of the identity, 16 hex digits: what the state of an image remembers of its last events."""
+    return hashlib.sha256(envelope.identity.encode()).hexdigest()[:16]
 
 
 def encode(event: Event, *, source: str, event_id: str | None = None) -> tuple[bytes, bytes, Headers]:

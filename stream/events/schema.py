@@ -104,6 +104,19 @@ class WaitingEnded(Event):
     until: int | None = Field(None, description="only events up to this position in the log; none: all of them")
 
 
+class ImageDecoded(Event):
+    """A picture that took its own time is decoded, or `failure` says why not; only ingest workers write it."""
+
+    type: ClassVar[str] = "mekiki.image.decoded.v1"
+    topic: ClassVar[str] = "images"
+    image_id: ImageId
+    of: int = Field(description="position in the log of the event that posted it")
+    failure: str = Field("", description="reason code")
+    text: str = Field("", description="one sentence for people")
+    vector: str = Field("", description="its embedding, int16 little endian [D] in base64, 1.0 being 32767")
+    fields: dict[str, str | int] = Field(default_factory=dict, description="what the index keeps of it")
+
+
 # By kind: fewest and most tags, the other fields it needs, and the same in words.
 OPERATION_RULES: dict[OperationKind, tuple[int, int, set[str], str]] = {
     "merge": (1, MAX_TAGS_PER_EVENT, {"into"}, "one tag or more, and into"),
@@ -230,7 +243,7 @@ class TagDrifted(Event):
 EVENTS: dict[str, type[Event]] = {
     event.type: event
     for event in (
-        ImagePosted, ImageDeleted, TagsApplied, TagsRemoved, WaitingEnded, TagOperationPosted, Impression, Clicked,
-        PairClicked, ModelPublished, TopicGrown, TagDrifted,
+        ImagePosted, ImageDeleted, TagsApplied, TagsRemoved, WaitingEnded, ImageDecoded, TagOperationPosted,
+        Impression, Clicked, PairClicked, ModelPublished, TopicGrown, TagDrifted,
     )
 }  # fmt: skip

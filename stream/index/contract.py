@@ -67,10 +67,13 @@ class VectorIndex(Protocol):
         """A page of all images in a stable order and the cursor of the next page, None at the end."""
 
     def scroll_waiting(self, cursor: str | None, limit: int) -> tuple[list[IndexRecord], str | None]:
-        """A page of the images that are not there and that events wait for, as `scroll`."""
+        """A page of the images that events wait for: not there, or with a picture still to be decoded; as `scroll`."""
 
     def find_sha256(self, sha256: str, limit: int) -> list[Hit]:
         """Images whose bytes have this hash, in no order."""
+
+    def holders(self, sha256: str, limit: int) -> list[str]:
+        """Ids of images that need the bytes with this hash, decoded or not, in no order."""
 
     def offsets(self) -> list[StoredOffset]:
         """All stored offsets."""

@@ -50,6 +50,14 @@ class ImagePayload:
     complete: bool = False
 
 
+@dataclass(frozen=True)
+class EmbeddedImage:
+    """What decoding and embedding made of a picture: int16 vector [D], and its payload as far as the bytes say it."""
+
+    quantised: npt.NDArray[np.int16]
+    payload: ImagePayload
+
+
 @dataclass(frozen=True, slots=True)
 class IndexRecord:
     """One image as the index holds it, or what is known of one that is not there.
@@ -63,6 +71,8 @@ class IndexRecord:
         seen: hashes of the identities of its last events, so that a producer's retry is known.
         deleted: whether it is a tombstone.
         waiting: records of events that came before the picture, oldest first, in their text form.
+        undecoded: of pictures among them that are still being decoded the sha256 in hex, or nothing where their bytes
+            are elsewhere.
     """
 
     image_id: str
@@ -72,6 +82,7 @@ class IndexRecord:
     seen: tuple[str, ...] = ()
     deleted: bool = False
     waiting: tuple[str, ...] = ()
+    undecoded: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -86,6 +97,7 @@ class IndexRecord:
         return self.payload is not None or self.deleted
 
 
+UNDECODED = "any"  # first of a point's `undecoded`, so that a filter finds all of them
 _FIELDS = tuple(field.name for field in fields(ImagePayload))
 
 
@@ -99,6 +111,8 @@ def to_fields(record: IndexRecord) -> dict[str, Any]:
     }
     if record.waiting:
         stored["waiting"] = list(record.waiting)
+    if record.undecoded:
+        stored["undecoded"] = [UNDECODED, *record.undecoded]
     if record.payload is not None:
         stored |= {name: getattr(record.payload, name) for name in _FIELDS}
         stored["tags"] = list(record.payload.tags)
@@ -124,4 +138,5 @@ def to_record(stored: Mapping[str, Any], vector: Vector | None) -> IndexRecord:
         seen=tuple(stored["seen"]),
         deleted=stored["kind"] == "tombstone",
         waiting=tuple(stored.get("waiting", ())),
+        undecoded=tuple(stored.get("undecoded", ())[1:]),
     )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from stream.index.contract import Hit, TagFilter, TagFilters
-from stream.index.payload import IndexRecord, Vector, to_payload, to_record
+from stream.index.payload import UNDECODED, IndexRecord, Vector, to_payload, to_record
 from stream.index.points import (
     FORMAT,
     META_POINT_ID,
@@ -26,7 +26,7 @@ from stream.index.points import (
 from stream.log.reading.positions import StoredOffset
 
 PAGE = 256  # records a scroll of ours asks for at once
-INDEXED = ("kind", "tags", "sha256")  # payload fields that filters ask for
+INDEXED = ("kind", "tags", "sha256", "undecoded")  # payload fields that filters ask for
 
 
 class Filters(ABC):
@@ -136,13 +136,23 @@ class PointIndex(ABC):
 
     def scroll_waiting(self, cursor: str | None, limit: int) -> tuple[list[IndexRecord], str | None]:
         """See VectorIndex.scroll_waiting."""
-        found, following = self.page(self.filters.kind("waiting"), cursor, limit)
+        either = self.filters.some([
+            self.filters.is_in("kind", ["waiting"]), self.filters.is_in("undecoded", [UNDECODED])
+        ])  # fmt: skip
+        found, following = self.page(either, cursor, limit)
         return [to_record(point.payload or {}, None) for point in found], None if following is None else str(following)
 
     def find_sha256(self, sha256: str, limit: int) -> list[Hit]:
         """See VectorIndex.find_sha256."""
-        found, _ = self.page(self.filters.every([self.filters.is_in("sha256", [sha256])]), None, limit)
+        condition = self.filters.every([self.filters.is_in("sha256", [sha256])])
+        found, _ = self.page(condition, None, limit)
         return [_hit(point) for point in found]
+
+    def holders(self, sha256: str, limit: int) -> list[str]:
+        """See VectorIndex.holders."""
+        either = self.filters.some([self.filters.is_in(field, [sha256]) for field in ("sha256", "undecoded")])
+        found, _ = self.page(either, None, limit)
+        return [str((point.payload or {})["image_id"]) for point in found]
 
     def offsets(self) -> list[StoredOffset]:
         """See VectorIndex.offsets."""

@@ -24,6 +24,7 @@ CALLS = (
     "scroll",
     "scroll_waiting",
     "find_sha256",
+    "holders",
     "offsets",
     "count",
     "flush",

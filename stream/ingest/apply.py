@@ -5,7 +5,7 @@ Pure: the state after an event is a function of the events of its image up to it
 image that is not there waits in the image's record and is put on it when it comes.
 """
 
-import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -14,33 +14,23 @@ import numpy.typing as npt
 
 from models.errors import PoisonError, UnknownImageError
 from models.quantise import dequantise, requantise
-from models.tagging.examples import Example, TagOperation
-from models.tagging.memory.names import normalise_tag
-from stream.events.codec import Envelope, decode
+from models.tagging.examples import Example
+from stream.events.codec import Envelope, identity_hash
 from stream.events.schema import (
+    ImageDecoded,
     ImageDeleted,
     ImagePosted,
-    TagOperationPosted,
     TagsApplied,
     TagsRemoved,
     WaitingEnded,
 )
-from stream.index.payload import ImagePayload, IndexRecord
+from stream.index.payload import EmbeddedImage, ImagePayload, IndexRecord
 from stream.ingest.image_tags import DeadLetters, ImageTags, good_names
+from stream.ingest.waits import Picture, Undecoded, Waits, end, events_of, put, put_picture, with_events
 from stream.log.record import Record
 
 SEEN_EVENTS = 16  # identities kept per image; a producer's retry comes within a few events of the original
-WAITING_EVENTS = 100  # for one image, and ...
-WAITING_CHARS = 300_000  # ... as much of them: its point is written anew with each
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class EmbeddedImage:
-    """What decoding and embedding made of a picture: int16 vector [D], and its payload as far as the bytes say it."""
-
-    quantised: npt.NDArray[np.int16]
-    payload: ImagePayload
 
 
 @dataclass(frozen=True)
@@ -66,7 +56,7 @@ class _Context:
 
 
 def apply_event(
-    state: IndexRecord | None, envelope: Envelope, record: Record, image: EmbeddedImage | None
+    state: IndexRecord | None, envelope: Envelope, record: Record, picture: Picture | None
 ) -> Applied | None:
     """Apply one event; None if the state has it already.
 
@@ -74,7 +64,7 @@ def apply_event(
         state: the image as the index holds it, with its vector; None if nothing is known of it.
         envelope: the event.
         record: where it stood in the log.
-        image: for ImagePosted, the embedded picture.
+        picture: for ImagePosted, what became of it; for ImageDecoded the same, or why it is dead.
 
     Raises:
         UnknownImageError: reason `image_deleted`, a tag for an image that was taken down.
@@ -82,34 +72,22 @@ def apply_event(
     event = envelope.event
     if state is not None and record.position <= state.position:
         return None
-    context = _Context(record, envelope, _identity(envelope))
+    context = _Context(record, envelope, identity_hash(envelope))
     before = state or IndexRecord(getattr(event, "image_id", ""), 0)
     if context.identity in before.seen:
         return Applied(replace(before, position=record.position))
-    if isinstance(event, ImagePosted) and image is not None:
-        return _post(before, event, image, context)
+    if isinstance(event, ImagePosted):
+        return _post(before, event, picture, context)
     if isinstance(event, ImageDeleted):
         return _delete(before, context)
     if isinstance(event, WaitingEnded):
         return None if state is None else _end_waiting(state, event, context)
+    if isinstance(event, ImageDecoded):
+        return None if state is None else _decoded(state, event, picture, context)
     if isinstance(event, (TagsApplied, TagsRemoved)):
-        return _wait(before, event, context) if before.payload is None else _tag(before, event, context)
+        waits = before.payload is None or before.undecoded
+        return _wait(before, event, context) if waits else _tag(before, event, context)
     raise TypeError(f"{type(event).__name__} is not an ingest event")
-
-
-def operation_of(event: TagOperationPosted) -> TagOperation:
-    """What an operation on tags is to the learner; no image changes by it.
-
-    Raises:
-        PolicyError: reason `bad_tag`.
-    """
-    names = tuple(dict.fromkeys(normalise_tag(tag) for tag in event.tags))
-    into = normalise_tag(event.into) if event.into else ""
-    return TagOperation(event.operation_id, event.kind, names, into, event.images, event.target)
-
-
-def _identity(envelope: Envelope) -> str:
-    return hashlib.sha256(envelope.identity.encode()).hexdigest()[:16]
 
 
 def _advanced(state: IndexRecord, context: _Context, **changes: object) -> IndexRecord:
@@ -118,85 +96,121 @@ def _advanced(state: IndexRecord, context: _Context, **changes: object) -> Index
     return replace(state, position=context.record.position, seen=seen, **changes)  # type: ignore[arg-type]
 
 
-def _post(state: IndexRecord, event: ImagePosted, image: EmbeddedImage, context: _Context) -> Applied:
-    before = state.payload
-    names, dead = good_names(event.tags, event.image_id, context.envelope, context.record)
-    tags = ImageTags(before)
-    for text in state.waiting:
-        waited = Record.from_text(text)
-        said = decode(waited.key, waited.value, waited.headers)
-        early, _ = good_names(getattr(said.event, "tags", ()), event.image_id, said, waited)  # the bad ones are dead
-        tags.apply(early, said, waited)
-    added = list(dict.fromkeys([*tags.new, *names]))
-    tags.add(names, None, context.envelope, context.record)
-    complete = tags.complete or event.complete
-    payload = tags.put_on(replace(image.payload, posted_at=_posted_at(context)), complete=complete)
-    record = _advanced(
-        state, context, payload=payload, vector=dequantise(image.quantised[None])[0], deleted=False, waiting=()
-    )
+def _post(state: IndexRecord, event: ImagePosted, picture: Picture | None, context: _Context) -> Applied:
+    _, dead = good_names(event.tags, event.image_id, context.envelope, context.record)
+    if isinstance(picture, Undecoded):
+        waits = put_picture(_advanced(state, context), context.envelope, context.record, picture.sha256)
+        return Applied(waits, dead=dead)
+    assert isinstance(picture, EmbeddedImage)
+    story = [*events_of(state), Waits(context.record, context.envelope)]  # an earlier picture only lends its tags
+    return replace(_with_picture(_advanced(state, context), story, picture), dead=dead)
+
+
+def _decoded(state: IndexRecord, event: ImageDecoded, picture: Picture | None, context: _Context) -> Applied | None:
+    """A picture that waited is there, or dead; what waited behind it is applied after it."""
+    waiting = events_of(state)
+    place = next((n for n, one in enumerate(waiting) if one.is_picture and one.record.position == event.of), None)
+    if place is None:
+        return None  # deleted or replaced meanwhile, or decoded twice
+    story, rest = waiting[: place + 1], waiting[place + 1 :]
+    state = _advanced(state, context)
+    if isinstance(picture, EmbeddedImage):
+        done = _with_picture(state, story, picture)
+    else:
+        assert isinstance(picture, PoisonError)
+        done, rest = Applied(state, dead=((story[-1].record, picture),)), [*story[:-1], *rest]
+    if done.record.payload is None or any(one.is_picture for one in rest):
+        return replace(done, record=with_events(done.record, rest))
+    return _with_tags(done, rest)
+
+
+def _with_picture(state: IndexRecord, story: Sequence[Waits], picture: EmbeddedImage) -> Applied:
+    """The image with this picture, which the last event of the story posted, and all the tags of the story."""
+    before, posted = state.payload, story[-1]
+    tags = _told(before, story)
+    payload = tags.put_on(replace(picture.payload, posted_at=_posted_at(posted)))
+    vector = dequantise(picture.quantised[None])[0]
+    record = with_events(replace(state, payload=payload, vector=vector, deleted=False), [])
     replaced = before is not None and bool(before.tags or payload.complete)  # labelled: its vector in the sums changes
-    if not (added or complete or replaced):
-        return Applied(record, dead=dead)
-    newly = (event.complete or (tags.complete and before is None)) or None
-    example = Example(event.image_id, image.quantised, tuple(added), (), newly, said=tags.said_last(added))
-    return Applied(record, example, dead)
+    if not (tags.added or tags.removed or tags.said_complete or replaced):
+        return Applied(record)
+    return Applied(record, _example(state.image_id, picture.quantised, tags))
 
 
-def _posted_at(context: _Context) -> str:
+def _with_tags(done: Applied, rest: Sequence[Waits]) -> Applied:
+    """And with what waited behind the picture; one example says all of it."""
+    record, story = done.record, [*rest]
+    assert record.payload is not None and record.vector is not None
+    tags = _told(record.payload, story)
+    after = with_events(replace(record, payload=tags.put_on(record.payload)), [])
+    if not story:
+        return replace(done, record=after)
+    first, then = done.example, _example(record.image_id, requantise(record.vector), tags)
+    return replace(done, record=after, example=then if first is None else _joined(first, then))
+
+
+def _joined(first: Example, then: Example) -> Example:
+    """Two examples of one image, one behind the other, as one."""
+    said = dict(zip(first.added, first.said, strict=True)) | dict(zip(then.added, then.said, strict=True))
+    added = [tag for tag in said if tag not in then.removed]
+    removed = [tag for tag in (*first.removed, *then.removed) if tag not in added]
+    complete = then.complete or first.complete
+    return replace(
+        then, added=tuple(added), removed=tuple(dict.fromkeys(removed)), complete=complete,
+        said=tuple(said[tag] for tag in added),
+    )  # fmt: skip
+
+
+def _told(before: ImagePayload | None, story: Sequence[Waits]) -> ImageTags:
+    """The tags of an image after these events; their bad tags are dead letters already."""
+    tags = ImageTags(before)
+    for one in story:
+        event = one.envelope.event
+        names, _ = good_names(getattr(event, "tags", ()), getattr(event, "image_id", ""), one.envelope, one.record)
+        tags.apply(names, one.envelope, one.record)
+    return tags
+
+
+def _example(image_id: str, vector: npt.NDArray[np.int16], tags: ImageTags) -> Example:
+    said = tags.said_last(tags.added)
+    return Example(image_id, vector, tags.added, tags.removed, tags.said_complete or None, said=said)
+
+
+def _posted_at(posted: Waits) -> str:
     """The producer's time, or the log's; nothing where neither is one: the log takes any number."""
-    if context.envelope.time is not None:
-        return context.envelope.time
-    time_ms = context.record.time_ms
+    if posted.envelope.time is not None:
+        return posted.envelope.time
+    time_ms = posted.record.time_ms
     return "" if time_ms is None else (EPOCH + timedelta(milliseconds=time_ms)).isoformat()
 
 
 def _delete(state: IndexRecord, context: _Context) -> Applied:
     """A tombstone remembers identities too: a producer's retry must not bring the picture back."""
-    tombstone = _advanced(state, context, payload=None, vector=None, deleted=True, waiting=())
-    dead = tuple(_ended(Record.from_text(text), "image_deleted") for text in state.waiting)
+    waited = [one for one in events_of(state) if not one.is_picture]
+    _, dead = end(state, waited, "image_deleted")
+    tombstone = with_events(_advanced(state, context, payload=None, vector=None, deleted=True), [])
     if state.payload is None:
         return Applied(tombstone, dead=dead)
-    return Applied(tombstone, Example(state.image_id, None, (), (), None, True))  # it may have had tags once
-
-
-def _ended(record: Record, reason: str) -> tuple[Record, PoisonError]:
-    image_id = (record.key or b"").decode()
-    text = {
-        "image_deleted": f"image {image_id!r}: deleted before it was posted; nothing to do",
-        "unknown_image": f"image {image_id!r}: not posted while this waited; post it, then replay the dead letter",
-    }[reason]
-    return record, UnknownImageError(text, reason=reason)
+    return Applied(tombstone, Example(state.image_id, None, (), (), None, True), dead)  # it may have had tags once
 
 
 def _wait(state: IndexRecord, event: TagsApplied | TagsRemoved, context: _Context) -> Applied:
-    if state.deleted:
+    if state.deleted and not state.undecoded:
         raise UnknownImageError(
             f"image {event.image_id!r}: deleted before this tag; nothing to do", reason="image_deleted"
         )
     names, dead = good_names(event.tags, event.image_id, context.envelope, context.record)
     if event.tags and not names:
         return Applied(_advanced(state, context), dead=dead)
-    waiting = (*state.waiting, context.record.to_text())
-    kept = waiting[-WAITING_EVENTS:]
-    while sum(map(len, kept)) > WAITING_CHARS:
-        kept = kept[1:]
-    waited = _without_waiting(_advanced(state, context, waiting=waiting), len(waiting) - len(kept))
-    return replace(waited, dead=(*dead, *waited.dead))
+    record, ended = put(_advanced(state, context), context.envelope, context.record)
+    return Applied(record, dead=(*dead, *ended))
 
 
 def _end_waiting(state: IndexRecord, event: WaitingEnded, context: _Context) -> Applied:
-    positions = [Record.from_text(text).position for text in state.waiting]
-    ended = sum(event.until is None or position <= event.until for position in positions)
-    return _without_waiting(_advanced(state, context), ended)
-
-
-def _without_waiting(state: IndexRecord, ended: int) -> Applied:
-    """The oldest `ended` events as dead letters; their replay is not taken for a producer's retry."""
-    records = [Record.from_text(text) for text in state.waiting[:ended]]
-    forgotten = {_identity(decode(record.key, record.value, record.headers)) for record in records}
-    seen = tuple(identity for identity in state.seen if identity not in forgotten)
-    after = replace(state, waiting=state.waiting[ended:], seen=seen)
-    return Applied(after, dead=tuple(_ended(record, "unknown_image") for record in records))
+    waited = [one for one in events_of(state) if not one.is_picture]
+    ended = [one for one in waited if event.until is None or one.record.position <= event.until]
+    record, dead = end(_advanced(state, context), ended)
+    return Applied(record, dead=dead)
 
 
 def _tag(state: IndexRecord, event: TagsApplied | TagsRemoved, context: _Context) -> Applied:
@@ -206,12 +220,9 @@ def _tag(state: IndexRecord, event: TagsApplied | TagsRemoved, context: _Context
     names, dead = good_names(event.tags, event.image_id, context.envelope, context.record)
     tags = ImageTags(state.payload)
     tags.apply(names, context.envelope, context.record)
-    complete = isinstance(event, TagsApplied) and event.complete
-    record = _advanced(state, context, payload=tags.put_on(state.payload, complete=tags.complete))
-    added: tuple[str, ...] = names if isinstance(event, TagsApplied) else ()
-    removed: tuple[str, ...] = () if isinstance(event, TagsApplied) else names
+    record = _advanced(state, context, payload=tags.put_on(state.payload))
     if event.tags and not names:
         return Applied(record, dead=dead)
-    vector = requantise(state.vector)
-    example = Example(event.image_id, vector, added, removed, complete or None, said=tags.said_last(added))
+    removed = names if isinstance(event, TagsRemoved) else ()  # also where it was not there: then it is said so
+    example = replace(_example(event.image_id, requantise(state.vector), tags), removed=removed)
     return Applied(record, example, dead)

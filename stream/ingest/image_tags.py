@@ -11,7 +11,7 @@ from itertools import chain
 from models.errors import PoisonError, PolicyError
 from models.tagging.memory.names import normalise_tag
 from stream.events.codec import Envelope, encode
-from stream.events.schema import TagsApplied, TagsRemoved
+from stream.events.schema import ImagePosted, TagsApplied, TagsRemoved
 from stream.index.payload import ImagePayload, Said
 from stream.log.record import Record
 
@@ -21,7 +21,12 @@ DeadLetters = tuple[tuple[Record, PoisonError], ...]
 
 
 class ImageTags:
-    """The tags of an image, and whether they are `complete`: all that there are."""
+    """The tags of an image while events are applied to it.
+
+    Attributes:
+        complete: whether somebody said that the tags are all that there are.
+        said_complete: whether one of these events did.
+    """
 
     def __init__(self, before: ImagePayload | None) -> None:
         self._said: dict[str, tuple[Said, ...]] = {}
@@ -29,37 +34,42 @@ class ImageTags:
             said = before.said or ((),) * len(before.tags)
             for tag, places in zip(before.tags, said, strict=True):
                 self._said[tag] = tuple(before.speakers[place] for place in places)
-        self._had = set(self._said)
+        self._had = tuple(self._said)
+        self._put_on: dict[str, None] = {}
         self.complete = before is not None and before.complete
+        self.said_complete = False
 
     @property
-    def new(self) -> list[str]:
-        """Tags that it did not have before."""
-        return [tag for tag in self._said if tag not in self._had]
+    def added(self) -> tuple[str, ...]:
+        """Tags that these events put on and left there, also where they were there before."""
+        return tuple(tag for tag in self._put_on if tag in self._said)
+
+    @property
+    def removed(self) -> tuple[str, ...]:
+        """Tags that were there and are not any more."""
+        return tuple(tag for tag in self._had if tag not in self._said)
 
     def apply(self, names: Sequence[str], envelope: Envelope, record: Record) -> None:
-        """Put on or take off the good names of an event."""
+        """Put on or take off the good names of an event; who said a tag before is remembered beside who says it now."""
         event = envelope.event
-        assert isinstance(event, (TagsApplied, TagsRemoved))
         if isinstance(event, TagsRemoved):
             for tag in names:
                 self._said.pop(tag, None)
-        else:
-            self.complete = self.complete or event.complete
-            self.add(names, event.by, envelope, record)
-
-    def add(self, names: Sequence[str], by: str | None, envelope: Envelope, record: Record) -> None:
-        """Put tags on; who said one before is remembered beside who says it now."""
-        one = (by or "", envelope.source, record.timestamp_ms)
+            return
+        assert isinstance(event, (ImagePosted, TagsApplied))
+        self.said_complete = self.said_complete or event.complete
+        self.complete = self.complete or event.complete
+        one = (getattr(event, "by", None) or "", envelope.source, record.timestamp_ms)
         for tag in names:
             others = tuple(other for other in self._said.get(tag, ()) if other[:2] != one[:2])
             self._said[tag] = (*others, one)[-SAID_BY:]
+            self._put_on[tag] = None
 
-    def put_on(self, payload: ImagePayload, *, complete: bool) -> ImagePayload:
+    def put_on(self, payload: ImagePayload) -> ImagePayload:
         """The payload with these tags."""
         places = {one: place for place, one in enumerate(dict.fromkeys(chain(*self._said.values())))}
         said = tuple(tuple(places[one] for one in speakers) for speakers in self._said.values())
-        return replace(payload, tags=tuple(self._said), speakers=tuple(places), said=said, complete=complete)
+        return replace(payload, tags=tuple(self._said), speakers=tuple(places), said=said, complete=self.complete)
 
     def said_last(self, names: Sequence[str]) -> tuple[tuple[str, str], ...]:
         """For each of these tags, who said it last: `by` or nothing, and source."""

@@ -21,6 +21,7 @@ class Ingest:
     index: VectorIndex
     encoder: Encoder
     decoder: DecodePool
+    slow_decoder: DecodePool  # of pictures that are too much work for the other
     pictures: PictureStore
     datarefs: DatarefReader
     settings: Settings

@@ -2,6 +2,7 @@
 
     poll ──► decode ──► embed ──► write (examples, dead letters, pictures, images, offsets)
              └──── prepare ────┘
+    slow pictures ──► slow lane ──► images.v1, from where they come again, decoded
 
 Each arrow is a short queue between two threads, so decoding (child processes), embedding (device) and writing (index)
 overlap; batches stay in order. Two batches are with the encoder at once: its threads take pictures of the next one
@@ -20,10 +21,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from models.errors import BrokerUnavailableError, InfrastructureError
 from stream import metrics
-from stream.ingest.batch import Batch
-from stream.ingest.batcher import Batcher
+from stream.ingest.batch import Batch, Batcher
 from stream.ingest.parts import Ingest
 from stream.ingest.prepare import Prepare
+from stream.ingest.slow_lane import SlowLane
 from stream.ingest.stages import Stages
 from stream.ingest.write import Write
 from stream.log.reading.offset_committer import OffsetCommitter
@@ -39,6 +40,7 @@ EMBED_BATCHES = 2  # with the encoder at once
 BUSY_BATCHES = 3  # under way: what comes now waits for a full batch, which costs less for each of its images
 HAND_OVER_S = 5.0  # for batches in flight when partitions go to another worker; it reads again what is not done
 FINISH_S = 60.0  # for batches in flight when asked to end; what is not done by then is read again
+SLOW_END_S = 0.2  # for a slow picture under way when asked to end; it is decoded again
 TOPICS = ("images", "operations")
 
 
@@ -49,7 +51,11 @@ class IngestPipeline:
         self._parts = parts
         self.stopping = stopping  # no new records once it is asked for
         self._stages = stages = Stages((self._decode, self._embed, self._apply), self._done)
-        self._prepare, self._write = Prepare(parts, stages.aborting), Write(parts, stages.aborting)
+        self._slow_lane = SlowLane(parts, stages.aborting)
+        self._prepare, self._write = (
+            Prepare(parts, stages.aborting),
+            Write(parts, self._slow_lane, stages.aborting),
+        )
         self._encoding = ThreadPoolExecutor(EMBED_BATCHES, thread_name_prefix="embed")
         self._polled_s = 0.0
         self._committer = OffsetCommitter(parts.reader)
@@ -65,12 +71,14 @@ class IngestPipeline:
         """
         stages = self._stages
         stages.start()
+        self._slow_lane.start()
         try:
             while stages.failure is None and not (self.stopping.asked.is_set() and (not drain or self._drained())):
                 self._turn(accept=drain or not self.stopping.asked.is_set())
             self._finish()
         finally:
             stages.aborting.set()
+            self._slow_lane.end(SLOW_END_S)
             self._encoding.shutdown(wait=False, cancel_futures=True)
         log.info("busy seconds by step: %s", {name: round(busy_s, 2) for name, busy_s in stages.busy_s.items()})
         if stages.failure is not None:

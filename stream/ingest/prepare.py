@@ -4,6 +4,7 @@ In: records of images.v1 and operations.v1. Out: the same items with event, pixe
 or with `poison`: whatever a record makes us raise is that record's fault.
 """
 
+import hashlib
 import itertools
 import threading
 import time
@@ -17,14 +18,14 @@ import numpy.typing as npt
 from models.errors import InfrastructureError, InternalError, MekikiError, PoisonError, PolicyError, SchemaError
 from models.quantise import quantise
 from stream.events.codec import decode
-from stream.events.schema import Event, ImagePosted, TopicGrown
-from stream.index.payload import ImagePayload
-from stream.ingest.apply import EmbeddedImage
+from stream.events.schema import Event, ImageDecoded, ImagePosted, TopicGrown
+from stream.index.payload import EmbeddedImage, ImagePayload
 from stream.ingest.batch import Batch, Item, image_id_of
 from stream.ingest.parts import Ingest
+from stream.ingest.waits import Undecoded, picture_of
 from stream.log.reading.growth import GROWING
 from stream.log.record import Record
-from stream.pictures.dataref import checked_sha256
+from stream.pictures.dataref import checked_sha256, is_remote
 from stream.pictures.decode_pool import Decoded
 from stream.retry import StoppedError
 
@@ -37,11 +38,17 @@ TRY_AGAIN_S = 0.5
 
 
 class Prepare:
-    """Decodes and embeds; `decode` and `embed` may run at the same time on different batches."""
+    """Decodes and embeds; `decode` and `embed` may run at the same time on different batches.
 
-    def __init__(self, parts: Ingest, aborting: threading.Event) -> None:
+    A picture that takes its own time is left to the slow lane, which is `patient`: one that somebody else serves, and
+    one that is much work for its decoder. Neither depends on the moment: whoever reads a record decides the same.
+    """
+
+    def __init__(self, parts: Ingest, aborting: threading.Event, *, patient: bool = False) -> None:
         self._parts = parts
         self._aborting = aborting
+        self._patient = patient
+        self._decoder = parts.slow_decoder if patient else parts.decoder
         self._fetching = ThreadPoolExecutor(DATAREFS_AT_ONCE, thread_name_prefix="dataref")
 
     def decode(self, batch: Batch) -> None:
@@ -56,13 +63,23 @@ class Prepare:
                 item.content = None
 
     def _decode(self, posted: list[Item]) -> None:
-        answers = self._parts.decoder.decode_many([item.content or b"" for item in posted])
+        answers = self._decoder.decode_many([item.content or b"" for item in posted])
         for item, answer in zip(posted, answers, strict=True):
             item.content_bytes = len(item.content or b"")
-            if isinstance(answer, PoisonError):
-                item.poison = answer
-            else:
+            if isinstance(answer, Decoded):
                 item.decoded = answer
+            elif answer.reason == "too_much_work" and not self._patient:
+                self._guarded(item, self._leave)
+            else:
+                item.poison = answer
+
+    def _leave(self, item: Item) -> bool:
+        """Leave a picture to the slow lane, if that takes it."""
+        content = item.content or b""
+        self._parts.slow_decoder.check(content)
+        referred = getattr(item.envelope and item.envelope.event, "dataref", None)
+        item.picture = Undecoded("" if referred else hashlib.sha256(content).hexdigest())
+        return True
 
     def _guarded(self, item: Item, work: Callable[[Item], bool]) -> bool:
         """Do some work on an item; False too where the item turns out to be poison."""
@@ -89,11 +106,16 @@ class Prepare:
             item.home = home
             return False
         item.envelope = envelope
+        if isinstance(event, ImageDecoded):
+            item.picture = picture_of(event, self._parts.encoder)
         if not isinstance(event, ImagePosted):
             return False
         if event.content is not None:
             checked_sha256(event.content, event.sha256)
             item.content = event.content
+        elif not self._patient and is_remote(event.dataref or ""):
+            item.picture = Undecoded("")
+            return False
         return event.content is None
 
     def _fetch(self, item: Item) -> bool:
@@ -124,9 +146,9 @@ class Prepare:
             if isinstance(codes, PoisonError):
                 item.poison = codes
             elif item.decoded is not None:
-                item.image = EmbeddedImage(codes, self._payload(item, item.decoded))
+                item.picture = EmbeddedImage(codes, self._payload(item, item.decoded))
             item.decoded = None  # pixels are the heaviest part of a batch
-        batch.images = sum(item.image is not None for item in items)
+        batch.images = sum(isinstance(item.picture, EmbeddedImage) for item in batch.items)
 
     def _codes(self, pixels: Pixels) -> Sequence[Codes | PoisonError]:
         """Codes of each picture; one that makes the network fail or overflow is alone to blame."""

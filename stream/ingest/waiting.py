@@ -9,8 +9,8 @@ from stream.events.codec import encode
 from stream.events.schema import WaitingEnded
 from stream.index.contract import VectorIndex
 from stream.index.payload import IndexRecord
+from stream.ingest.waits import events_of
 from stream.log.produce import LogWriter
-from stream.log.record import Record
 
 PAGE = 256  # records asked for at once
 SOURCE = "mekiki/ingest"
@@ -53,8 +53,8 @@ class WaitingEvents:
         before = self._waiting.pop(record.image_id, {})
         for partition in before.values():
             self._counts[partition] -= 1
-        if record.waiting:
-            events = [Record.from_text(text) for text in record.waiting]
+        events = [one.record for one in events_of(record) if not one.is_picture]
+        if events:
             self._waiting[record.image_id] = {event.position: event.partition for event in events}
             for event in events:
                 self._counts[event.partition] = self._counts.get(event.partition, 0) + 1

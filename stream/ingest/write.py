@@ -5,24 +5,28 @@ the offsets that cover them. A neighbour that is away is waited for. Raises Circ
 batch is written.
 """
 
+import contextlib
 import functools
 import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from models.errors import InternalError, MekikiError, PoisonError, PolicyError
 from models.tagging.examples import Example, TagOperation
+from models.tagging.memory.names import normalise_tag
 from stream import metrics
 from stream.events.example import SourcedExample, encode_example, example_headers
 from stream.events.schema import TagOperationPosted
-from stream.index.payload import ImagePayload, IndexRecord
-from stream.ingest.apply import Applied, apply_event, operation_of
+from stream.index.payload import EmbeddedImage, IndexRecord
+from stream.ingest.apply import Applied, apply_event
 from stream.ingest.batch import Batch, Item
 from stream.ingest.parts import Ingest
+from stream.ingest.slow_lane import SlowLane
 from stream.ingest.waiting import WaitingEvents
+from stream.ingest.waits import BYTES_HEADER, Undecoded, events_of
 from stream.log.dead_letter import CircuitBreaker, send_dead_letters
 from stream.log.record import Record
 from stream.retry import until_available
@@ -57,9 +61,10 @@ class Outcome:
 class Write:
     """Applies batches, one after another, on one thread."""
 
-    def __init__(self, parts: Ingest, aborting: threading.Event) -> None:
+    def __init__(self, parts: Ingest, slow_lane: SlowLane, aborting: threading.Event) -> None:
         ingest = parts.settings.ingest
         self._parts = parts
+        self._slow_lane = slow_lane
         self._breaker = CircuitBreaker(ingest.breaker_share, ingest.breaker_records, armed=ingest.breaker_armed)
         self._waiting = WaitingEvents(parts.index, parts.writer, ingest.waiting_limit)
         self._aborting = aborting
@@ -94,6 +99,7 @@ class Write:
         self._remember(changed)
         for record in changed.values():
             self._waiting.put(record)
+            self._slow_lane.put(record)
         self._retry(self._waiting.end_oldest, "images")
         metrics.IMAGES_INDEXED.inc(batch.images)
         log.debug("batch of %s records, %s images, %s dead", len(batch.items), batch.images, len(outcome.dead))
@@ -119,10 +125,10 @@ class Write:
         event, record = item.envelope.event, item.record
         try:
             if isinstance(event, TagOperationPosted):
-                self._add_example(outcome, operation_of(event), record)
+                self._add_example(outcome, _operation_of(event), record)
                 return None
             state = outcome.states.get(getattr(event, "image_id", ""))
-            applied = apply_event(state, item.envelope, record, item.image)
+            applied = apply_event(state, item.envelope, record, item.picture)
             if applied is not None:
                 self._take(item, state, applied, outcome)
         except PoisonError as error:
@@ -135,14 +141,35 @@ class Write:
         return None
 
     def _take(self, item: Item, state: IndexRecord | None, applied: Applied, outcome: Outcome) -> None:
-        kept, image_id = applied.record.payload, applied.record.image_id
+        after = applied.record
         if applied.example is not None:
             self._add_example(outcome, applied.example, item.record)
-        if state is not None and state.payload is not None and (kept is None or kept.sha256 != state.payload.sha256):
-            outcome.dropped[state.payload.uri] = state.payload.sha256
-        outcome.states[image_id] = outcome.changed[image_id] = applied.record
-        outcome.dead.extend(applied.dead)
-        self._keep_picture(item, kept)
+        for letter, poison in applied.dead:
+            outcome.dead.append((self._whole(letter), poison))
+        if state is not None:
+            outcome.dropped |= self._bytes_of(state)
+        outcome.states[after.image_id] = outcome.changed[after.image_id] = after
+        self._keep_picture(item, after)
+
+    def _whole(self, record: Record) -> Record:
+        """A record as it was posted, where it waited without its bytes."""
+        sha256 = dict(record.headers).get(BYTES_HEADER)
+        if sha256 is None:
+            return record
+        headers = tuple(header for header in record.headers if header[0] != BYTES_HEADER)
+        with contextlib.suppress(FileNotFoundError):
+            content = self._retry(lambda: self._parts.pictures.get(sha256.decode()), "pictures")
+            return replace(record, value=content, headers=headers)
+        return replace(record, headers=headers)
+
+    def _bytes_of(self, record: IndexRecord) -> dict[str, str]:
+        """The hashes of the bytes that an image needs, by URI; nothing for a hash that is not known yet."""
+        found = {} if record.payload is None else {record.payload.uri: record.payload.sha256}
+        for one in events_of(record) if record.undecoded else []:
+            dataref = getattr(one.envelope.event, "dataref", None) if one.is_picture else None
+            found |= {dataref: ""} if dataref else {}
+            found |= {self._parts.pictures.uri(one.sha256): one.sha256} if one.sha256 else {}
+        return found
 
     def _add_example(self, outcome: Outcome, example: Example | TagOperation, record: Record) -> None:
         before = outcome.examples[-1][0] if outcome.examples else None
@@ -154,26 +181,35 @@ class Write:
             raise PolicyError(f"example of {len(value)} bytes: expected at most {limit}; apply fewer tags at once")
         outcome.examples.append((record, value))
 
-    def _keep_picture(self, item: Item, kept: ImagePayload | None) -> None:
+    def _keep_picture(self, item: Item, after: IndexRecord) -> None:
         """Put inline bytes down if the image has them now; a producer's retry after a deletion brings nothing back."""
-        content = item.content
-        if item.image is None or content is None or getattr(item.envelope and item.envelope.event, "dataref", None):
+        content, picture = item.content, item.picture
+        if content is None or picture is None or getattr(item.envelope and item.envelope.event, "dataref", None):
             return
-        sha256 = item.image.payload.sha256
-        if kept is not None and kept.sha256 == sha256:
+        if isinstance(picture, EmbeddedImage):
+            sha256, needed = picture.payload.sha256, after.payload is not None and after.payload.sha256
+        else:
+            sha256 = picture.sha256 if isinstance(picture, Undecoded) else ""
+            needed = sha256 if sha256 in after.undecoded else ""
+        if sha256 and sha256 == needed:
             self._retry(lambda: self._parts.pictures.put(content, sha256), "pictures")
 
     def _remove_pictures(self, dropped: dict[str, str], changed: dict[str, IndexRecord]) -> None:
-        """Take bytes away that no image has after this batch. The index does not know of the batch yet."""
-        kept = {record.payload.sha256 for record in changed.values() if record.payload is not None}
+        """Take bytes away that no image needs after this batch. The index does not know of the batch yet."""
+        kept: dict[str, str] = {}
+        for record in changed.values():
+            kept |= self._bytes_of(record)
+        hashes = set(kept.values())
         for uri, sha256 in dropped.items():
-            if sha256 not in kept and not self._others_have(sha256, changed):
+            if uri in kept or (sha256 and (sha256 in hashes or self._others_need(sha256, changed))):
+                continue
+            if sha256:
                 self._retry(functools.partial(self._parts.pictures.remove, sha256), "pictures")
-                self._retry(functools.partial(self._parts.datarefs.forget, uri), "pictures")
+            self._retry(functools.partial(self._parts.datarefs.forget, uri), "pictures")
 
-    def _others_have(self, sha256: str, changed: dict[str, IndexRecord]) -> bool:
-        hits = self._retry(lambda: self._parts.index.find_sha256(sha256, len(changed) + 1), "index")
-        return any(hit.image_id not in changed for hit in hits)
+    def _others_need(self, sha256: str, changed: dict[str, IndexRecord]) -> bool:
+        found = self._retry(lambda: self._parts.index.holders(sha256, len(changed) + 1), "index")
+        return any(image_id not in changed for image_id in found)
 
     def _send(self, outcome: Outcome) -> None:
         writer = self._parts.writer
@@ -188,3 +224,14 @@ class Write:
 
     def _retry(self, attempt: Callable[[], T], what: str) -> T:
         return until_available(attempt, self._aborting, what=what)
+
+
+def _operation_of(event: TagOperationPosted) -> TagOperation:
+    """What an operation on tags is to the learner; no image changes by it.
+
+    Raises:
+        PolicyError: reason `bad_tag`.
+    """
+    names = tuple(dict.fromkeys(normalise_tag(tag) for tag in event.tags))
+    into = normalise_tag(event.into) if event.into else ""
+    return TagOperation(event.operation_id, event.kind, names, into, event.images, event.target)

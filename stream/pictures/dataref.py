@@ -111,6 +111,11 @@ class DatarefReader:
         return PolicyError(f"dataref {dataref[:200]}: expected at most {self._max_bytes} bytes", "too_large")
 
 
+def is_remote(dataref: str) -> bool:
+    """Whether somebody else serves the bytes, in a time of their own."""
+    return dataref[:5].lower().startswith(("http:", "https"))
+
+
 def checked_sha256(content: bytes, expected: str | None) -> str:
     """The hash of the bytes.
 

@@ -41,11 +41,11 @@ def check(data: bytes, limits: Limits) -> ImageHeader:
             f"pixels and {limits.max_side_px} a side; post a smaller one",
             "too_many_pixels",
         )
-    if header.pixels * header.passes > limits.max_work_pixels:
+    if header.work > limits.max_work:
         size = f"{header.width_px} x {header.height_px}"
         raise PolicyError(
-            f"{header.format} of {size} pixels in {header.passes} passes: expected at most {limits.max_work_pixels} "
-            "pixels to go over; export it as a plain still picture",
+            f"{header.format} of {size} pixels in {header.passes} passes: too much to decode; export it as a plain "
+            "still picture",
             "too_much_work",
         )
     if header.frames > limits.max_frames:
@@ -99,6 +99,10 @@ class DecodePool:
         if len(contents) == 1 or self._workers == 1:
             return [self._decode(content, part) for content, part in zip(contents, parts, strict=True)]
         return list(self._threads.map(self._decode, contents, parts))
+
+    def check(self, data: bytes) -> None:
+        """Look at a file's header alone; raises as the function `check`."""
+        check(data, self.limits)
 
     def close(self) -> None:
         """Stop the children; what is being decoded is answered first."""

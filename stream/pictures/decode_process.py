@@ -30,7 +30,7 @@ class Limits:
     """What a picture may be and take at most. The defaults suit photographs: 50 megapixels are 150 MB decoded.
 
     Attributes:
-        max_work_pixels: pixels times passes: what a small file can make a decoder go over for many seconds.
+        max_work: of `ImageHeader.work`: what a small file can make a decoder do for many seconds.
         memory_bytes: address space a child may add to what it has after its imports.
         deadline_s: wall-clock time for one file.
     """
@@ -38,7 +38,7 @@ class Limits:
     max_bytes: int = 32 * 1024 * 1024
     max_pixels: int = 50_000_000
     max_side_px: int = 20_000
-    max_work_pixels: int = 1_000_000_000
+    max_work: int = 250_000_000
     max_frames: int = 1_000
     memory_bytes: int = 1_000_000_000
     deadline_s: float = 10.0

@@ -37,6 +37,15 @@ class ImageHeader:
         """Width times height of one frame."""
         return self.width_px * self.height_px
 
+    @property
+    def work(self) -> int:
+        """What a decoder has to do, in pixels of a plain PNG: one core does 30 to 100 million a second.
+
+        A JPEG is decoded at an eighth of its size where that is enough; what is transparent is put on white.
+        """
+        work = self.pixels * self.passes * (2 if self.has_alpha else 1)
+        return work // 8 if self.format == "jpeg" else work
+
 
 def sniff(data: bytes) -> ImageHeader:
     """The header of a file.

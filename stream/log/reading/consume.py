@@ -53,6 +53,7 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
         self._on_revoked = on_revoked
         self._places = Places(settings, topics, stored, grown)
         self._failure: MekikiError | None = None
+        self.assigned: frozenset[int] = frozenset()  # partitions of images.v1 that are read here; any thread may look
         self._unplaced: list[TopicPartition] = []  # came while the state was away: not known yet where to begin
         self._looked_s = 0.0  # when those were looked at that are held
         with broker_errors(settings):
@@ -78,6 +79,7 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
             else:
                 self._consumer.seek(at, offset)
             self._places.begin(*place, stored)
+        self.assigned = frozenset(at.partition for at in self._assigned(GROWING))
         self._hold()
 
     def _hold(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from models.tagging.examples import Example, TagOperation
 from stream.environment import load_settings
 from stream.events.example import SourcedExample, decode_example, encode_example
-from stream.events.schema import ImageDeleted, ImagePosted, TagsApplied
+from stream.events.schema import ImageDecoded, ImageDeleted, ImagePosted, TagsApplied
 from stream.ingest.parts import Ingest
 from stream.ingest.pipeline import TOPICS, IngestPipeline
 from stream.ingest.stages import QUEUE_BATCHES
@@ -54,6 +54,7 @@ class Rig:
         self.index = FakeIndex(self.journal)
         self.writer = FakeWriter(self.journal)
         self.pictures = FakePictures(self.journal)
+        self.slow_decoder = FakeDecoder(patient=True)
 
     def worker(self, *, index: FakeIndex | None = None, group_wide: bool = False) -> "Worker":
         """A new worker process; it remembers nothing of the one before."""
@@ -71,13 +72,35 @@ class Rig:
         datarefs = DatarefReader(ingest.dataref_roots, ingest.dataref_hosts, 1_000, uploads=uploads)
         decoder = FakeDecoder()
         pipeline = IngestPipeline(
-            Ingest(reader, writer, index, FakeEncoder(), decoder, pictures, datarefs, self.settings), StopRequest()
+            Ingest(reader, writer, index, FakeEncoder(), decoder, self.slow_decoder, pictures, datarefs, self.settings),
+            StopRequest(),
         )
         return Worker(pipeline, reader, decoder)
 
     def run(self) -> None:
         """A new worker that ends once it has read and written everything."""
         self.worker().drain()
+
+    def settle(self) -> None:
+        """Work until no picture waits for its decoding, what the slow lane says coming back through the log."""
+        said = len(self.decoded())
+        worker = self.worker().start()
+        try:
+            wait_for(lambda: self.is_done() and len(self.decoded()) - said == self.pictures_waiting())
+        finally:
+            worker.pipeline.stopping.stop()
+            worker.join()
+        self.log.post(*self.decoded()[said:])
+        self.run()
+
+    def decoded(self) -> list[ImageDecoded]:
+        """What the slow lane said."""
+        return [one.event for one in self.writer.to("images") if isinstance(one.event, ImageDecoded)]
+
+    def pictures_waiting(self) -> int:
+        """Pictures that are not decoded yet."""
+        with self.index.lock:
+            return sum(len(record.undecoded) for record in self.index.real.scroll_waiting(None, 100)[0])
 
     def examples(self) -> list[tuple[tuple[str, int, int], Example | TagOperation]]:
         """What the learner gets: (where it came from, what it is), in the order of the topic."""

@@ -12,7 +12,7 @@ import pytest
 from models.errors import CircuitBreakerError
 from models.tagging.examples import TagOperation
 from stream.events.schema import ImagePosted, TagOperationPosted, TopicGrown
-from stream.ingest.batcher import FIRST_IMAGES
+from stream.ingest.batch import FIRST_IMAGES
 from stream.log.dead_letter import TEXT
 from stream.log.reading.positions import position_of
 from tests.fakes import FakeEncoder, encode_structured, make_record
@@ -188,7 +188,7 @@ def test_a_dataref_that_is_not_given_is_a_dead_letter_and_its_neighbours_go_on(t
         *(ImagePosted(image_id=name, dataref=dataref) for name, dataref in bad.items()),
         *(ImagePosted(image_id=f"good{n}", dataref=f"{url}/{n}") for n in range(20)), post("inline"),
     )  # fmt: skip
-    rig.run()
+    rig.settle()
     assert sorted(rig.dead()) == [("images.dlq", name.encode(), "dataref_unavailable") for name in sorted(bad)]
     assert rig.index.real.count() == 21
     assert 2 <= asked.count("/500") <= 4

@@ -6,7 +6,7 @@ import pytest
 
 from stream.events.codec import decode
 from stream.events.schema import TagsRemoved, WaitingEnded
-from stream.ingest.apply import WAITING_EVENTS
+from stream.ingest.waits import WAITING_EVENTS
 from stream.log.dead_letter import ORIGIN
 from tests.unit.stream.ingest.rig import Rig, delete, post, tag, wait_for
 
