@@ -18,6 +18,9 @@ TAG_OPERATIONS = Counter(
 )
 STAGE_SECONDS = Counter("mekiki_stage_seconds_total", "Busy time of an ingest step", ["stage"])
 QUEUED_BYTES = Gauge("mekiki_queued_bytes", "Encoded picture bytes waiting inside the ingest worker")
+UNREADABLE = Gauge(
+    "mekiki_unreadable", "1 while a partition stands at a batch that cannot be read", ["topic", "partition"]
+)
 PAIRS = Counter("mekiki_pairs_total", "Preference pairs learned by the ranker")
 MODEL_VERSION = Gauge("mekiki_model_version", "Version of the model in use", ["model"])
 TAGS_KNOWN = Gauge("mekiki_tags_known", "Tags the learner knows")

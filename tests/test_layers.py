@@ -61,6 +61,11 @@ PRIVATE = {  # private names of others that are used, with the reason and the ve
     ("stream/log/consume.py", "_fetcher"): "kafka-python 3.0.12: partitions that were paused are never fetched again",
     ("stream/log/consume.py", "_paused_partition_records"): "kafka-python 3.0.12: as above",
     ("stream/log/consume.py", "_next_partition_records"): "kafka-python 3.0.12: as above",
+    (
+        "stream/log/unreadable/batches.py",
+        "_fetcher",
+    ): "kafka-python 3.0.12: its errors do not say which partition it is",
+    ("stream/log/unreadable/batches.py", "_parse_fetched_data"): "kafka-python 3.0.12: as above",
 }
 NOT_IN_MODELS = {
     "kafka", "qdrant_client", "qdrant_edge", "fastapi", "uvicorn", "httpx", "typer", "rich", "pydantic",

@@ -78,6 +78,8 @@ class Prepare:
     def _read_event(self, item: Item) -> bool:
         """Read the event and the bytes that came with it; True if they are elsewhere."""
         record = item.record
+        if record.lost:
+            return False
         item.envelope = decode(record.key, record.value, record.headers)
         event = item.envelope.event
         _check_place(event, record)

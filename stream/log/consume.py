@@ -7,6 +7,7 @@ would skip or repeat silently, BrokerUnavailableError while the broker is away.
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
@@ -18,6 +19,8 @@ from stream.log.client import broker_errors, client_options
 from stream.log.positions import Start, StoredOffset, check_partitions, position_of, starts
 from stream.log.record import Record
 from stream.log.topics import describe_topics
+from stream.log.unreadable.batches import FETCH_BYTES, report_unreadable
+from stream.log.unreadable.partitions import UnreadablePartitions
 from stream.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -25,7 +28,6 @@ log = logging.getLogger(__name__)
 METADATA_AGE_MS = 30_000  # until partitions that somebody adds are noticed
 COMMIT_TIMEOUT_MS = 2_000  # of the last commit before a worker ends
 FETCH_WAIT_MS = 100  # the embedded broker answers an empty fetch only after it, whatever arrives meanwhile
-FETCH_BYTES = 8 * 2**20  # of one partition at once; a record has at most 1 MB
 
 
 class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python is untyped
@@ -56,6 +58,10 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
         self._unplaced: list[TopicPartition] = []  # came while the state was away: not known yet where to begin
         with broker_errors(settings):
             self._consumer = KafkaConsumer(**self._options(group), fetch_max_wait_ms=fetch_wait_ms)
+            report_unreadable(self._consumer)
+            self._unreadable = UnreadablePartitions(
+                self._consumer, self._described, lambda dlqs: LogReader(settings, dlqs, "skips", tuple)
+            )
             self._choose()
             if group_wide:
                 self._consumer.subscribe([d.name for d in self._described.values()], listener=self)
@@ -97,6 +103,7 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
     def _place(self, partitions: Sequence[TopicPartition]) -> None:
         """Go to the stored offsets of partitions that came; another member may have moved them. Raises nothing."""
         self._failure, self._unplaced = None, []
+        self._unreadable.drop(partitions)
         try:
             for topic in self._described.values():
                 ours = [at.partition + 1 for at in partitions if at.topic == topic.name]
@@ -123,6 +130,7 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
 
         Raises:
             OffsetLostError: a partition cannot be read from where the state stands.
+            CheckpointError: it cannot be read on, and nobody can go past that.
             InfrastructureError: the broker refuses for now, or in a rebalance the state; the next poll tries again.
         """
         if self._unplaced:
@@ -135,12 +143,13 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
         finally:
             if self._failure is not None:
                 raise self._failure
-        return [self._record(raw) for raws in polled.values() for raw in raws]
+        lost = [replace(self._record(raw), lost=True) for raw in self._unreadable.take_lost()]
+        return lost + [self._record(raw) for raws in polled.values() for raw in raws]
 
     def _poll(self, timeout_s: float) -> dict[TopicPartition, list[Any]]:
         self._unpark()
         try:
-            return dict(self._consumer.poll(timeout_ms=int(timeout_s * 1000)))
+            return self._unreadable.poll(int(timeout_s * 1000))
         except (OffsetOutOfRangeError, NoOffsetForPartitionError) as error:
             raise OffsetLostError(
                 f"log {error.args[0] if error.args else ''}: the stored offset is not in the log any more; "
@@ -154,7 +163,7 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
         return Record(short, raw.partition, raw.offset, position, raw.timestamp, raw.key, raw.value, headers)
 
     def caught_up(self, topic: str, partition: int) -> bool:
-        """True if `poll` returned everything of this partition that the broker holds at this moment; asks the broker.
+        """True if `poll` returned what the broker holds of this partition now and what can be read; asks the broker.
 
         The high-water mark of the last fetch is of the past: while a partition is paused, or a fetch is on its way,
         it is stale. The broker's answer alone is not enough either: the embedded one names the beginning of the last
@@ -163,6 +172,8 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
         at = TopicPartition(self._described[topic].name, partition)
         if at not in self._consumer.assignment():
             return False
+        if at in self._unreadable:
+            return True
         high, position = self._consumer.highwater(at), self._consumer.position(at)
         if high is None or position < high:
             return False
@@ -185,7 +196,7 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
 
     def resume(self, topic: str) -> None:
         """Undo `pause`."""
-        self._consumer.resume(*self._assigned(topic))
+        self._consumer.resume(*(at for at in self._assigned(topic) if at not in self._unreadable))
 
     def _unpark(self) -> None:
         """Let kafka-python take up again what it set aside while a partition was paused.
@@ -218,6 +229,7 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
 
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Let what is in flight of these partitions finish, so that the next owner need not repeat it."""
+        self._unreadable.drop(revoked)
         if self._on_revoked is not None:
             self._on_revoked({(self._short[at.topic], at.partition) for at in revoked})
 
@@ -229,6 +241,7 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
 
     def close(self) -> None:
         """Leave the group."""
+        self._unreadable.close()
         self._consumer.close(autocommit=False)
 
 
