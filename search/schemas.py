@@ -216,6 +216,18 @@ class OperationPage(BaseModel):
     tagger_version: int
 
 
+class Stalled(BaseModel):
+    """A partition that nobody reads on."""
+
+    topic: str
+    partition: int
+    offset: int = Field(description="of the first unread record")
+    records: int = Field(description="unread, at least")
+    seconds: float = Field(description="since the committed offset last moved, while records waited")
+    readable: bool = Field(description="false: the batch there is damaged; `mekiki dlq skip` goes past it")
+    said: str = Field(description="the same as a sentence")
+
+
 class Status(BaseModel):
     """What runs, in which version, and how far it is."""
 
@@ -227,6 +239,7 @@ class Status(BaseModel):
     pairs_seen: int
     quality: TagQuality | None = Field(description="of the tagger; null while none is published")
     stopped: dict[str, str] = Field(description="workers that stopped themselves, and why; `mekiki dlq resume`")
+    stalled: list[Stalled] = Field(description="partitions with unread records and no progress for a minute")
     offsets: dict[str, dict[str, int]]
 
 

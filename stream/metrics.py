@@ -21,6 +21,7 @@ QUEUED_BYTES = Gauge("mekiki_queued_bytes", "Encoded picture bytes waiting insid
 UNREADABLE = Gauge(
     "mekiki_unreadable", "1 while a partition stands at a batch that cannot be read", ["topic", "partition"]
 )
+STALLED = Gauge("mekiki_stalled_partitions", "Partitions with unread records and no progress, by topic", ["topic"])
 PAIRS = Counter("mekiki_pairs_total", "Preference pairs learned by the ranker")
 MODEL_VERSION = Gauge("mekiki_model_version", "Version of the model in use", ["model"])
 TAGS_KNOWN = Gauge("mekiki_tags_known", "Tags the learner knows")

@@ -12,9 +12,9 @@ from admin.operators.dlq import read_all, read_waiting
 from admin.options import AsJson, DataDir
 from stream.log.client import broker_errors, client_options
 from stream.log.topics import describe_topics
+from stream.log.unreadable.unread import READERS
 from stream.settings import Settings
 
-READERS = {"images": "ingest", "operations": "ingest", "examples": "tags", "clicks": "ranking"}
 SHOWN = (
     "images", "tags", "pairs_seen", "dead_letters", "waiting_for_an_image", "encoder_version", "tagger_version",
     "ranker_version",
@@ -35,6 +35,8 @@ def status(as_json: AsJson = False, data_dir: DataDir = None) -> None:
     print_table(rows, "topic", "read by", "lag (records)", "lag (s)")
     for worker, said in document["stopped"].items():
         out.print(f"{worker} stopped: {said}, then `mekiki dlq resume`", markup=False, soft_wrap=True)
+    for stall in document["stalled"]:
+        out.print(stall["said"], markup=False, soft_wrap=True)
     for name in SHOWN:
         out.print(f"{name.replace('_', ' ')}: {document[name]}")
 
