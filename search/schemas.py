@@ -121,9 +121,7 @@ class PairIn(BaseModel):
 class ImpressionIn(BaseModel):
     """A results page somebody saw, shown by a page of yours."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"example": {"session_id": "s1", "shown": ["1F431", "1F436"]}}
-    )
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"shown": ["1F431", "1F436"]}})
     session_id: Annotated[str, Field(min_length=1, max_length=256)] = "anonymous"
     shown: Annotated[list[str], Field(min_length=1, max_length=1000)]
     query: str | None = Field(None, max_length=2000)
@@ -232,6 +230,8 @@ class Status(BaseModel):
     """What runs, in which version, and how far it is."""
 
     images: int
+    images_waited_for: int = Field(description="not there, while events for them wait; listed by /v1/waiting")
+    estimated: bool = Field(description="those two come from a Qdrant server, which estimates while it optimises")
     tags: int
     encoder_version: str
     tagger_version: int | None

@@ -95,7 +95,9 @@ class Service:
         tagger = None if served is None else served.predictor.snapshot
         ranker = None if ranking is None else ranking.ranker
         return Status(
-            images=self.index.count(),
+            images=self.index.count(exact=False),
+            images_waited_for=self.index.count("waiting", exact=False),
+            estimated=self.settings.qdrant.url is not None,
             tags=0 if tagger is None else tagger.known,
             encoder_version=self.encoder_version,
             tagger_version=None if tagger is None else tagger.version,
