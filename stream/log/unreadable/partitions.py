@@ -94,7 +94,7 @@ class UnreadablePartitions:
         return polled
 
     def take_lost(self) -> list[ConsumerRecord]:
-        """An empty record for each batch that was left out before the last poll, at its last offset."""
+        """An empty record for each batch that was left out by the last poll, at its last offset."""
         passed, self._passed = self._passed, []
         return [_empty(batch) for batch in passed]
 
@@ -122,6 +122,7 @@ class UnreadablePartitions:
         if short == "models" or short.endswith(".dlq"):
             log.error("%s: cannot be read (%s); passed over, its records are lost", place, batch.why)
             self._consumer.seek(at, batch.end)
+            self._passed.append(batch)
             return
         if short not in WITH_DEAD_LETTERS:
             raise CheckpointError(

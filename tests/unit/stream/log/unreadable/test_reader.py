@@ -163,7 +163,7 @@ def test_where_every_record_stands_for_itself_the_batch_is_passed_over(settings,
     post_batch(settings, topic, [b"c"])
     reader = LogReader(settings, (topic,), "test", lambda: ())
     try:
-        assert read(reader, bool) == [(0, 2, False)]
+        assert read(reader, lambda found: len(found) == 2) == [(0, 1, True), (0, 2, False)]
     finally:
         reader.close()
 
