@@ -1,11 +1,15 @@
 """Builds the parts of a search API from the settings and starts following the published models."""
 
+import functools
+
 from models.tagging.evidence.backend import load_backend
 from search.query import Searcher
 from search.served import ServedModels
 from search.service import Service
+from search.stalled import StallWatch
 from stream.log.model_versions import ModelFollower
 from stream.log.produce import LogWriter
+from stream.log.unreadable.unread import find_unread, look_at
 from stream.settings import Settings
 from stream.workers import build_datarefs, build_decoder, build_encoder, build_pictures, open_index
 
@@ -25,12 +29,15 @@ def build_service(settings: Settings) -> Service:
     served = ServedModels(load_backend(settings.tagging.backend))
     follower = ModelFollower(settings, served.take)
     follower.start()
+    watch = StallWatch(functools.partial(find_unread, settings), functools.partial(look_at, settings))
+    watch.start()
     return Service(
         settings=settings,
         index=index,
         searcher=Searcher(index, encoder, build_decoder(settings), served),
         served=served,
         follower=follower,
+        watch=watch,
         writer=LogWriter(settings, "mekiki/search", linger_ms=0, block_ms=BLOCK_MS),
         pictures=build_pictures(settings),
         datarefs=build_datarefs(settings),

@@ -121,9 +121,7 @@ class PairIn(BaseModel):
 class ImpressionIn(BaseModel):
     """A results page somebody saw, shown by a page of yours."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"example": {"session_id": "s1", "shown": ["1F431", "1F436"]}}
-    )
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"shown": ["1F431", "1F436"]}})
     session_id: Annotated[str, Field(min_length=1, max_length=256)] = "anonymous"
     shown: Annotated[list[str], Field(min_length=1, max_length=1000)]
     query: str | None = Field(None, max_length=2000)
@@ -216,10 +214,24 @@ class OperationPage(BaseModel):
     tagger_version: int
 
 
+class Stalled(BaseModel):
+    """A partition that nobody reads on."""
+
+    topic: str
+    partition: int
+    offset: int = Field(description="of the first unread record")
+    records: int = Field(description="unread, at least")
+    seconds: float = Field(description="since the committed offset last moved, while records waited")
+    readable: bool = Field(description="false: the batch there is damaged; `mekiki dlq skip` goes past it")
+    said: str = Field(description="the same as a sentence")
+
+
 class Status(BaseModel):
     """What runs, in which version, and how far it is."""
 
     images: int
+    images_waited_for: int = Field(description="not there, while events for them wait; listed by /v1/waiting")
+    estimated: bool = Field(description="those two come from a Qdrant server, which estimates while it optimises")
     tags: int
     encoder_version: str
     tagger_version: int | None
@@ -227,6 +239,7 @@ class Status(BaseModel):
     pairs_seen: int
     quality: TagQuality | None = Field(description="of the tagger; null while none is published")
     stopped: dict[str, str] = Field(description="workers that stopped themselves, and why; `mekiki dlq resume`")
+    stalled: list[Stalled] = Field(description="partitions with unread records and no progress for a minute")
     offsets: dict[str, dict[str, int]]
 
 

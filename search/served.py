@@ -75,7 +75,7 @@ class ServedModels:
         """Load and swap in one announced version.
 
         Raises:
-            OSError: the file is gone (a newer one is announced).
+            FileNotFoundError: a file is gone; a newer version may be announced.
             StorageUnavailableError: its bytes are not the announced ones.
             CheckpointError: they are no model, or one of a newer format.
         """

@@ -10,6 +10,7 @@ from search import views
 from search.query import Searcher
 from search.schemas import Status
 from search.served import ServedModels
+from search.stalled import StallWatch
 from stream.events.schema import Event
 from stream.index.contract import VectorIndex
 from stream.index.payload import ImagePayload
@@ -30,6 +31,7 @@ class Service:
     searcher: Searcher
     served: ServedModels
     follower: ModelFollower
+    watch: StallWatch
     writer: LogWriter
     pictures: PictureStore
     datarefs: DatarefReader
@@ -93,7 +95,9 @@ class Service:
         tagger = None if served is None else served.predictor.snapshot
         ranker = None if ranking is None else ranking.ranker
         return Status(
-            images=self.index.count(),
+            images=self.index.count(exact=False),
+            images_waited_for=self.index.count("waiting", exact=False),
+            estimated=self.settings.qdrant.url is not None,
             tags=0 if tagger is None else tagger.known,
             encoder_version=self.encoder_version,
             tagger_version=None if tagger is None else tagger.version,
@@ -102,10 +106,11 @@ class Service:
             quality=None if tagger is None else views.quality(tagger.quality),
             offsets=self.served.offsets,
             stopped=stopped_workers(self.settings.data_path),
+            stalled=[views.stalled(stall) for stall in self.watch.stalls],
         )
 
     def check_ready(self) -> None:
-        """Raise InfrastructureError unless queries can be answered."""
+        """Raise InfrastructureError unless queries can be answered and the log is read; asks no broker."""
         if not self.follower.is_alive():
             raise InfrastructureError("models: nobody follows them any more, the served ones grow old; restart the API")
         if self.follower.failing is not None:
@@ -114,12 +119,16 @@ class Service:
             raise InfrastructureError("models: not read from the log yet; wait a moment")
         for worker, said in stopped_workers(self.settings.data_path).items():
             raise InfrastructureError(f"{worker}: stopped ({said}), then `mekiki dlq resume`")
+        if stalls := self.watch.stalls:
+            raise InfrastructureError("; ".join(map(str, stalls)))
         self.index.fetch(["readyz"])  # any id: what counts is that it answers
 
     def close(self) -> None:
-        """Stop following and release connections."""
+        """Stop following and watching, release connections."""
+        self.watch.stop()
         self.follower.stop()
         self.follower.join(timeout=5)
+        self.watch.join(timeout=5)
         self.writer.close()
         with contextlib.suppress(IndexUnavailableError):
             self.index.close()

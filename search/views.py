@@ -19,6 +19,7 @@ from models.tagging.examples import OperationRow
 from models.tagging.serving.columns import TagRow
 from search import schemas
 from search.answer import Answer, Found, Prediction
+from search.stalled import Stall
 from search.tag_names import TagNames
 from stream.index.payload import ImagePayload, IndexRecord
 from stream.log.record import Record
@@ -32,6 +33,11 @@ def waiting(record: IndexRecord) -> schemas.Waiting:
     return schemas.Waiting(
         image_id=record.image_id, events=len(record.waiting), partition=oldest.partition, offset=oldest.offset
     )
+
+
+def stalled(stall: Stall) -> schemas.Stalled:
+    """A partition that nobody reads on."""
+    return schemas.Stalled(**asdict(stall), said=str(stall))
 
 
 def page(answer: Answer, names: TagNames, **others: Any) -> schemas.Page:

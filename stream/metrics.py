@@ -19,6 +19,10 @@ TAG_OPERATIONS = Counter(
 STAGE_SECONDS = Counter("mekiki_stage_seconds_total", "Busy time of an ingest step", ["stage"])
 QUEUED_BYTES = Gauge("mekiki_queued_bytes", "Encoded picture bytes waiting inside the ingest worker")
 SLOW_PICTURES = Gauge("mekiki_slow_pictures", "Pictures that take their own time and wait for their decoding")
+UNREADABLE = Gauge(
+    "mekiki_unreadable", "1 while a partition stands at a batch that cannot be read", ["topic", "partition"]
+)
+STALLED = Gauge("mekiki_stalled_partitions", "Partitions with unread records and no progress, by topic", ["topic"])
 PAIRS = Counter("mekiki_pairs_total", "Preference pairs learned by the ranker")
 MODEL_VERSION = Gauge("mekiki_model_version", "Version of the model in use", ["model"])
 TAGS_KNOWN = Gauge("mekiki_tags_known", "Tags the learner knows")

@@ -59,11 +59,16 @@ PRIVATE = {  # private names of others that are used, with the reason and the ve
     ("tests/pretended_device.py", "_python_dispatch"): "torch 2.13: the only way to see every operation",
     ("tests/pretended_device.py", "_make_wrapper_subclass"): "torch 2.13: the only tensor that says it lives elsewhere",
     (
-        "stream/log/reading/consume.py",
+        "stream/log/reading/consumer.py",
         "_fetcher",
     ): "kafka-python 3.0.12: partitions that were paused are never fetched again",
-    ("stream/log/reading/consume.py", "_paused_partition_records"): "kafka-python 3.0.12: as above",
-    ("stream/log/reading/consume.py", "_next_partition_records"): "kafka-python 3.0.12: as above",
+    ("stream/log/reading/consumer.py", "_paused_partition_records"): "kafka-python 3.0.12: as above",
+    ("stream/log/reading/consumer.py", "_next_partition_records"): "kafka-python 3.0.12: as above",
+    (
+        "stream/log/unreadable/batches.py",
+        "_fetcher",
+    ): "kafka-python 3.0.12: its errors do not say which partition it is",
+    ("stream/log/unreadable/batches.py", "_parse_fetched_data"): "kafka-python 3.0.12: as above",
 }
 NOT_IN_MODELS = {
     "kafka", "qdrant_client", "qdrant_edge", "fastapi", "uvicorn", "httpx", "typer", "rich", "pydantic",

@@ -1,4 +1,4 @@
-"""`mekiki dlq list|show|replay|give-up|resume`: records no step could take, with the reason, and their way back."""
+"""`mekiki dlq list|show|replay|skip|give-up|resume`: records no step could take, why, and their way back."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
+from kafka import TopicPartition
 
 from admin.connect import Api, client_settings
 from admin.console import out, print_error, print_json, print_table
@@ -15,6 +16,10 @@ from stream.events.schema import WaitingEnded
 from stream.log.dead_letter import REPLAYED, DeadLetter, read_dead_letter
 from stream.log.produce import LogWriter
 from stream.log.reading.consume import LogReader
+from stream.log.reading.positions import position_of
+from stream.log.topics import describe_topics
+from stream.log.unreadable.batches import UnreadableBatch, read_at
+from stream.log.unreadable.skips import UNREADABLE, Skip, skip_headers
 from stream.settings import Settings
 from stream.stopped import note_stopped, stopped_workers
 
@@ -141,7 +146,9 @@ def replay(
                 f"dead letter {letter.id}: its {letter.cut_bytes} bytes did not fit; they stand in {letter.topic} at "
                 f"{letter.origin} only, post them again"
             )
-    letters = [letter for letter in letters if not letter.cut_bytes]
+        elif letter.reason == UNREADABLE:
+            print_error(f"dead letter {letter.id}: there are no bytes to replay; have its producer post them again")
+    letters = [letter for letter in letters if not letter.cut_bytes and letter.reason != UNREADABLE]
     with closing(LogWriter(settings, "mekiki/cli")) as writer:
         for letter in letters:
             writer.send(letter.topic, letter.key, letter.value, letter.headers)
@@ -149,6 +156,36 @@ def replay(
             writer.send(f"{letter.topic}.dlq", letter.key, None, [(REPLAYED, letter.id.encode())])
             writer.flush()
     out.print(f"replayed {len(letters)} dead letters")
+
+
+@app.command()
+def skip(
+    topic: Annotated[str, typer.Argument(help="images, operations or clicks.")],
+    partition: int,
+    offset: Annotated[int, typer.Argument(help="Where the worker says that it stands.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Go past a batch of the log that cannot be read, now and in every replay; what stood there is lost."""
+    settings = client_settings(data_dir)
+    if topic not in TOPICS:
+        raise UsageError(f"topic {topic}: expected {', '.join(TOPICS)}; of other topics nothing may be left out")
+    described = describe_topics(settings, (topic,))[topic]
+    if not 0 <= partition < described.partitions:
+        raise UsageError(f"partition {partition} of {topic}: expected 0 to {described.partitions - 1}; see the log")
+    if offset < 0:
+        raise UsageError(f"offset {offset}: expected 0 or more; see the log")
+    place = f"offset {offset} of {topic} {partition}"
+    at = TopicPartition(described.name, partition)
+    found = read_at(settings, {at: offset}).get(at)
+    if not isinstance(found, UnreadableBatch):
+        what = "nothing stands there" if found != offset else "it can be read"
+        raise UsageError(f"{place}: expected a batch that cannot be read, {what}; the log of the worker names it")
+    text = f"{place} to {found.end - 1}: cannot be read ({found.why}); an operator let it pass"
+    headers = skip_headers(Skip(described.topic_id, partition, offset), position_of(0, offset), text)
+    with closing(LogWriter(settings, "mekiki/cli")) as writer:
+        writer.send(f"{topic}.dlq", None, None, headers)
+        writer.flush()
+    out.print(f"{topic} {partition}: goes on at offset {found.end}", highlight=False)
 
 
 @app.command(name="give-up")

@@ -8,6 +8,7 @@ import typer
 
 from admin.connect import Api, client_settings
 from admin.console import print_json, print_table
+from admin.operators.status import about
 from admin.options import AsJson, DataDir
 from models.errors import EXIT_TEMPORARY, MekikiError
 from stream.environment import masked
@@ -43,7 +44,7 @@ def _broker(settings: Settings) -> str:
 
 def _api(settings: Settings) -> str:
     status = Api(settings).get("/v1/status")
-    return f"{status['images']} images, {status['tags']} tags"
+    return f"{about(status)}{status['images']} images, {status['tags']} tags"
 
 
 def _index(settings: Settings) -> str:
@@ -52,7 +53,7 @@ def _index(settings: Settings) -> str:
     from stream.workers import open_index
 
     with closing(open_index(settings)) as index:
-        return f"{index.count()} images"
+        return f"about {index.count(exact=False)} images"
 
 
 def _encoder(settings: Settings) -> str:

@@ -1,6 +1,7 @@
 """`mekiki status`: how far everything is, in records and seconds, and which versions serve."""
 
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
 
@@ -8,15 +9,15 @@ from kafka import KafkaConsumer, TopicPartition
 
 from admin.connect import Api, client_settings
 from admin.console import out, print_json, print_table
-from admin.operators.dlq import read_all, read_waiting
+from admin.operators.dlq import read_all
 from admin.options import AsJson, DataDir
 from stream.log.client import broker_errors, client_options
 from stream.log.topics import describe_topics
+from stream.log.unreadable.unread import READERS
 from stream.settings import Settings
 
-READERS = {"images": "ingest", "operations": "ingest", "examples": "tags", "clicks": "ranking"}
 SHOWN = (
-    "images", "tags", "pairs_seen", "dead_letters", "waiting_for_an_image", "encoder_version", "tagger_version",
+    "images", "images_waited_for", "tags", "pairs_seen", "dead_letters", "encoder_version", "tagger_version",
     "ranker_version",
 )  # fmt: skip
 POLL_MS = 1_000  # to see how old the first unread record is
@@ -26,7 +27,6 @@ def status(as_json: AsJson = False, data_dir: DataDir = None) -> None:
     """Lag in records and seconds, counts, versions."""
     settings = client_settings(data_dir)
     document = Api(settings).get("/v1/status") | {"lag": lags(settings), "dead_letters": len(read_all(settings))}
-    document["waiting_for_an_image"] = sum(image["events"] for image in read_waiting(settings))
     if as_json:
         print_json(document)
         return
@@ -35,8 +35,16 @@ def status(as_json: AsJson = False, data_dir: DataDir = None) -> None:
     print_table(rows, "topic", "read by", "lag (records)", "lag (s)")
     for worker, said in document["stopped"].items():
         out.print(f"{worker} stopped: {said}, then `mekiki dlq resume`", markup=False, soft_wrap=True)
+    for stall in document["stalled"]:
+        out.print(stall["said"], markup=False, soft_wrap=True)
     for name in SHOWN:
-        out.print(f"{name.replace('_', ' ')}: {document[name]}")
+        estimate = about(document) if name.startswith("images") else ""
+        out.print(f"{name.replace('_', ' ')}: {estimate}{document[name]}")
+
+
+def about(status: Mapping[str, Any]) -> str:
+    """What to say before the numbers of images."""
+    return "about " if status["estimated"] else ""
 
 
 def lags(settings: Settings) -> dict[str, dict[str, float]]:

@@ -8,7 +8,7 @@ Every write is conditional, point by point, on a position that only grows.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from stream.index.payload import ImagePayload, IndexRecord, Vector
 from stream.log.reading.positions import StoredOffset
@@ -33,6 +33,7 @@ class TagFilter:
     without: tuple[str, ...] = ()
 
 
+Kind: TypeAlias = Literal["image", "waiting", "tombstone"]
 TagFilters: TypeAlias = Sequence[Sequence[TagFilter]]  # of every group, one condition must hold; no group is empty
 
 
@@ -78,8 +79,11 @@ class VectorIndex(Protocol):
     def offsets(self) -> list[StoredOffset]:
         """All stored offsets."""
 
-    def count(self) -> int:
-        """Number of images, tombstones not counted."""
+    def count(self, kind: Kind = "image", *, exact: bool = True) -> int:
+        """How many there are of a kind. What is shown or probed asks for no exact number: one point after another is
+        looked at for that, 12 ms for 50,000. The index on `kind` says it in less than 1 ms whatever the size, in Qdrant
+        Edge just as well; a server estimates while it optimises.
+        """
 
     def flush(self) -> None:
         """Make everything written survive a power cut."""

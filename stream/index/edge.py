@@ -12,6 +12,7 @@ from typing import Any
 
 from models.errors import ConfigurationError, IndexUnavailableError, StorageUnavailableError
 from stream.disk import WRITE_BYTES, check_room
+from stream.index.contract import Kind
 from stream.index.payload import Vector
 from stream.index.point_index import INDEXED, Filters, PointIndex, vectors_of
 from stream.index.points import VECTOR_NAME, Point
@@ -81,9 +82,9 @@ class EdgeIndex(PointIndex):
             with_payload=True, with_vector=with_vectors,
         )))  # fmt: skip
 
-    def count(self) -> int:
+    def count(self, kind: Kind = "image", *, exact: bool = True) -> int:
         """See VectorIndex.count."""
-        return int(self._call("count", edge.CountRequest(filter=self.filters.kind("image"), exact=True)))
+        return int(self._call("count", edge.CountRequest(filter=self.filters.kind(kind), exact=exact)))
 
     def flush(self) -> None:
         """See VectorIndex.flush."""

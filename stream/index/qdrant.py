@@ -16,6 +16,7 @@ from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
 from models.errors import ConfigurationError, IndexUnavailableError
 from stream.environment import without_credentials
+from stream.index.contract import Kind
 from stream.index.payload import Vector
 from stream.index.point_index import INDEXED, Filters, PointIndex, vectors_of
 from stream.index.points import VECTOR_NAME, Point
@@ -106,10 +107,10 @@ class QdrantIndex(PointIndex):
             query_filter=condition, with_vectors=with_vectors,
         ).points  # fmt: skip
 
-    def count(self) -> int:
+    def count(self, kind: Kind = "image", *, exact: bool = True) -> int:
         """See VectorIndex.count."""
-        images = self.filters.kind("image")
-        return int(self._call(self._client.count, self._collection, count_filter=images).count)
+        found = self._call(self._client.count, self._collection, count_filter=self.filters.kind(kind), exact=exact)
+        return int(found.count)
 
     def flush(self) -> None:
         """Nothing to do: the server's write-ahead log is synced on acknowledgement."""

@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 
 from models import errors
-from stream.index.contract import Hit, TagFilters
+from stream.index.contract import Hit, Kind, TagFilters
 from stream.index.payload import IndexRecord, Vector
 from stream.index.wire import MESSAGE_LIMITS, SERVICE, pack, unpack
 from stream.log.reading.positions import StoredOffset
@@ -60,9 +60,9 @@ class RemoteIndex:
         """See VectorIndex.offsets."""
         return list(self._ask("offsets"))
 
-    def count(self) -> int:
+    def count(self, kind: Kind = "image", *, exact: bool = True) -> int:
         """See VectorIndex.count."""
-        return int(self._ask("count"))
+        return int(self._ask("count", kind, exact=exact))
 
     def flush(self) -> None:
         """See VectorIndex.flush."""

@@ -96,6 +96,8 @@ class Prepare:
     def _read_event(self, item: Item) -> bool:
         """Read the event and the bytes that came with it; True if they are elsewhere."""
         record = item.record
+        if record.lost:
+            return False
         envelope = decode(record.key, record.value, record.headers)
         event = envelope.event
         if isinstance(event, TopicGrown) and record.topic == GROWING:

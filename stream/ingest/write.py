@@ -89,7 +89,8 @@ class Write:
                 outcome.astray.append((item.record, item.home))
             if poison is not None:
                 outcome.dead.append((item.record, poison))
-            metrics.RECORDS.labels(item.record.topic, "applied" if poison is None else poison.reason).inc()
+            outcome_of = "unreadable" if item.record.lost else "applied" if poison is None else poison.reason
+            metrics.RECORDS.labels(item.record.topic, outcome_of).inc()
             self._breaker.count(poison is not None)
         changed = outcome.changed
         self._remove_pictures(outcome.dropped, changed)

@@ -91,6 +91,8 @@ class RankingWorker(LearningWorker):
         Raises:
             PoisonError: it cannot be used.
         """
+        if record.lost:
+            return []
         try:
             return self._pairs.read(decode(record.key, record.value, record.headers))
         except UsageError as error:

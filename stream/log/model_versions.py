@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from models.errors import MekikiError, PoisonError, StorageUnavailableError
 from stream.events.codec import decode
@@ -18,21 +18,25 @@ from stream.events.schema import ModelPublished
 from stream.log.produce import LogWriter
 from stream.log.reading.consume import LogReader
 from stream.log.reading.positions import StoredOffset
+from stream.log.record import Record
 from stream.settings import Settings
 
 log = logging.getLogger(__name__)
 
+Kind = Literal["full", "delta"]
+Model = Literal["tagger", "ranker"]
+
 FOLLOWING = "models.v1"  # in the place of a model's name, where following itself fails
+LOST = "a batch of models.v1"  # likewise, where it cannot be read
+MODELS = get_args(Model)
 POLL_S = 0.5  # a poll returns as soon as there are records
 KEEP_FILES = 4  # older ones go, but for the last full one; a follower is at most one announcement behind
-
-Kind = Literal["full", "delta"]
 
 
 class ModelPublisher:
     """Writes and announces the versions of one model."""
 
-    def __init__(self, settings: Settings, model: Literal["tagger", "ranker"], writer: LogWriter) -> None:
+    def __init__(self, settings: Settings, model: Model, writer: LogWriter) -> None:
         self._folder = settings.data_path / "models" / model
         self._model = model
         self._writer = writer
@@ -81,6 +85,7 @@ class ModelFollower(threading.Thread):
         self._stopping = threading.Event()
         self.caught_up = threading.Event()
         self._failing: dict[str, str] = {}  # by model; written by this thread, replaced whole
+        self._gone: dict[str, ModelPublished] = {}  # the newest of a model, where a file of it is not there
 
     def run(self) -> None:
         """Follow until `stop`; a model that cannot be loaded leaves the last one serving."""
@@ -100,25 +105,39 @@ class ModelFollower(threading.Thread):
     def _turn(self) -> None:
         records = self._reader.poll(POLL_S)
         newest: dict[str, ModelPublished] = {}
+        refused: dict[str, str] = {}
         for record in records:
+            if record.lost:
+                refused[LOST] = f"{FOLLOWING} offset {record.offset}: cannot be read, a version may be announced there"
+                continue
             try:
                 event = decode(record.key, record.value, record.headers).event
             except PoisonError as error:
                 log.warning("models.v1 offset %s: %s", record.offset, error)
+                refused[_name(record)] = f"{FOLLOWING} offset {record.offset}: {error}"
                 continue
             if isinstance(event, ModelPublished):
                 newest[event.model] = event
-        for event in newest.values():
+                refused = {name: why for name, why in refused.items() if name not in (event.model, LOST)}
+        for event in newest.values() if records else list(self._gone.values()):
             self._take(event)
-        if not (records or self.caught_up.is_set()) and self._reader.caught_up("models", 0):
+        self._failing = self._failing | {name: why for name, why in refused.items() if name in (*MODELS, LOST)}
+        if not records and (self._gone or not self.caught_up.is_set()) and self._reader.caught_up("models", 0):
+            self._failing = self._failing | {
+                model: f"{model} version {event.version}: a file of it is gone, and no newer version is announced"
+                for model, event in self._gone.items()
+            }
             self.caught_up.set()
 
     def _take(self, event: ModelPublished) -> None:
+        gone = self._gone.pop(event.model, None)
         try:
             self._on_published(event)
-            self._failing = {model: why for model, why in self._failing.items() if model != event.model}
-        except FileNotFoundError as error:  # gone already: a newer one is announced
-            log.info("model %s version %s not loaded: %s", event.model, event.version, error)
+            self._failing = {name: why for name, why in self._failing.items() if name not in (event.model, LOST)}
+        except FileNotFoundError as error:  # a newer one is announced, or a shared folder shows it later
+            if gone is not event:
+                log.info("model %s version %s not loaded: %s", event.model, event.version, error)
+            self._gone[event.model] = event
         except Exception as error:
             log.exception("model %s version %s not loaded", event.model, event.version)
             why = f"{event.model} version {event.version}: {type(error).__name__}: {error}"
@@ -132,3 +151,8 @@ class ModelFollower(threading.Thread):
     def stop(self) -> None:
         """End the thread."""
         self._stopping.set()
+
+
+def _name(record: Record) -> str:
+    """The model that a record is about, by its key."""
+    return (record.key or b"").decode(errors="replace")

@@ -66,7 +66,8 @@ class LogWriter:
         partition: int | None = None,
         timestamp_ms: int | None = None,
     ) -> None:
-        """Queue one record; `topic` is our short name.
+        """Queue one record; `topic` is our short name. Without key and value it gets an empty value: kafka-python sends
+        none that has neither, and a dead letter may be one.
 
         Raises:
             PolicyError: the record is larger than the broker takes.
@@ -75,8 +76,8 @@ class LogWriter:
         with broker_errors(self._settings):
             try:
                 sent = self._producer.send(
-                    full_name(self._settings, topic), value, key=key, headers=headers, partition=partition,
-                    timestamp_ms=timestamp_ms,
+                    full_name(self._settings, topic), b"" if key is value is None else value, key=key, headers=headers,
+                    partition=partition, timestamp_ms=timestamp_ms,
                 )  # fmt: skip
             except MessageSizeTooLargeError:
                 limit = self._settings.kafka.max_record_bytes

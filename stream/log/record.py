@@ -11,7 +11,8 @@ LAST_MS = 253_402_300_800_000  # the year 10,000
 class Record:
     """One record of the log. `topic` is our short name; `position` grows along a partition, over all epochs.
 
-    `part` tells apart the dead letters of one record: 0 for the whole of it.
+    `part` tells apart the dead letters of one record: 0 for the whole of it. One that is `lost` stands for a batch
+    that cannot be read, up to its offset, and that an operator let pass: it moves the offset and nothing else.
     """
 
     topic: str
@@ -23,6 +24,7 @@ class Record:
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
     part: int = 0
+    lost: bool = False
 
     @property
     def size_bytes(self) -> int:

@@ -116,6 +116,21 @@ def test_a_tombstone_is_not_found_not_counted_and_not_overwritten_by_older_news(
     assert index.search(unit(1), 1)[0].image_id == "a"
 
 
+def test_the_index_on_kinds_counts_what_is_counted_one_by_one(index):
+    """Over images, their replacements, tombstones, and what waits and comes."""
+    every = range(400)
+    index.write([record(f"i{n}", seed=n) for n in every], [offset(1)])
+    index.write([record(f"i{n}", position=3, seed=n + 1, tags=("cat",)) for n in every[::4]], [])
+    index.write([IndexRecord(f"i{n}", 4, deleted=True) for n in every[::8]], [])
+    index.write([IndexRecord(f"w{n}", 2, waiting=("one",)) for n in range(20)], [])
+    index.write([record(f"w{n}", position=5, seed=n) for n in range(5)], [])
+    index.write([record(f"i{n}", position=2, seed=n) for n in every[:50]], [])
+    index.flush()
+    expected = {"image": 355, "tombstone": 50, "waiting": 15}
+    assert {kind: index.count(kind) for kind in expected} == expected
+    assert {kind: index.count(kind, exact=False) for kind in expected} == expected
+
+
 def test_searches_only_what_carries_one_name_of_every_group(index):
     def tagged(name, seed, tags):
         return IndexRecord(name, 1, payload(tags=tuple(tags)), unit(seed))

@@ -124,7 +124,7 @@ def test_a_tag_waits_for_its_image_until_an_operator_gives_up_and_can_be_replaye
     send(*tags("never", ["cat"]))
     wait_for(lambda: len(json.loads(service.cli("dlq", "list", "--waiting", "--json"))) == 2, "both to wait")
     assert "late [b]1" in service.cli("dlq", "list", "--waiting")
-    assert json.loads(service.cli("status", "--json"))["waiting_for_an_image"] == 2
+    assert json.loads(service.cli("status", "--json"))["images_waited_for"] == 2
     send(*image("late [b]1", drawing(12)))
     wait_for(lambda: service.tagged("late [b]1", "cat"), "the tag to join its image")
     service.cli("dlq", "give-up", "never")

@@ -8,24 +8,27 @@ would skip or repeat silently, BrokerUnavailableError while the broker is away.
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from kafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
 from models.errors import InfrastructureError, MekikiError, OffsetLostError
 from stream.log.client import broker_errors, consumer_options
+from stream.log.reading.consumer import commit, unpark
 from stream.log.reading.growth import GROWING, Sizes, grown_by, never_grew
 from stream.log.reading.places import Places
 from stream.log.reading.positions import StoredOffset
 from stream.log.record import Record
+from stream.log.unreadable.batches import report_unreadable
+from stream.log.unreadable.partitions import UnreadablePartitions
 from stream.settings import Settings
 
 log = logging.getLogger(__name__)
 
 HELD_S = 0.5  # between two looks at whether a new epoch may begin
-COMMIT_TIMEOUT_MS = 2_000  # of the last commit before a worker ends
 FETCH_WAIT_MS = 100  # the embedded broker answers an empty fetch only after it, whatever arrives meanwhile
 
 
@@ -58,6 +61,10 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
         self._looked_s = 0.0  # when those were looked at that are held
         with broker_errors(settings):
             self._consumer = KafkaConsumer(**consumer_options(settings, group), fetch_max_wait_ms=fetch_wait_ms)
+            report_unreadable(self._consumer)
+            self._unreadable = UnreadablePartitions(
+                self._consumer, self._places.described, lambda dlqs: LogReader(settings, dlqs, "skips", tuple)
+            )
             self._places.choose()
             if group_wide:
                 self._consumer.subscribe(list(self._places.short), listener=self)
@@ -98,6 +105,7 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
     def _place(self, partitions: Sequence[TopicPartition]) -> None:
         """Go to the stored offsets of partitions that came; another member may have moved them. Raises nothing."""
         self._failure, self._unplaced = None, []
+        self._unreadable.drop(partitions)
         try:
             for at in sorted(partitions, reverse=True):
                 self._places.notice(self._places.short[at.topic], at.partition + 1)
@@ -123,6 +131,7 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
 
         Raises:
             OffsetLostError: a partition cannot be read from where the state stands.
+            CheckpointError: it cannot be read on, and nobody can go past that.
             InfrastructureError: the broker refuses for now, or in a rebalance the state; the next poll tries again.
         """
         if self._unplaced:
@@ -136,12 +145,13 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
         finally:
             if self._failure is not None:
                 raise self._failure
-        return [record for at, raws in polled.items() for record in self._records(at, raws)]
+        lost = [replace(self._record(raw), lost=True) for raw in self._unreadable.take_lost()]
+        return lost + [record for at, raws in polled.items() for record in self._records(at, raws)]
 
     def _poll(self, timeout_s: float) -> dict[TopicPartition, list[Any]]:
-        self._unpark()
+        unpark(self._consumer)
         try:
-            return dict(self._consumer.poll(timeout_ms=int(timeout_s * 1000)))
+            return self._unreadable.poll(int(timeout_s * 1000))
         except (OffsetOutOfRangeError, NoOffsetForPartitionError) as error:
             raise OffsetLostError(
                 f"log {error.args[0] if error.args else ''}: the stored offset is not in the log any more; "
@@ -167,7 +177,7 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
         return Record(short, raw.partition, raw.offset, position, raw.timestamp, raw.key, raw.value, headers)
 
     def caught_up(self, topic: str, partition: int) -> bool:
-        """True if `poll` returned everything of this partition that the broker holds at this moment; asks the broker.
+        """True if `poll` returned what the broker holds of this partition now and what can be read; asks the broker.
 
         The high-water mark of the last fetch is of the past: while a partition is paused, or a fetch is on its way,
         it is stale. The broker's answer alone is not enough either: the embedded one names the beginning of the last
@@ -176,6 +186,8 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
         at = TopicPartition(self._places.described[topic].name, partition)
         if at not in self._consumer.assignment():
             return False
+        if at in self._unreadable:
+            return True
         high, position = self._consumer.highwater(at), self._consumer.position(at)
         if high is None or position < high:
             return False
@@ -200,18 +212,8 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
 
     def resume(self, topic: str) -> None:
         """Undo `pause`."""
-        self._consumer.resume(*self._assigned(topic))
+        self._consumer.resume(*(at for at in self._assigned(topic) if at not in self._unreadable))
         self._hold()
-
-    def _unpark(self) -> None:
-        """Let kafka-python take up again what it set aside while a partition was paused.
-
-        3.0.12 does so only when no batch is in line, and takes one that is used up for one in line: a partition that
-        was resumed while others went on would never be fetched again.
-        """
-        fetcher: Any = getattr(self._consumer, "_fetcher", None)
-        if getattr(fetcher, "_paused_partition_records", None) and not fetcher._next_partition_records:
-            fetcher._next_partition_records = None
 
     def _assigned(self, topic: str) -> list[TopicPartition]:
         return [at for at in self._consumer.assignment() if self._places.short[at.topic] == topic]
@@ -224,16 +226,11 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
         }
         mine = {at: value for at, value in commits.items() if at in self._consumer.assignment()}
         if mine:
-            try:
-                if wait:
-                    self._consumer.commit(mine, timeout_ms=COMMIT_TIMEOUT_MS)
-                else:
-                    self._consumer.commit_async(mine, callback=_log_failed_commit)
-            except (KafkaError, AssertionError) as error:
-                log.debug("offsets not committed: %s", error)
+            commit(self._consumer, mine, wait=wait)
 
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Let what is in flight of these partitions finish, so that the next owner need not repeat it."""
+        self._unreadable.drop(revoked)
         if self._on_revoked is not None:
             self._on_revoked({(self._places.short[at.topic], at.partition) for at in revoked})
 
@@ -245,8 +242,5 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
 
     def close(self) -> None:
         """Leave the group."""
+        self._unreadable.close()
         self._consumer.close(autocommit=False)
-
-
-def _log_failed_commit(offsets: object, error: object) -> None:
-    log.debug("offsets committed: %s", error if isinstance(error, Exception) else "yes")

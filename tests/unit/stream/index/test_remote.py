@@ -23,10 +23,10 @@ class FailingIndex(FakeIndex):
 
     error = None
 
-    def count(self):
+    def count(self, *kind, **options):
         if self.error is not None:
             raise self.error
-        return self.real.count()
+        return self.real.count(*kind, **options)
 
 
 @pytest.fixture

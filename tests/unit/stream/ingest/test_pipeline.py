@@ -30,6 +30,14 @@ def test_an_event_becomes_an_image_an_example_and_an_offset(rig):
     assert rig.pictures.get(stored["a"].payload.sha256) == b"pic1"
 
 
+def test_a_batch_that_was_left_out_moves_the_offset_and_nothing_else(rig):
+    rig.log.post(post("a", b"pic1"))
+    rig.log.append(replace(make_record(post("never"), offset=1), key=None, value=None, headers=(), lost=True))
+    rig.run()
+    assert rig.offsets() == rig.log.committed == {("images", 0): 2}
+    assert (rig.index.real.count(), rig.dead()) == (1, [])
+
+
 def merge(*tags, into="cat", operation_id="s"):
     return TagOperationPosted(operation_id=operation_id, kind="merge", tags=tags, into=into)
 

@@ -34,6 +34,15 @@ def test_a_click_on_a_page_is_preferred_over_what_stood_above_it_and_the_next_be
     assert same(clicks.learned(), expected((2, 0, 1.0), (2, 1, 1.0), (2, 3, 1.0)))
 
 
+def test_a_batch_that_was_left_out_moves_the_offset_and_nothing_else(clicks):
+    clicks.log.post(pair("i3", "i4"))
+    clicks.log.append(replace(make_record(pair("i0", "i0"), offset=1), key=None, value=None, headers=(), lost=True))
+    learn(clicks)
+    assert same(clicks.learned(), expected((3, 4, 1.0)))
+    assert clicks.dead() == []
+    assert [offset["offset"] for offset in clicks.saved()[0]["offsets"]] == [2]
+
+
 def test_propensities_weigh_the_pairs(clicks):
     learn(clicks, page("p", "i0", "i1", "i2", propensities=(1.0, 0.5, 0.25)), click("p", "i1"))
     assert same(clicks.learned(), expected((1, 0, 2.0), (1, 2, 0.5)))

@@ -1,0 +1,59 @@
+"""A damaged batch in the log of a running service: the rest goes on, and an operator lets it go past."""
+
+import pytest
+
+from stream.environment import load_settings
+from stream.events.codec import encode
+from stream.events.schema import ImagePosted
+from tests.cluster import wait_for
+from tests.damaged_log import post_batch, wrong_checksum
+from tests.e2e.conftest import Service, drawing
+
+
+@pytest.fixture
+def service(tmp_path):
+    running = Service(tmp_path / "data").start()
+    yield running
+    assert running.stop() == 0, running.output.read_text()
+
+
+def post(service, image_ids, damage=None, partition=0):
+    settings = load_settings({}, kafka={"bootstrap_servers": service.bootstrap})
+    events = [encode(ImagePosted(image_id=i, content=drawing(len(i))), source="test") for i in image_ids]
+    return post_batch(
+        settings, "images", [value for _, value, _ in events], damage, partition=partition,
+        keys=[key for key, _, _ in events], headers=[headers for _, _, headers in events],
+    )  # fmt: skip
+
+
+def log_of(service, name):
+    return (service.data_dir / "logs" / f"{name}.log").read_text()
+
+
+def test_the_rest_goes_on_and_an_operator_lets_ingest_go_past_it(service):
+    post(service, ["before"])
+    bad = post(service, ["lost", "lost too"], wrong_checksum)
+    post(service, ["behind"])
+    post(service, ["beside"], partition=1)
+    wait_for(lambda: service.has("before") and service.has("beside"), "the pictures that can be read")
+    wait_for(lambda: "cannot be read" in log_of(service, "ingest"), "the worker to say it")
+    assert not service.has("behind")
+    assert f"`mekiki dlq skip images 0 {bad}` goes past the batch" in log_of(service, "ingest")
+    assert service.cli("dlq", "skip", "images", "0", str(bad)).strip() == f"images 0: goes on at offset {bad + 2}"
+    wait_for(lambda: service.has("behind"), "the picture behind it", 20)
+    (letter,) = service.letters()
+    assert letter["reason"] == "unreadable"
+    assert not service.has("lost")
+    assert log_of(service, "ingest").count("cannot be read") == 1
+    refused = service.cli("dlq", "skip", "images", "0", str(bad + 2), code=2)
+    assert refused.strip() == (
+        f"mekiki: offset {bad + 2} of images 0: expected a batch that cannot be read, it can be read; "
+        "the log of the worker names it"
+    )
+
+
+def test_a_service_ends_in_time_while_a_batch_cannot_be_read(service):
+    post(service, ["lost"], wrong_checksum)
+    post(service, ["beside"], partition=1)
+    wait_for(lambda: service.has("beside"), "the picture that can be read")
+    wait_for(lambda: "cannot be read" in log_of(service, "ingest"), "the worker to say it")

@@ -1,0 +1,77 @@
+"""What the running service says of itself."""
+
+import threading
+
+import pytest
+
+from models.errors import InfrastructureError
+from search.served import ServedModels
+from search.service import Service
+from search.stalled import Stall, StallWatch
+from stream.environment import load_settings
+from stream.index.payload import IndexRecord
+from tests.fakes import local_index, payload, unit
+
+STALL = Stall("images", 2, 17, 40, 75.0, False)
+
+
+class Follower:
+    """Follows, and is up to date."""
+
+    failing = None
+
+    def __init__(self):
+        self.caught_up = threading.Event()
+        self.caught_up.set()
+
+    def is_alive(self):
+        return True
+
+
+class OnlyEstimates:
+    """An index that is never asked to count one point after another."""
+
+    def __init__(self):
+        self._real = local_index()
+
+    def count(self, kind="image", *, exact=True):
+        assert not exact, "an exact count"
+        return self._real.count(kind, exact=exact)
+
+    def __getattr__(self, name):
+        return getattr(self._real, name)
+
+
+@pytest.fixture
+def service(tmp_path):
+    def asked(*_):
+        raise AssertionError("the broker was asked")
+
+    return Service(
+        settings=load_settings({}, data_dir=tmp_path), index=OnlyEstimates(), searcher=None, served=ServedModels(),
+        follower=Follower(), watch=StallWatch(asked, asked), writer=None, pictures=None, datarefs=None,
+        encoder_version="fake-1",
+    )  # fmt: skip
+
+
+def test_what_is_shown_of_numbers_is_not_counted_one_by_one(service):
+    service.index.write([IndexRecord("there", 1, payload(), unit(1)), IndexRecord("not", 1, waiting=("one",))], [])
+    status = service.status()
+    assert (status.images, status.images_waited_for, status.estimated) == (1, 1, False)
+    service.check_ready()
+
+
+def test_a_stalled_partition_is_said_without_asking_the_broker(service):
+    service.check_ready()
+    assert service.status().stalled == []
+    service.watch.stalls = (STALL, Stall("clicks", 0, 3, 1, 60.0, True))
+    with pytest.raises(
+        InfrastructureError, match=r"images 2: nothing read for 75 s.*dlq skip images 2 17.*; clicks 0:"
+    ):
+        service.check_ready()
+    assert [(one.topic, one.partition, one.seconds, one.readable) for one in service.status().stalled] == [
+        ("images", 2, 75.0, False), ("clicks", 0, 60.0, True),
+    ]  # fmt: skip
+    assert service.status().stalled[0].said == str(STALL)
+    service.watch.stalls = ()
+    service.check_ready()
