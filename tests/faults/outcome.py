@@ -165,7 +165,7 @@ def unlike(calm: Outcome, other: Outcome, story: Story) -> list[str]:
         if getattr(calm, field.name) != getattr(other, field.name)
     ]
     if sorted(other.images) != sorted(story.alive):
-        found.append(f"images: {_where(dict.fromkeys(story.alive), dict.fromkeys(other.images))}")
+        found.append(f"images: {_where(set(story.alive), set(other.images))}")
     if other.learned != len(other.examples):
         found.append(f"learned: {other.learned} of {len(other.examples)} examples")
     if other.letters != story.planted:

@@ -22,11 +22,13 @@ class Telling:
 
     Attributes:
         restarted: workers that ended with "try again later" and were started again, as any supervisor does.
+        meanwhile: called again and again while something is waited for.
     """
 
     def __init__(self, cluster: Cluster, index: VectorIndex, story: Story) -> None:
         self.cluster, self.index, self.story = cluster, index, story
         self.restarted: list[str] = []
+        self.meanwhile: Callable[[], None] = lambda: None
         self._writer = LogWriter(cluster.settings, SOURCE)
         self._posted = 0
 
@@ -57,6 +59,7 @@ class Telling:
 
         def check() -> object:
             self._supervise()
+            self.meanwhile()
             return condition()
 
         wait_for(check, what, pause_s=pause_s)
@@ -91,11 +94,11 @@ class Telling:
         """Wait for the search API to be ready, then ask for something of each kind."""
         self.wait(lambda: (answer := self.ask("/readyz")) and answer.status_code == 200, "a search API that is ready")
         status = self.ask("/v1/status")
-        assert status.json()["images"] == len(self.story.alive), status.text
-        for image_id in list(self.story.alive)[::50]:
-            found = self.ask(f"/v1/search/id/{image_id}")
+        assert status.json()["images"] == self.index.count(), status.text
+        for hit in self.index.scroll(None, 1_000)[0][::50]:
+            found = self.ask(f"/v1/search/id/{hit.image_id}")
             assert found.status_code == 200 and found.json()["results"], found.text
-            assert self.ask(f"/v1/images/{image_id}/bytes").status_code == 200
+            assert self.ask(f"/v1/images/{hit.image_id}/bytes").status_code == 200
         by_tag = self.ask("/v1/search/tag", tag="posted")
         assert by_tag.status_code == 200 and by_tag.json()["results"], by_tag.text
 

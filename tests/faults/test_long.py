@@ -1,4 +1,7 @@
-"""Forty disturbances while a story of 300 images is told: the outcome is that of a calm run, to the bit."""
+"""Forty disturbances while a story of 300 images is told: the outcome is that of a calm run, to the bit.
+
+MEKIKI_TEST_SEED orders and aims them otherwise; `-s` prints what was done and compared.
+"""
 
 import os
 import uuid
@@ -11,6 +14,7 @@ import pytest
 from stream.workers import open_index
 from tests.cluster import Cluster, embedded_kafka, kafka_skip_reason, real_kafka
 from tests.faults.disturbances import PLAN, Disturber, plan
+from tests.faults.offsets_first import BETWEEN
 from tests.faults.outcome import Outcome, outcome, read_topic, unlike, unlike_replay
 from tests.faults.story import PARTITIONS, Story
 from tests.faults.telling import Telling
@@ -115,3 +119,27 @@ def disturb(running: Telling, calm: Outcome, folder: Path, disturbances: list[tu
     )
     assert unlike(calm, found, running.story) + replayed == []
     assert disturber.done.total() == len(PLAN)
+
+
+@pytest.mark.parametrize(("worker", "caught"), [
+    ("ingest", {"images", "waiting", "examples"}), ("tags", {"learned", "sums", "tagger"}),
+])  # fmt: skip
+def test_a_worker_that_stores_offsets_before_its_state_is_caught(story, calm, tmp_path, worker, caught):
+    """The control: the same comparison fails for one that is killed between the two."""
+    with embedded_kafka(tmp_path) as bootstrap, telling(bootstrap, tmp_path / "data", story) as running:
+        cluster, between = running.cluster, running.cluster.settings.data_path / BETWEEN
+
+        def kill_between() -> None:
+            if between.exists():
+                between.unlink()
+                cluster.kill(worker)
+                cluster.start(worker)
+
+        cluster.start(*({"ingest", "tags", "ranking", "serve"} - {worker}))
+        cluster.start(worker, module="tests.faults.offsets_first")
+        running.meanwhile = kill_between
+        running.tell(calmly, calmly)
+        found, replayed = finish(running, tmp_path / "replay")
+    differences = unlike(calm, found, story) + replayed
+    print(*differences, sep="\n")
+    assert {difference.partition(":")[0] for difference in differences} >= caught
