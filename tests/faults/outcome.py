@@ -154,7 +154,7 @@ def _learn(settings: Settings, topic: str, make: Callable[[LearningParts], Learn
         worker = make(LearningParts(reader, FakeWriter(), None, settings, StopRequest()))
         for start in range(0, len(records), REPLAY_BATCH):
             worker.learn(records[start : start + REPLAY_BATCH])
-        worker.checkpoint()
+        worker.checkpoint(last=True)  # waits for its commit: a client that is closed meanwhile leaves a socket behind
 
 
 def unlike(calm: Outcome, other: Outcome, story: Story) -> list[str]:
