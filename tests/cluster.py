@@ -71,7 +71,9 @@ def embedded_kafka(folder: Path) -> Iterator[str]:
         yield broker.bootstrap_servers
 
 
-def wait_for(condition: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> object:
+def wait_for(
+    condition: Callable[[], object], what: str, deadline_s: float = DEADLINE_S, pause_s: float = 0.05
+) -> object:
     """Poll until the condition gives something true; its value."""
     until_s = time.monotonic() + deadline_s
     while True:
@@ -79,7 +81,7 @@ def wait_for(condition: Callable[[], object], what: str, deadline_s: float = DEA
         if value:
             return value
         assert time.monotonic() < until_s, f"{what} did not happen within {deadline_s:.0f} s"
-        time.sleep(0.05)  # between two looks; what ends the wait is the condition
+        time.sleep(pause_s)  # between two looks; what ends the wait is the condition
 
 
 class Cluster:
@@ -113,17 +115,19 @@ class Cluster:
         self.logs = data_dir / "logs"
         self.logs.mkdir(exist_ok=True)
         self.processes: dict[str, subprocess.Popen] = {}
+        self._begun: dict[str, int] = {}  # where the log of a worker stood when it was started
         create_topics(self.settings)
 
-    def start(self, *names: str) -> None:
-        """Start workers; `ingest-2` is a second one of its kind."""
+    def start(self, *names: str, module: str = "admin.cli") -> None:
+        """Start workers; `ingest-2` is a second one of its kind. `module` is what runs instead of ours."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith("MEKIKI_")} | as_environment(
             self.settings
         )
         for name in names:
             with (self.logs / f"{name}.log").open("ab") as output:
+                self._begun[name] = output.seek(0, os.SEEK_END)
                 self.processes[name] = subprocess.Popen(
-                    [sys.executable, "-m", "admin.cli", *COMMANDS[name.partition("-")[0]]],
+                    [sys.executable, "-m", module, *COMMANDS[name.partition("-")[0]]],
                     cwd=ROOT,
                     env=environment,
                     stdin=subprocess.DEVNULL,
@@ -144,6 +148,20 @@ class Cluster:
             process.send_signal(signal.SIGTERM)
             code = process.wait(60)
             assert code == 0, f"{name} ended with {code}:\n{self.log(name)}"
+
+    def freeze(self, name: str) -> None:
+        """SIGSTOP: it does not know that time goes on without it."""
+        self.processes[name].send_signal(signal.SIGSTOP)
+
+    def thaw(self, name: str) -> None:
+        """SIGCONT."""
+        self.processes[name].send_signal(signal.SIGCONT)
+
+    def said(self, name: str, text: str) -> int:
+        """How often a worker said this since it was started."""
+        with (self.logs / f"{name}.log").open("rb") as log:
+            log.seek(self._begun[name])
+            return log.read().count(text.encode())
 
     def log(self, name: str) -> str:
         return (self.logs / f"{name}.log").read_text()[-4000:]

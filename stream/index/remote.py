@@ -13,17 +13,23 @@ from stream.log.reading.positions import StoredOffset
 
 
 class RemoteIndex:
-    """See VectorIndex. Thread-safe."""
+    """See VectorIndex. Thread-safe.
+
+    A process that was started again owns a shard that nobody has opened yet: after a failure the next call opens it.
+    """
 
     def __init__(self, address: str, *, timeout_s: float = 30.0) -> None:
         self._address = address
         self._timeout_s = timeout_s
         backoff = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1_000)]
         self._channel = grpc.insecure_channel(address, options=MESSAGE_LIMITS + backoff)
+        self._opened: tuple[str, int] | None = None  # encoder and dimension
+        self._failed = False  # the last call did
 
     def open(self, encoder_version: str, dimension: int) -> None:
         """See VectorIndex.open."""
-        self._ask("open", encoder_version, dimension)
+        self._call("open", encoder_version, dimension, wait=True)  # the process may be starting
+        self._opened = encoder_version, dimension
 
     def write(self, records: Sequence[IndexRecord], offsets: Sequence[StoredOffset]) -> None:
         """See VectorIndex.write."""
@@ -73,14 +79,20 @@ class RemoteIndex:
         self._channel.close()
 
     def _ask(self, call: str, *arguments: Any, **options: Any) -> Any:
+        if self._failed and self._opened is not None:
+            self._call("open", *self._opened)
+        return self._call(call, *arguments, **options)
+
+    def _call(self, call: str, *arguments: Any, wait: bool = False, **options: Any) -> Any:
         ask = self._channel.unary_unary(f"/{SERVICE}/{call}")
-        ready = call == "open"  # the first call: the process may be starting
         try:
-            answer = ask(pack([arguments, options]), timeout=self._timeout_s, wait_for_ready=ready)
+            answer = ask(pack([arguments, options]), timeout=self._timeout_s, wait_for_ready=wait)
         except grpc.RpcError as error:
+            self._failed = True
             code = error.code().name if isinstance(error, grpc.Call) else str(error)
             raise errors.IndexUnavailableError(f"index process at {self._address}: {code} in {call}") from error
         failed, result = unpack(answer)
+        self._failed = failed == errors.IndexUnavailableError.__name__
         if failed:
             kind = ValueError if failed == "ValueError" else getattr(errors, failed)
             raise kind(result)

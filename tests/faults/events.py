@@ -2,6 +2,7 @@
 
 import random
 import time
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ from stream.log.produce import LogWriter
 from tests.cluster import wait_for
 
 IMAGES = 240
+FIRST_MS = int(time.time() * 1000) - 60_000  # of the first event, in every run: what is kept of it can be compared
 
 
 def picture(seed):
@@ -60,12 +62,12 @@ def run(cluster, disturb, images=IMAGES, *, done=None):
     Returns what the index and the sums are in the end, and the ids of the images that are to be there.
     """
     made, alive = events(images)
-    half, first_ms = len(made) // 2, int(time.time() * 1000) - 60_000  # older ones would fall to the broker's retention
-    post(cluster, made, 0, half, first_ms)
+    half = len(made) // 2
+    post(cluster, made, 0, half)
     cluster.start("index", "ingest", "tags")
     index = RemoteIndex(cluster.settings.index_socket)
     try:
-        disturb(cluster, index, lambda: post(cluster, made, half, len(made), first_ms))
+        disturb(cluster, index, lambda: post(cluster, made, half, len(made)))
         read = (lambda: done(cluster)) if done else (lambda: offsets_done(index, made))
         wait_for(lambda: count(index) == len(alive) and read(), "the end of the stream")
         wait_for(lambda: examples_done(cluster), "the end of the examples")
@@ -85,11 +87,11 @@ def calmly(cluster, index, post):
     post()
 
 
-def post(cluster, made, start, stop, first_ms):
+def post(cluster, made, start, stop):
     writer = LogWriter(cluster.settings, "test")
     for number, event in enumerate(made[start:stop], start):
         record = encode(event, source="test", event_id=f"e{number}")
-        writer.send(event.topic, *record, timestamp_ms=first_ms + number)
+        writer.send(event.topic, *record, timestamp_ms=FIRST_MS + number)
     writer.flush()
     writer.close()
 
@@ -117,7 +119,7 @@ def contents(index):
         for hit in page:
             assert hit.image_id not in found, f"{hit.image_id} is there twice"
             record = records[hit.image_id]
-            kept = (hit.payload.tags, hit.payload.sha256, hit.payload.phash)
+            kept = replace(hit.payload, uri="")  # names the folder of this run
             found[hit.image_id] = (kept, record.position, hit.vector.tobytes())
         if cursor is None:
             return found

@@ -11,9 +11,12 @@ from models.errors import (
     IndexUnavailableError,
     StorageUnavailableError,
 )
+from stream.index.edge import EdgeIndex
+from stream.index.payload import IndexRecord
 from stream.index.remote import RemoteIndex
 from stream.index.server import IndexServer
 from stream.log.embedded_broker import free_port
+from stream.retry import until_available
 from tests.fake_stores import FakeIndex
 from tests.fakes import D, FakeEncoder
 
@@ -80,6 +83,18 @@ def test_a_process_that_is_gone_is_waited_for_and_found_again():
     with served(FakeIndex(), address):
         client.open(FakeEncoder.version, D)
         assert client.count() == 0
+    client.close()
+
+
+def test_a_process_that_was_started_again_is_opened_again(tmp_path):
+    address = f"127.0.0.1:{free_port()}"
+    client = RemoteIndex(address, timeout_s=5.0)
+    with served(EdgeIndex(tmp_path / "index"), address):
+        client.open(FakeEncoder.version, D)
+        client.write([IndexRecord("i1", 1, deleted=True)], [])
+    with served(EdgeIndex(tmp_path / "index"), address):
+        found = until_available(lambda: client.fetch(["i1"]), threading.Event(), what="index")
+    assert found["i1"].deleted
     client.close()
 
 

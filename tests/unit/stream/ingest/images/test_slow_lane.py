@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from stream.events.schema import ImageDecoded, ImagePosted, TagsRemoved
 from stream.ingest.waits import decoded_event
 from tests.fakes import make_record
+from tests.unit.stream.ingest.images.test_apply_laws import EVENTS
 from tests.unit.stream.ingest.play import embedded, play
 from tests.unit.stream.ingest.rig import delete, post, tag, wait_for
-from tests.unit.stream.ingest.images.test_apply_laws import EVENTS
 
 
 def slow(image_id, content=b"slow1", **fields):
