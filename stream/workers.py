@@ -145,6 +145,7 @@ def run_ingest(settings: Settings) -> None:
         reader = process.part(lambda: LogReader(
             settings, TOPICS, "ingest", index.offsets, group_wide=not settings.embedded,
             on_revoked=lambda partitions: pipeline.drop_partitions(partitions),
+            on_assigned=lambda: pipeline.partitions_came(),
         ))  # fmt: skip
         decoder = process.part(lambda: build_decoder(settings))
         parts = Ingest(

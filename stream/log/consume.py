@@ -45,10 +45,12 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
         group_wide: bool = False,
         fetch_wait_ms: int = FETCH_WAIT_MS,
         on_revoked: Callable[[set[tuple[str, int]]], None] | None = None,
+        on_assigned: Callable[[], None] | None = None,
     ) -> None:
+        """`on_assigned` is called once it is known where partitions that came begin, before a record of them."""
         self._settings = settings
         self._stored = stored
-        self._on_revoked = on_revoked
+        self._on_revoked, self._on_assigned = on_revoked, on_assigned
         self._described = describe_topics(settings, topics)
         self._short = {d.name: short for short, d in self._described.items()}
         self._starts: dict[tuple[str, int], Start] = {}
@@ -103,6 +105,8 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
                 check_partitions(topic, max([topic.partitions, *ours]), (topic.partitions,))
             self._choose()
             self._seek([at for at in partitions if at in self._consumer.assignment()])
+            if self._on_assigned is not None:
+                self._on_assigned()
         except MekikiError as error:
             self._failure = error
             self._unplaced = list(partitions) if isinstance(error, InfrastructureError) else []
