@@ -171,6 +171,7 @@ def run_ingest(settings: Settings) -> None:
             settings, TOPICS, "ingest", index.offsets, group_wide=not settings.embedded,
             grown=never_grew if settings.embedded else functools.partial(read_growth, settings),
             on_revoked=lambda partitions: pipeline.drop_partitions(partitions),
+            on_assigned=lambda: pipeline.partitions_came(),
         ))  # fmt: skip
         decoder = process.part(lambda: build_quick_decoder(settings))
         slow_decoder = process.part(lambda: build_slow_decoder(settings))

@@ -94,6 +94,7 @@ class FakeReader:
         stored: Callable[[], Iterable[StoredOffset]] = tuple,
         *,
         on_revoked: Callable[[set[tuple[str, int]]], None] | None = None,
+        on_assigned: Callable[[], None] | None = None,
         group_wide: bool = False,
     ) -> None:
         self.away = 0
@@ -103,7 +104,8 @@ class FakeReader:
         self.paused: set[tuple[str, int]] = set()
         self.revoking = threading.Event()  # it was asked to give up what it had
         self.at_end: Callable[[], None] | None = None  # called by a poll that finds nothing
-        self._log, self._topics, self._stored, self._on_revoked = log, topics, stored, on_revoked
+        self._log, self._topics, self._stored = log, topics, stored
+        self._on_revoked, self._on_assigned = on_revoked, on_assigned
         self._offsets: dict[tuple[str, int], int] = {}  # the next to return, of what is assigned
         self._unplaced: set[int] | None = None  # gave up what it had, waits for its new partitions
         if not group_wide:
@@ -123,6 +125,8 @@ class FakeReader:
             if mine is None:
                 return []
             self._place(mine)  # may raise: then the next poll tries again
+            if self._on_assigned is not None:
+                self._on_assigned()
             self._unplaced = None
         found = self._next(min(max_records or self.most, self.most))
         if not found and self.at_end is not None:

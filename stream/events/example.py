@@ -29,7 +29,7 @@ EXAMPLE_HEADER: dict[str, Any] = {
     "properties": {
         "id": {"type": "string", "description": "image_id"},
         "src": _SOURCE | {"description": "topic, partition and position (epoch, offset) of the record it derives from"},
-        "aft": _SOURCE | {"description": "src of the example before it in its batch: not learned without it"},
+        "aft": _SOURCE | {"description": "src of the example before it in its batch, of the same partition: not learned without it"},
         "enc": {"type": "string", "description": "encoder version"},
         "add": {"type": "array", "items": {"type": "string"}, "description": "tags put on"},
         "rem": {"type": "array", "items": {"type": "string"}, "description": "tags taken off"},
@@ -65,8 +65,9 @@ class SourcedExample:
     """An example or an operation on tags, and the log record it was derived from.
 
     Attributes:
-        after: topic, partition and position of the example before it in its batch; None if it is the first. Without
-            that one this one is not to be learned: the broker lost it, and the batch comes again.
+        after: topic, partition and position of the example before it in its batch, of the same partition; None if it is
+            the first. Without that one this one is not to be learned: the broker lost it, and the batch comes again.
+            One of another partition would not do: another worker may have sent that one before, without this one's.
     """
 
     example: Example | TagOperation

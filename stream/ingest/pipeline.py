@@ -101,6 +101,13 @@ class IngestPipeline:
         self._stages.wait_idle(HAND_OVER_S)
         self._committer.commit(now=True)  # the next owner commits only what it writes itself
 
+    def partitions_came(self) -> None:
+        """It is known where partitions begin that came: forget what is older.
+
+        Also what was remembered since `drop_partitions`: another worker may have had them in between.
+        """
+        self._write.forget()
+
     def _turn(self, *, accept: bool) -> None:
         """One poll, then hand on what is due."""
         self._balance()

@@ -45,6 +45,7 @@ class Outcome:
         states: images as the batch finds and changes them, by id.
         changed: those that it changed.
         examples: with the records that they come from.
+        last: of each partition, where its last example comes from.
         dead: records, or parts of them, that nothing can be done with.
         astray: records that came to another partition than their home, and their home.
         dropped: hashes of the bytes that an image does not need any more, by URI.
@@ -53,6 +54,7 @@ class Outcome:
     states: dict[str, IndexRecord]
     changed: dict[str, IndexRecord] = field(default_factory=dict)
     examples: list[tuple[Record, bytes]] = field(default_factory=list)
+    last: dict[tuple[str, int], tuple[str, int, int]] = field(default_factory=dict)
     dead: list[tuple[Record, PoisonError]] = field(default_factory=list)
     astray: list[tuple[Record, int]] = field(default_factory=list)
     dropped: dict[str, str] = field(default_factory=dict)
@@ -173,14 +175,14 @@ class Write:
         return found
 
     def _add_example(self, outcome: Outcome, example: Example | TagOperation, record: Record) -> None:
-        before = outcome.examples[-1][0] if outcome.examples else None
-        after = None if before is None else (before.topic, before.partition, before.position)
         source = (record.topic, record.partition, record.position)
+        after = outcome.last.get(source[:2])
         value = encode_example(SourcedExample(example, *source, self._parts.encoder.version, after))
         limit = self._parts.settings.kafka.max_record_bytes
         if len(value) > limit:
             raise PolicyError(f"example of {len(value)} bytes: expected at most {limit}; apply fewer tags at once")
         outcome.examples.append((record, value))
+        outcome.last[source[:2]] = source
 
     def _keep_picture(self, item: Item, after: IndexRecord) -> None:
         """Put inline bytes down if the image has them now; a producer's retry after a deletion brings nothing back."""

@@ -33,7 +33,7 @@ class OpenTagger:
         self.position: int = document.get("position", 0)
 
     def is_new(self, sourced: SourcedExample) -> bool:
-        """Whether an example was not learned before, and the one before it in its batch was; then it counts as learned.
+        """Whether an example was not learned before, and what it is to come after was; then it counts as learned.
 
         A batch may go to the broker in several requests, of which an early one fails. Then all of it is sent again.
 

@@ -43,7 +43,7 @@ class PictureFolder:
     def __init__(self, root: str) -> None:
         self._fs, self._root = fsspec.core.url_to_fs(root)
         self._scheme = root.split("://", 1)[0] + "://" if "://" in root else "file://"
-        self._unsynced: set[Path] = set()  # folders with new files
+        self._unsynced: set[Path] = set()  # folders with names that came or went
 
     def path(self, sha256: str) -> str:
         """Where the bytes with this hash are."""
@@ -57,11 +57,11 @@ class PictureFolder:
         """See PictureStore.put."""
         path = self.path(sha256)
         try:
+            self._change(path)  # also where it is there already: whoever put it may not have synced its name yet
             if self._fs.exists(path) and self._fs.size(path) == len(content):
                 return
             if self._scheme == "file://":
                 _put_whole(Path(path), content)
-                self._unsynced.add(Path(path).parent)
             else:
                 self._fs.pipe_file(path, content)
         except OSError as error:
@@ -74,14 +74,20 @@ class PictureFolder:
     def remove(self, sha256: str) -> None:
         """See PictureStore.remove."""
         try:
+            self._change(self.path(sha256))
             self._fs.rm_file(self.path(sha256))
         except FileNotFoundError:
             return
         except OSError as error:
             raise storage_error(f"pictures at {self._root}", error) from error
 
+    def _change(self, path: str) -> None:
+        """Remember that names change: that of a file in its folder, and maybe that of its folder."""
+        if self._scheme == "file://":
+            self._unsynced |= {Path(path).parent, Path(path).parent.parent}
+
     def flush(self) -> None:
-        """See PictureStore.flush: bytes are written at once, the names of new files here."""
+        """See PictureStore.flush: bytes are written at once, the names of files that came or went here."""
         while self._unsynced:
             folder = self._unsynced.pop()
             try:

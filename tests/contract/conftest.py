@@ -15,6 +15,7 @@ from stream.index.remote import RemoteIndex
 from stream.index.server import IndexServer
 from stream.log.embedded_broker import free_port
 from stream.settings import QdrantSettings
+from tests.dict_index import DictIndex
 
 D = 16
 QDRANT_URL = os.environ.get("MEKIKI_TEST_QDRANT_URL")
@@ -45,6 +46,13 @@ def local(tmp_path):
     index.open("enc-1", D)
     yield index
     index.close()
+
+
+def in_a_dict(tmp_path):
+    """What the simulation runs on."""
+    index = DictIndex()
+    index.open("enc-1", D)
+    yield index
 
 
 def listens(host, port):
@@ -82,6 +90,6 @@ def server_rest(tmp_path):
     yield from _server(False)
 
 
-@pytest.fixture(params=[edge, remote, local, server_grpc, server_rest], ids=lambda make: make.__name__)
+@pytest.fixture(params=[edge, remote, local, in_a_dict, server_grpc, server_rest], ids=lambda make: make.__name__)
 def index(request, tmp_path) -> VectorIndex:
     yield from request.param(tmp_path)

@@ -6,7 +6,6 @@ everything of it is in the index: only then is their outcome a function of the l
 """
 
 import random
-import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -23,6 +22,7 @@ from stream.events.schema import (
     TagsRemoved,
     WaitingEnded,
 )
+from stream.log.reading.growth import home_of
 from tests.faults.events import picture
 
 PARTITIONS = 3
@@ -215,7 +215,7 @@ class Story:
         self.planted[topic or event.topic, f"e{self._events}{part}", reason] += 1
 
     def _line(self, topic: str, key: bytes, value: bytes, headers: Headers) -> Line:
-        line = Line(topic, zlib.crc32(key) % PARTITIONS if topic == "images" else 0, key, value, headers)
+        line = Line(topic, home_of(key, PARTITIONS) if topic == "images" else 0, key, value, headers)
         chapter = self.chapters[-1]
         (chapter.lines if topic == "images" else chapter.later).append(line)
         return line

@@ -50,10 +50,11 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
         fetch_wait_ms: int = FETCH_WAIT_MS,
         grown: Callable[[str], Sizes] = never_grew,
         on_revoked: Callable[[set[tuple[str, int]]], None] | None = None,
+        on_assigned: Callable[[], None] | None = None,
     ) -> None:
-        """`grown`: how images.v1 grew, given its topic id; only where a group reads it."""
+        """`grown` says how images.v1 grew, given its topic id; `on_assigned` comes before records of new partitions."""
         self._settings = settings
-        self._on_revoked = on_revoked
+        self._on_revoked, self._on_assigned = on_revoked, on_assigned
         self._places = Places(settings, topics, stored, grown)
         self._failure: MekikiError | None = None
         self.assigned: frozenset[int] = frozenset()  # partitions of images.v1 that are read here; any thread may look
@@ -111,6 +112,8 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
                 self._places.notice(self._places.short[at.topic], at.partition + 1)
             stored = self._places.choose()
             self._seek([at for at in partitions if at in self._consumer.assignment()], stored)
+            if self._on_assigned is not None:
+                self._on_assigned()
         except MekikiError as error:
             self._failure = error
             self._unplaced = list(partitions) if isinstance(error, InfrastructureError) else []

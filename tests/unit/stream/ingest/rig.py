@@ -65,17 +65,18 @@ class Rig:
         self.pictures = pictures = FakePictures(self.journal, self.pictures.kept, self.pictures.away)
         reader = FakeReader(
             self.log, TOPICS, index.offsets,
-            on_revoked=lambda partitions: pipeline.drop_partitions(partitions), group_wide=group_wide,
+            on_revoked=lambda partitions: pipeline.drop_partitions(partitions),
+            on_assigned=lambda: pipeline.partitions_came(), group_wide=group_wide,
         )  # fmt: skip
         ingest = self.settings.ingest
         uploads = self.settings.data_path / "uploads"
         datarefs = DatarefReader(ingest.dataref_roots, ingest.dataref_hosts, 1_000, uploads=uploads)
         decoder = FakeDecoder()
-        pipeline = IngestPipeline(
-            Ingest(reader, writer, index, FakeEncoder(), decoder, self.slow_decoder, pictures, datarefs, self.settings),
-            StopRequest(),
+        parts = Ingest(
+            reader, writer, index, FakeEncoder(), decoder, self.slow_decoder, pictures, datarefs, self.settings
         )
-        return Worker(pipeline, reader, decoder)
+        pipeline = IngestPipeline(parts, StopRequest())
+        return Worker(pipeline, parts, decoder)
 
     def run(self) -> None:
         """A new worker that ends once it has read and written everything."""
@@ -145,8 +146,8 @@ class Rig:
 class Worker:
     """A pipeline with its reader; `start` runs it in a thread of its own."""
 
-    def __init__(self, pipeline: IngestPipeline, reader: FakeReader, decoder: FakeDecoder) -> None:
-        self.pipeline, self.reader, self.decoder = pipeline, reader, decoder
+    def __init__(self, pipeline: IngestPipeline, parts: Ingest, decoder: FakeDecoder) -> None:
+        self.pipeline, self.parts, self.reader, self.decoder = pipeline, parts, parts.reader, decoder
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
 

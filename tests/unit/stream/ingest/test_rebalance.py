@@ -1,6 +1,7 @@
 """Two ingest workers over one log and one index: partitions change hands while batches are in flight."""
 
 import random
+import threading
 
 import pytest
 
@@ -115,6 +116,46 @@ def test_a_partition_that_comes_back_is_seen_as_another_left_it(rig):
     end(one, other)
     assert rig.index.real.fetch([image_id])[image_id].payload.tags == ("a", "b", "c")
     assert [one.added for _, one in rig.examples()] == [("a",), ("b",), ("c",)]
+
+
+class GatedIndex(FakeIndex):
+    """Writes of some images wait, each at a gate of its own."""
+
+    def __init__(self, *given, gates):
+        super().__init__(*given)
+        self.gates = gates
+
+    def write(self, records, offsets):
+        for record in records:
+            if record.image_id in self.gates:
+                self.gates[record.image_id].wait()
+        super().write(records, offsets)
+
+
+def test_what_is_finished_while_partitions_are_given_up_is_not_remembered_when_they_come_back(rig):
+    """Fenced off in between, a worker is not asked once more to give up what another had and changed meanwhile."""
+    before, image_id, after = keys(rig, 0, 3)
+    gates = {name: threading.Event() for name in (before, after)}
+    other, one = two(rig, index=GatedIndex(rig.journal, rig.index, gates=gates))
+    rig.log.post(post(before), post(image_id, tags=("a",)), post(after))
+    share(rig, one, other, {0, 1}, set())
+    one.start()
+    other.start()
+    wait_for(lambda: one.pipeline.in_flight == 3)
+    share(rig, one, other, set(), {0, 1})
+    wait_for(one.reader.revoking.is_set)
+    gates[before].set()
+    wait_for(lambda: rig.offsets() == {("images", 0): 2})
+    rig.log.rebalance({other.reader: {0, 1}})
+    rig.log.post(tag(image_id, "b"))
+    wait_for(rig.is_done)
+    share(rig, one, other, {0, 1}, set())
+    gates[after].set()
+    wait_for(lambda: one.reader.assigned())
+    rig.log.post(tag(image_id, "c"))
+    wait_for(rig.is_done)
+    end(one, other)
+    assert rig.index.real.fetch([image_id])[image_id].payload.tags == ("a", "b", "c")
 
 
 def test_a_tag_that_waits_for_its_image_is_applied_once_by_the_next_owner(rig):

@@ -2,6 +2,7 @@
 
 import logging
 import random
+import threading
 
 import numpy as np
 import pytest
@@ -9,7 +10,10 @@ import pytest
 from models.quantise import quantise
 from models.tagging.examples import Example
 from stream.events.schema import TagDrifted, TagsRemoved
-from tests.fakes import D, unit
+from stream.ingest.batch import Batch, Item
+from stream.ingest.prepare import Prepare
+from stream.ingest.write import Write
+from tests.fakes import D, Killed, unit
 from tests.unit.stream.ingest.rig import Rig, post, tag
 from tests.unit.stream.learn.examples import EXAMPLES, Examples, counts, example
 
@@ -109,6 +113,32 @@ def test_an_example_that_overtook_a_lost_one_waits_for_it(tmp_path, losing):
         learned.append((counts(examples.run()), statistics(examples).tobytes()))
     assert learned[0] == learned[1]
     assert learned[0][0] == {"cat": 5, "pet": 1, "dog": 1}
+
+
+def test_an_example_waits_for_a_lost_one_of_its_partition_whatever_others_sent(tmp_path):
+    """A batch of two partitions loses its first example; what stands between two of a partition was sent before."""
+    site, examples = Rig(tmp_path / "ingest", partitions=2), Examples(tmp_path / "tags")
+    lost, other = (next(f"i{n}" for n in range(9) if site.log.partition_of(f"i{n}") == p) for p in (0, 1))
+    site.log.post(post(lost, b"pic1", tags=("cat",)), post(other, b"pic2", tags=("dog",)), tag(lost, "pet"))
+    (first,), (between,), (last,) = (site.log.read("images", p, at)[:1] for p, at in ((0, 0), (1, 0), (0, 1)))
+    site.journal.kill_after = 2  # pictures, examples
+    with pytest.raises(Killed):
+        write(site.worker().parts, [between])
+    site.journal.kill_after = None
+    worker = site.worker()
+    site.writer.losing, site.writer.failing = 1, 1
+    write(worker.parts, [first, between, last])
+    for sent in site.writer.to("examples"):
+        examples.append(sent.value)
+    assert counts(examples.run()) == {"cat": 1, "dog": 1, "pet": 1}
+
+
+def write(parts, records):
+    """One batch of these records, by the steps of an ingest worker."""
+    batch, prepare = Batch([Item(record) for record in records], [], 0), Prepare(parts, threading.Event())
+    prepare.decode(batch)
+    prepare.embed(batch)
+    Write(parts, threading.Event()).apply(batch)
 
 
 def statistics(examples):

@@ -1,6 +1,7 @@
 """Picture bytes, found by their hash."""
 
 import hashlib
+import os
 import subprocess
 import sys
 import textwrap
@@ -56,6 +57,32 @@ def test_a_torn_file_is_written_again(tmp_path):
     Path(store.path(SHA256)).write_bytes(CONTENT[:3])
     store.put(CONTENT, SHA256)
     assert store.get(SHA256) == CONTENT
+
+
+@pytest.mark.parametrize("put_before", [False, True])
+def test_a_name_lasts_from_flush_on(tmp_path, monkeypatch, put_before):
+    """Names of files last once their folder is synced, that of the folder once the one above is."""
+    synced, fsync = [], os.fsync
+    folder = (tmp_path / SHA256[:2]).resolve()
+    folders = {"file": folder, "root": tmp_path.resolve()}
+    if put_before:  # by another worker, that has not flushed yet
+        PictureFolder(str(tmp_path)).put(CONTENT, SHA256)
+
+    def noted(descriptor):
+        asked = os.fstat(descriptor)
+        names = [name for name, path in folders.items() if path.exists() and os.path.samestat(asked, path.stat())]
+        synced.extend((name, len(list(folder.iterdir()))) for name in names)
+        fsync(descriptor)
+
+    monkeypatch.setattr("stream.pictures.store.os.fsync", noted)
+    store = PictureFolder(str(tmp_path))
+    store.put(CONTENT, SHA256)
+    store.flush()
+    assert set(synced) == {("file", 1), ("root", 1)}
+    synced.clear()
+    store.remove(SHA256)
+    store.flush()
+    assert ("file", 0) in synced
 
 
 def test_a_full_disk_leaves_no_half_picture(tmp_path):
