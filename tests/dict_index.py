@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from stream.index.contract import Kind
 from stream.index.payload import Vector
 from stream.index.point_index import Filters, PointIndex
 from stream.index.points import VECTOR_NAME, Point
@@ -122,8 +123,8 @@ class DictIndex(PointIndex):
         ]
         return sorted(found, key=lambda point: -point.score)[:limit]
 
-    def count(self) -> int:
-        return sum(point.payload["kind"] == "image" for point in self.points.by_id.values())
+    def count(self, kind: Kind = "image", *, exact: bool = True) -> int:
+        return sum(point.payload["kind"] == kind for point in self.points.by_id.values())
 
     def flush(self) -> None:
         self.points.sync()

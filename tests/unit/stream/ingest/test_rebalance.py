@@ -151,7 +151,7 @@ def test_what_is_finished_while_partitions_are_given_up_is_not_remembered_when_t
     wait_for(rig.is_done)
     share(rig, one, other, {0, 1}, set())
     gates[after].set()
-    wait_for(lambda: one.reader.assigned())
+    wait_for(lambda: one.reader.assigned)
     rig.log.post(tag(image_id, "c"))
     wait_for(rig.is_done)
     end(one, other)

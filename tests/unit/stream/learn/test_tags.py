@@ -12,6 +12,7 @@ from models.tagging.examples import Example
 from stream.events.schema import TagDrifted, TagsRemoved
 from stream.ingest.batch import Batch, Item
 from stream.ingest.prepare import Prepare
+from stream.ingest.slow_lane import SlowLane
 from stream.ingest.write import Write
 from tests.fakes import D, Killed, unit
 from tests.unit.stream.ingest.rig import Rig, post, tag
@@ -138,7 +139,7 @@ def write(parts, records):
     batch, prepare = Batch([Item(record) for record in records], [], 0), Prepare(parts, threading.Event())
     prepare.decode(batch)
     prepare.embed(batch)
-    Write(parts, threading.Event()).apply(batch)
+    Write(parts, SlowLane(parts, threading.Event()), threading.Event()).apply(batch)
 
 
 def statistics(examples):
