@@ -69,7 +69,7 @@ class IngestSettings(Section):
     max_pixels: int = Field(100_000_000, ge=1_000)
     decode_workers: int = Field(1, ge=1, le=64)
     decode_deadline_s: float = Field(10.0, gt=0)
-    decode_memory_bytes: int = Field(2_000_000_000, ge=200_000_000)
+    decode_memory_bytes: int = Field(900_000_000, ge=200_000_000, description="that one picture may take")
     queue_bytes: int = Field(64_000_000, ge=1_000_000, description="of encoded pictures waiting between two steps")
     dataref_roots: list[Path] = Field(default_factory=list, description="folders that dataref may point into")
     dataref_hosts: list[str] = Field(default_factory=list, description="hosts that an http(s) dataref may name")
