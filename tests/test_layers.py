@@ -58,6 +58,10 @@ PRIVATE = {  # private names of others that are used, with the reason and the ve
     ): "scipy 1.16: adds into C in place, 2 to 3 times faster; falls back",
     ("tests/pretended_device.py", "_python_dispatch"): "torch 2.13: the only way to see every operation",
     ("tests/pretended_device.py", "_make_wrapper_subclass"): "torch 2.13: the only tensor that says it lives elsewhere",
+    (
+        "stream/log/client.py",
+        "_coordinator",
+    ): "kafka-python 3.0.12: a member that joins again may be forgotten half way",
     ("stream/log/consume.py", "_fetcher"): "kafka-python 3.0.12: partitions that were paused are never fetched again",
     ("stream/log/consume.py", "_paused_partition_records"): "kafka-python 3.0.12: as above",
     ("stream/log/consume.py", "_next_partition_records"): "kafka-python 3.0.12: as above",

@@ -8,6 +8,7 @@ would skip or repeat silently, BrokerUnavailableError while the broker is away.
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
@@ -15,7 +16,7 @@ from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRange
 from kafka.structs import OffsetAndMetadata
 
 from models.errors import InfrastructureError, MekikiError, OffsetLostError
-from stream.log.client import broker_errors, client_options
+from stream.log.client import broker_errors, client_options, finish_rejoining
 from stream.log.positions import Start, StoredOffset, check_partitions, position_of, starts
 from stream.log.record import Record
 from stream.log.topics import describe_topics
@@ -59,9 +60,7 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
         with broker_errors(settings):
             self._consumer = KafkaConsumer(**self._options(group), fetch_max_wait_ms=fetch_wait_ms)
             report_unreadable(self._consumer)
-            self._unreadable = UnreadablePartitions(
-                self._consumer, self._described, lambda dlqs: LogReader(settings, dlqs, "skips", tuple)
-            )
+            self._unreadable = UnreadablePartitions(self._consumer, self._described, partial(LogReader, settings))
             self._choose()
             if group_wide:
                 self._consumer.subscribe([d.name for d in self._described.values()], listener=self)
@@ -148,6 +147,7 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
 
     def _poll(self, timeout_s: float) -> dict[TopicPartition, list[Any]]:
         self._unpark()
+        finish_rejoining(self._consumer)
         try:
             return self._unreadable.poll(int(timeout_s * 1000))
         except (OffsetOutOfRangeError, NoOffsetForPartitionError) as error:
