@@ -65,6 +65,10 @@ PRIVATE = {  # private names of others that are used, with the reason and the ve
     ("stream/log/reading/consumer.py", "_paused_partition_records"): "kafka-python 3.0.12: as above",
     ("stream/log/reading/consumer.py", "_next_partition_records"): "kafka-python 3.0.12: as above",
     (
+        "stream/log/reading/consumer.py",
+        "_coordinator",
+    ): "kafka-python 3.0.12: a member that joins again may be forgotten half way",
+    (
         "stream/log/unreadable/batches.py",
         "_fetcher",
     ): "kafka-python 3.0.12: its errors do not say which partition it is",

@@ -4,7 +4,8 @@ Comes in on stdin: frames of `REQUEST` (length, crop) and a file's bytes. Goes o
 answer a frame: `ANSWER` (status, size, hashes, length of what follows), then a reason or the pixels. Ends with stdin.
 
 It imports numpy and OpenCV and nothing of the service: a start takes 0.2 s, and whatever a hostile file does to this
-process, there is nothing here to reach. The parent stops one that is late; the alarm here is for an orphan.
+process, there is nothing here to reach. One that has worked on a file for the deadline ends; by the clock the parent
+stops it much later, since others may be busy too; the alarm here is for an orphan.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ from stream.pictures.decode_wire import ANSWER, READY, REQUEST, SIZE_PX, WHOLE
 from stream.pictures.header import ImageHeader, sniff
 
 STRIP_ROWS = 64  # of pictures that are put on white
-ORPHAN_DEADLINES = 2  # the alarm kills after this many deadlines: the parent, if there is one, is earlier
+ORPHAN_DEADLINES = 7  # the alarm kills after this many deadlines: the parent, if there is one, is earlier
 
 Crop = tuple[float, float, float, float]  # left, top, width, height in shares of the upright picture
 
@@ -161,9 +162,11 @@ def serve(requests: BinaryIO, answers: BinaryIO, deadline_s: float) -> None:
     while len(head := requests.read(REQUEST.size)) == REQUEST.size:
         length, *crop = REQUEST.unpack(head)
         data = requests.read(length)
+        signal.setitimer(signal.ITIMER_PROF, deadline_s)
         signal.setitimer(signal.ITIMER_REAL, ORPHAN_DEADLINES * deadline_s)
         answers.write(answer(data, (crop[0], crop[1], crop[2], crop[3])))
         answers.flush()
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
@@ -176,6 +179,7 @@ def main() -> None:
     for descriptor in (0, 1, 2):
         os.dup2(nothing, descriptor)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
     cv2.setNumThreads(1)
     answer(b"")  # what the first call maps and imports is not charged to the first picture
     _limit_memory(memory_bytes)

@@ -6,6 +6,7 @@ one thread at a time.
 """
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from models.errors import ConfigurationError, DecodeError, InfrastructureError
 from stream.pictures.decode_wire import ANSWER, READY, REQUEST, SIZE_PX, WHOLE
 
 START_S = 60.0  # a start takes 0.2 s; a machine that is starting everything at once may take long
+BUSY = 6  # times the deadline by the clock, before a child that works for others too is given up
 SOCKET_BYTES = 1 << 20  # a picture fits where the system allows 0.2 MB; in parts it costs a tenth of the throughput
 KEPT_BYTES = 32 * 2**20  # buffers up to this size are used again, not given back: a fifth of the time of a picture
 _ROOT = Path(__file__).resolve().parents[2]
@@ -32,7 +34,7 @@ class Limits:
     Attributes:
         max_work: of `ImageHeader.work`: what a small file can make a decoder do for many seconds.
         memory_bytes: address space a child may add to what it has after its imports.
-        deadline_s: wall-clock time for one file.
+        deadline_s: processor time for one file.
     """
 
     max_bytes: int = 32 * 1024 * 1024
@@ -103,11 +105,11 @@ class DecodeChild:
         """One file, or the part of it that `crop` names in shares of the upright picture; or what is wrong with it.
 
         Raises:
-            TimeoutError: not within the deadline; stop this child.
+            TimeoutError: not within the deadline; stop this child, if it has not ended.
             ConnectionError: the child is gone; stop it all the same.
         """
-        until = time.monotonic() + self._deadline_s
-        self._socket.settimeout(self._deadline_s)
+        until = time.monotonic() + BUSY * self._deadline_s
+        self._socket.settimeout(BUSY * self._deadline_s)
         self._socket.sendall(REQUEST.pack(len(data), *crop) + data)
         head = self._read(ANSWER.size, until)
         is_picture, width_px, height_px, phash, sha256, name, length = ANSWER.unpack(head)
@@ -131,6 +133,8 @@ class DecodeChild:
         while count:
             self._socket.settimeout(max(until - time.monotonic(), 0.001))
             chunk = self._socket.recv(count)
+            if not chunk and self._process.wait() == -signal.SIGPROF:
+                raise TimeoutError("the child has used up its time")
             if not chunk:
                 raise ConnectionResetError("the child closed its end")
             chunks.append(chunk)

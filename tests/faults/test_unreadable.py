@@ -1,11 +1,17 @@
 """A damaged batch in the log of a running service: the rest goes on, and an operator lets it go past."""
 
+import shutil
+
 import pytest
 
 from stream.environment import load_settings
 from stream.events.codec import encode
 from stream.events.schema import ImagePosted
-from tests.cluster import wait_for
+from stream.log.produce import LogWriter
+from stream.log.reading.consume import LogReader
+from stream.log.topics import create_topics, describe_topics, full_name
+from stream.log.unreadable.skips import Skip, skip_headers
+from tests.cluster import KAFKA_SCRIPT, started_kafka, wait_for
 from tests.damaged_log import post_batch, wrong_checksum
 from tests.e2e.conftest import Service, drawing
 
@@ -57,3 +63,49 @@ def test_a_service_ends_in_time_while_a_batch_cannot_be_read(service):
     post(service, ["beside"], partition=1)
     wait_for(lambda: service.has("beside"), "the picture that can be read")
     wait_for(lambda: "cannot be read" in log_of(service, "ingest"), "the worker to say it")
+
+
+@pytest.mark.skipif(
+    not (KAFKA_SCRIPT.exists() and shutil.which("java")), reason="needs the disk of a Kafka of its own, to damage it"
+)
+def test_bytes_that_rot_on_the_disk_of_a_kafka_stop_their_partition_alone(tmp_path):
+    """Kafka checks what it is sent and not what it reads: its consumers meet the damage."""
+    with started_kafka(tmp_path) as kafka:
+        settings = load_settings(
+            {}, data_dir=tmp_path / "data",
+            kafka={"bootstrap_servers": kafka["bootstrap"], "partitions": 2, "session_timeout_ms": 6_000},
+        )  # fmt: skip
+        create_topics(settings)
+        post_batch(settings, "images", [b"before"])
+        bad = post_batch(settings, "images", [b"the one that rots", b"beside it"])
+        post_batch(settings, "images", [b"behind"])
+        post_batch(settings, "images", [b"other"], partition=1)
+        (segment,) = tmp_path.glob(f"kafka*/**/{full_name(settings, 'images')}-0/*.log")
+        with segment.open("r+b") as file:
+            file.seek(segment.read_bytes().index(b"the one that rots"))
+            file.write(b"T")
+        places = set()
+
+        def poll():
+            places.update((record.partition, record.offset, record.lost) for record in reader.poll(0.05))
+            return places
+
+        reader = LogReader(settings, ("images",), "test", tuple, group_wide=True)
+        try:
+            wait_for(lambda: poll() >= {(0, 0, False), (1, 0, False)}, "what can be read", 30)
+            post_batch(settings, "images", [b"late"], partition=1)
+            wait_for(lambda: (1, 1, False) in poll(), "the other partition to go on", 30)
+        finally:
+            reader.close()
+        assert places == {(0, 0, False), (1, 0, False), (1, 1, False)}
+        writer = LogWriter(settings, "test")
+        topic_id = describe_topics(settings, ("images",))["images"].topic_id
+        writer.send("images.dlq", None, None, skip_headers(Skip(topic_id, 0, bad), 1, "let it pass"))
+        writer.flush()
+        writer.close()
+        reader = LogReader(settings, ("images",), "test", tuple, group_wide=True)
+        try:
+            wait_for(lambda: (0, bad + 2, False) in poll(), "what is behind it", 30)
+        finally:
+            reader.close()
+        assert (0, bad + 1, True) in places

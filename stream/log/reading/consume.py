@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
@@ -17,7 +18,7 @@ from kafka.structs import OffsetAndMetadata
 
 from models.errors import InfrastructureError, MekikiError, OffsetLostError
 from stream.log.client import broker_errors, consumer_options
-from stream.log.reading.consumer import commit, unpark
+from stream.log.reading.consumer import commit, finish_rejoining, unpark
 from stream.log.reading.growth import GROWING, Sizes, grown_by, never_grew
 from stream.log.reading.places import Places
 from stream.log.reading.positions import StoredOffset
@@ -63,9 +64,8 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
         with broker_errors(settings):
             self._consumer = KafkaConsumer(**consumer_options(settings, group), fetch_max_wait_ms=fetch_wait_ms)
             report_unreadable(self._consumer)
-            self._unreadable = UnreadablePartitions(
-                self._consumer, self._places.described, lambda dlqs: LogReader(settings, dlqs, "skips", tuple)
-            )
+            described = self._places.described
+            self._unreadable = UnreadablePartitions(self._consumer, described, partial(LogReader, settings))
             self._places.choose()
             if group_wide:
                 self._consumer.subscribe(list(self._places.short), listener=self)
@@ -153,6 +153,7 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
 
     def _poll(self, timeout_s: float) -> dict[TopicPartition, list[Any]]:
         unpark(self._consumer)
+        finish_rejoining(self._consumer)
         try:
             return self._unreadable.poll(int(timeout_s * 1000))
         except (OffsetOutOfRangeError, NoOffsetForPartitionError) as error:

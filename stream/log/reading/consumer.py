@@ -27,6 +27,18 @@ def unpark(consumer: Any) -> None:
         fetcher._next_partition_records = None
 
 
+def finish_rejoining(consumer: Any) -> None:
+    """Call it before each poll of a member of a group, or it may be one that gets no partitions and does not know.
+
+    kafka-python 3.0.12: a leader that joins again because it learned of partitions takes that for done once it has
+    shared them out. Where the poll ends just then, nobody waits for the broker's answer any more, heartbeats stay off,
+    and the member is expelled.
+    """
+    coordinator = getattr(consumer, "_coordinator", None)
+    if coordinator is not None and coordinator.rejoining and not coordinator.need_rejoin():
+        coordinator.request_rejoin()
+
+
 def commit(consumer: Any, offsets: Mapping[TopicPartition, OffsetAndMetadata], *, wait: bool) -> None:
     """Commit offsets for lag tools."""
     try:

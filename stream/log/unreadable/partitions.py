@@ -57,11 +57,11 @@ class UnreadablePartitions:
         self,
         consumer: Any,
         topics: Mapping[str, TopicDescription],
-        open_letters: Callable[[tuple[str, ...]], Letters],
+        open_letters: Callable[[tuple[str, ...], str, Callable[[], tuple[()]]], Letters],
         *,
         look_every_s: float = LOOK_EVERY_S,
     ) -> None:
-        """`topics` by short name; `open_letters` reads topics from their beginning."""
+        """`topics` by short name; `open_letters` is a LogReader with its settings."""
         self._consumer = consumer
         self._topics = topics
         self._short = {topic.name: short for short, topic in topics.items()}
@@ -171,7 +171,7 @@ class UnreadablePartitions:
         topics = tuple(f"{short}.dlq" for short in self._topics if short in WITH_DEAD_LETTERS)
         try:
             if self._letters is None:
-                self._letters = self._open_letters(topics)
+                self._letters = self._open_letters(topics, "skips", lambda: ())
             letters = self._letters
             self._skips |= {skip for record in letters.poll(0.0) if (skip := read_skip(record)) is not None}
             return all(letters.caught_up(topic, p) for topic in topics for p in range(letters.partitions(topic)))

@@ -58,6 +58,14 @@ def test_a_hanging_child_passes_its_deadline_and_the_next_file_is_fine() -> None
         assert isinstance(pool.decode_many([picture()])[0], Decoded)
 
 
+def test_a_picture_that_takes_more_work_than_allowed_is_refused_alone() -> None:
+    with DecodePool(1, Limits(deadline_s=0.05)) as pool:
+        blank = bytes(cv2.imencode(".png", np.zeros((5_000, 5_000, 3), np.uint8))[1])
+        large, small = pool.decode_many([blank, picture()])
+        assert isinstance(large, PoisonError) and large.reason == "decode_timeout"
+        assert isinstance(small, Decoded)
+
+
 def test_a_picture_that_needs_more_memory_than_allowed_is_refused_alone() -> None:
     with DecodePool(1, Limits(memory_bytes=32_000_000)) as pool:
         (pid,) = pids()

@@ -82,7 +82,7 @@ def clock(monkeypatch):
 def parts(clock):
     consumer, letters = Consumer(), Letters()
     described = {"images": TopicDescription("mekiki.images.v1", "t1", 2)}
-    unreadable = UnreadablePartitions(consumer, described, lambda topics: letters)
+    unreadable = UnreadablePartitions(consumer, described, lambda topics, group, stored: letters)
     consumer.next.append(UnreadableBatchError(BATCH))
     assert unreadable.poll(0) == {}
     return unreadable, consumer, letters
