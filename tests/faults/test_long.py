@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stream.workers import open_index
+from stream.workers import build_encoder, open_index
 from tests.cluster import Cluster, embedded_kafka, kafka_skip_reason, real_kafka
 from tests.faults.disturbances import PLAN, Disturber, plan
 from tests.faults.offsets_first import BETWEEN
@@ -37,11 +37,14 @@ def telling(bootstrap, folder, story, *, session_ms=2_000, qdrant=None):
         "ranking": {"checkpoint_interval_s": 0.5},
     }
     if qdrant:
-        sections["qdrant"] = {"url": qdrant, "collection": f"mekiki_test_{uuid.uuid4().hex}"}
+        sections["qdrant"] = {"url": qdrant, "prefer_grpc": False, "collection": f"mekiki_test_{uuid.uuid4().hex}"}
     cluster = Cluster(bootstrap, folder, embedded=False, **sections)  # a group, and an end without a drain
     with closing(open_index(cluster.settings)) as index, closing(Telling(cluster, index, story)) as running:
         try:
-            if not qdrant:
+            if qdrant:
+                encoder = build_encoder(cluster.settings)
+                index.open(encoder.version, encoder.dimension)
+            else:
                 cluster.start("index")
             yield running
         except AssertionError as error:
@@ -113,9 +116,11 @@ def disturb(running: Telling, calm: Outcome, folder: Path, disturbances: list[tu
     done = disturber.done + Counter(f"{name} ended by itself and was started again" for name in running.restarted)
     print(f"seed {SEED}, {disturber.done.total()} disturbances, {disturber.met} with records in flight:")
     print(*(f"{count} x {what}" for what, count in sorted(done.items())), sep="\n")
+    repeated = len(read_topic(running.cluster.settings, "examples")) - len(found.examples)
     print(
-        f"compared: {len(found.images)} images, {len(found.waiting)} that wait, {len(found.examples)} examples, "
-        f"{len(found.sums[1])} tags, {len(found.operations)} operations, {found.letters.total()} dead letters"
+        f"compared: {len(found.images)} images, {len(found.waiting)} that wait, {len(found.examples)} examples "
+        f"(sent again: {repeated}), {len(found.sums[1])} tags, {len(found.operations)} operations, "
+        f"{found.letters.total()} dead letters"
     )
     assert unlike(calm, found, running.story) + replayed == []
     assert disturber.done.total() == len(PLAN)
