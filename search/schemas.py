@@ -82,10 +82,11 @@ class ImageView(BaseModel):
 
 
 class Waiting(BaseModel):
-    """An image that is not there and that events wait for."""
+    """An image that events wait for: not there, or with a picture still to be decoded."""
 
     image_id: str
     events: int
+    decoding: int = Field(0, description="how many of them are pictures that are fetched and decoded")
     partition: int = Field(description="of the oldest event, in images.v1")
     offset: int = Field(description="of the oldest event")
 

@@ -31,8 +31,9 @@ def waiting(record: IndexRecord) -> schemas.Waiting:
     """An image that events wait for."""
     oldest = Record.from_text(record.waiting[0])
     return schemas.Waiting(
-        image_id=record.image_id, events=len(record.waiting), partition=oldest.partition, offset=oldest.offset
-    )
+        image_id=record.image_id, events=len(record.waiting), decoding=len(record.undecoded),
+        partition=oldest.partition, offset=oldest.offset,
+    )  # fmt: skip
 
 
 def stalled(stall: Stall) -> schemas.Stalled:

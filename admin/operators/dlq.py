@@ -79,9 +79,10 @@ def _list_waiting(settings: Settings, as_json: bool) -> None:
     if not images:
         out.print("nothing waits for an image")
         return
-    caption = f"{len(images)} images are not there; post them, or `mekiki dlq give-up`"
-    rows = ([str(image[name]) for name in ("image_id", "events", "partition", "offset")] for image in images)
-    print_table(rows, "image", "events", "partition", "offset of the oldest", caption=caption)
+    caption = "post what is not there, or `mekiki dlq give-up`; what is being decoded comes by itself"
+    names = ("image_id", "events", "decoding", "partition", "offset")
+    rows = ([str(image[name]) for name in names] for image in images)
+    print_table(rows, "image", "events", "being decoded", "partition", "offset of the oldest", caption=caption)
 
 
 def read_waiting(settings: Settings) -> Iterator[dict[str, Any]]:
