@@ -29,7 +29,7 @@ EXAMPLE_HEADER: dict[str, Any] = {
     "properties": {
         "id": {"type": "string", "description": "image_id"},
         "src": _SOURCE | {"description": "topic, partition and position (epoch, offset) of the record it derives from"},
-        "aft": _SOURCE | {"description": "src of the example before it in its batch, of the same partition: not learned without it"},
+        "aft": _SOURCE | {"description": "src of the one before, of its batch and partition: not learned without it"},
         "enc": {"type": "string", "description": "encoder version"},
         "add": {"type": "array", "items": {"type": "string"}, "description": "tags put on"},
         "rem": {"type": "array", "items": {"type": "string"}, "description": "tags taken off"},

@@ -1,4 +1,4 @@
-"""One suite for every VectorIndex: Qdrant Edge in process, Edge behind its server, the client's local mode, a dict, a server.
+"""One suite for every VectorIndex: Qdrant Edge here and behind its server, the client's local mode, a dict, a server.
 
 The server part runs wherever MEKIKI_TEST_QDRANT_URL names one, in a collection of its own that is dropped afterwards.
 """
