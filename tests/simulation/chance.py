@@ -25,7 +25,7 @@ RATES = {
     "an early request is lost, later ones arrive": 0.08,
     "part of the requests arrive, then killed": 0.04,
     "a lost request arrives late": 0.5,
-    "stands still between two writes": 0.06,
+    "stands still between two writes": 0.1,
     "hands over too late": 0.4,
     "a producer posts again": 0.15,
     "a producer's first request fails, the second does not": 0.06,

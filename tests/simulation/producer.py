@@ -3,6 +3,7 @@
 `planted` says of each event that can be nothing but a dead letter, by its id, for what reason.
 """
 
+import zlib
 from collections import deque
 from dataclasses import replace
 
@@ -19,7 +20,7 @@ from stream.events.schema import (
     TagsRemoved,
     WaitingEnded,
 )
-from tests.simulation.neighbours.broker import Broker, Sent
+from tests.simulation.neighbours.broker import IMAGE_PARTITIONS, Broker, Sent
 
 STABLE = tuple(f"s{n}" for n in range(5))  # posted first, never deleted: clicks and operations may count on them
 IMAGES = tuple(f"i{n}" for n in range(9))
@@ -41,6 +42,11 @@ def content(number: int) -> bytes:
 CONTENTS = tuple(content(number) for number in range(6))
 
 
+def contents_of(image_id: str) -> tuple[bytes, ...]:
+    """What an image may show. Those of one partition share bytes; two owners that do are a limit that is known."""
+    return CONTENTS[zlib.crc32(image_id.encode()) % IMAGE_PARTITIONS :: IMAGE_PARTITIONS]
+
+
 class Producer:
     """Posts events; `planted` as above."""
 
@@ -50,6 +56,7 @@ class Producer:
         self._operations = 0
         self._pages = 0
         self._events = 0
+        self._images = IMAGES[: self._chance.pick((3, 5, len(IMAGES)))]
         self.planted: dict[str, str] = {}
 
     def begin(self) -> None:
@@ -73,6 +80,8 @@ class Producer:
             self._append(second)
             return
         self._append(event)
+        if dict(event.headers)["ce_type"] == ImageDeleted.type.encode() and self._chance.below(2):
+            self._append(self._made(self._picture_of(event.key.decode())))  # a picture that is taken down and put back
 
     def _append(self, sent: Sent) -> None:
         self._broker.append(sent)
@@ -87,15 +96,13 @@ class Producer:
             return self._made(self._operation())
         if what < 0.27:
             return self._made(self._click())
-        return self._made(self._of_image(chance.pick(IMAGES)))
+        return self._made(self._of_image(chance.pick(self._images)))
 
     def _of_image(self, image_id: str) -> Event:
         chance = self._chance
         what = chance.random.random()
         if what < 0.35:
-            tags = self._some(TAGS + KEPT_TAGS)
-            complete = chance.below(4) == 0
-            return ImagePosted(image_id=image_id, content=chance.pick(CONTENTS), tags=tags, complete=complete)
+            return self._picture_of(image_id)
         if what < 0.47:
             return ImageDeleted(image_id=image_id)
         if what < 0.52:
@@ -105,6 +112,13 @@ class Producer:
         image_id = chance.pick((image_id, image_id, image_id, chance.pick(STABLE)))
         tags = self._some(TAGS + KEPT_TAGS) + ((chance.pick(BAD_TAGS),) if chance.below(8) == 0 else ())
         return TagsApplied(image_id=image_id, tags=tags, by=chance.pick((None, "me", "you")))
+
+    def _picture_of(self, image_id: str) -> ImagePosted:
+        """Mostly the one that this image had before."""
+        chance = self._chance
+        picture = chance.pick((contents_of(image_id)[0], chance.pick(contents_of(image_id))))
+        tags, complete = self._some(TAGS + KEPT_TAGS), chance.below(4) == 0
+        return ImagePosted(image_id=image_id, content=picture, tags=tags, complete=complete)
 
     def _some(self, among: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(self._chance.pick(among) for _ in range(self._chance.below(4)))
@@ -137,7 +151,7 @@ class Producer:
 
     def _bad(self) -> Sent:
         """Something that is wrong whenever it is read."""
-        image_id, reason = self._chance.pick(IMAGES), self._chance.pick(REASONS)
+        image_id, reason = self._chance.pick(self._images), self._chance.pick(REASONS)
         tag = TagsApplied(image_id=image_id, tags=("cat",))
         if reason == "not_an_image":
             made = self._made(ImagePosted(image_id=image_id, content=b"no picture", media_type="image/png"))

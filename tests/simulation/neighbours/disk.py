@@ -79,18 +79,19 @@ class Pictures:
 
     def __init__(self, real: PictureStore, process: Process, chance: Chance) -> None:
         self._real, self._process, self._chance = real, process, chance
-        self.put_last: set[str] = set()  # emptied by the process
+        self.touched: set[str] = set()  # put or removed; emptied by the process
 
     def uri(self, sha256: str) -> str:
         return f"pictures:{sha256}"
 
     def put(self, content: bytes, sha256: str) -> None:
         self._process.moment("pictures")
-        self.put_last.add(sha256)
+        self.touched.add(sha256)
         self._real.put(content, sha256)
 
     def remove(self, sha256: str) -> None:
         self._process.moment("pictures")
+        self.touched.add(sha256)
         self._real.remove(sha256)
 
     def get(self, sha256: str) -> bytes:

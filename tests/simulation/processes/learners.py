@@ -17,6 +17,7 @@ from tests.simulation.processes.living import Living, Surroundings, Waits
 class Learner(Living):
     """The thread of a learner: polls and learns, and makes a checkpoint now and then."""
 
+    reader: SoloReader
     worker: TagsWorker | RankingWorker
 
     def parts(self, reader: SoloReader) -> Any:
@@ -27,10 +28,10 @@ class Learner(Living):
         self.reader = reader
         return LearningParts(*parts)
 
-    def turn(self, *, eager: bool = False) -> bool:
+    def turn(self, *, eager: bool = False) -> None:
         """Learn what a poll gives, or make a checkpoint."""
         if self.writing:
-            return True
+            return
         self.writing = True
         if eager or self.chance.random.random() < 0.8:
             self.chance.note(self.name, " learns from ", self.reader.offset)
@@ -40,7 +41,6 @@ class Learner(Living):
             self.chance.note(self.name, " makes a checkpoint at ", self.reader.offset)
             self.worker.checkpoint()
         self.writing = False
-        return self.reader.is_behind()
 
 
 class TagLearner(Learner):

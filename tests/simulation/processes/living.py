@@ -15,7 +15,7 @@ from tests.fakes import Killed
 from tests.simulation.chance import Chance
 from tests.simulation.neighbours.broker import Broker, Writer
 from tests.simulation.neighbours.disk import Disk
-from tests.simulation.neighbours.readers import Group
+from tests.simulation.neighbours.readers import Group, GroupReader, SoloReader
 
 AWAY: dict[str, Callable[[str], InfrastructureError]] = {
     "broker": BrokerUnavailableError, "index": IndexAway, "pictures": StorageUnavailableError,
@@ -33,7 +33,7 @@ class Surroundings(Protocol):
     disk: Disk
     settings: Settings
     away: dict[str, int]
-    put_by_fenced: set[str]
+    disputed: set[str]
 
     def others_go_on(self, process: "Living") -> None:
         """Some steps of anybody else, and of the other threads of this process."""
@@ -44,6 +44,8 @@ class Surroundings(Protocol):
 
 class Living:
     """A process; see broker.Process."""
+
+    reader: GroupReader | SoloReader
 
     def __init__(self, world: Surroundings, name: str) -> None:
         self.world, self.name, self.chance = world, name, world.chance
@@ -68,8 +70,8 @@ class Living:
             self.world.away[neighbour] -= 1
             raise AWAY[neighbour](f"{neighbour}: away")
 
-    def turn(self, *, eager: bool = False) -> bool:
-        """One step; `eager`: everything that is to be done. Returns whether there is more to do."""
+    def turn(self, *, eager: bool = False) -> None:
+        """One step; `eager`: everything that is to be done."""
         raise NotImplementedError
 
     def end(self) -> None:

@@ -18,6 +18,7 @@ from tests.simulation.neighbours.readers import GroupReader
 from tests.simulation.neighbours.store import Index
 from tests.simulation.processes.living import Living, Surroundings, Waits
 
+Held = tuple[Batch, int]  # a batch, and the generation of the group in which it was read
 IN_FLIGHT = 4  # batches of an owner at most
 
 
@@ -49,32 +50,32 @@ class Owner(Living):
         )
         waits: Any = Waits(self)
         self._prepare, self._write = Prepare(Ingest(*parts), waits), Write(Ingest(*parts), waits)
-        self._pending = Batcher(parts[0], 1 + world.chance.below(4))
-        self._decoded: deque[Batch] = deque()
-        self._ready: deque[Batch] = deque()
+        self._pending = Batcher(parts[0], world.chance.pick((1, 2, 4, 8)))
+        self._most = world.chance.pick((1, 2, 6))  # records of a partition that a poll gives
+        self._decoded: deque[Held] = deque()
+        self._ready: deque[Held] = deque()
         self._polling = False  # the thread that polls waits in a rebalance for the one that writes
 
-    def turn(self, *, eager: bool = False) -> bool:
-        """Poll, decode, embed or write; all but the last also while the writing thread stands still."""
+    def turn(self, *, eager: bool = False) -> None:
+        """Poll, prepare or write a batch; all but the last also while the thread that writes stands still."""
         if eager:
             self._poll(1_000)
             while self._pending:
                 self._decode(idle=True)
                 self._finish()
             self._finish()
-            return self.reader.is_behind()
+            return
         steps: list[Callable[[], None]] = []
         if not self._polling:
-            steps.append(lambda: self._poll(1 + self.chance.below(6)))
+            steps.append(lambda: self._poll(1 + self.chance.below(self._most)))
         if self._pending and len(self._decoded) + len(self._ready) < IN_FLIGHT:
-            steps.append(lambda: self._decode(idle=self.chance.random.random() < 0.5))
+            steps += [lambda: self._decode(idle=self.chance.random.random() < 0.5)] * 2
         if self._decoded:
-            steps.append(self._embed)
+            steps += [self._embed] * 2
         if self._ready and not self.writing:
-            steps += [self._apply] * 2
+            steps += [self._apply] * 3
         if steps:
             self.chance.pick(steps)()
-        return True
 
     def _poll(self, most: int) -> None:
         self.chance.note(self.name, " polls")
@@ -86,26 +87,27 @@ class Owner(Living):
     def _decode(self, *, idle: bool) -> None:
         batch = self._pending.take(idle=idle)
         self._prepare.decode(batch)
-        self._decoded.append(batch)
+        self._decoded.append((batch, self.world.group.generation))
 
     def _embed(self) -> None:
-        batch = self._decoded.popleft()
-        self._prepare.embed(batch)
-        self._ready.append(batch)
+        held = self._decoded.popleft()
+        self._prepare.embed(held[0])
+        self._ready.append(held)
 
     def _apply(self) -> None:
-        batch = self._ready.popleft()
+        batch, generation = self._ready.popleft()
         if self.chance.trace is not None:
             held = [f"{item.record.topic}/{item.record.partition}/{item.record.offset}" for item in batch.items]
             self.chance.note(self.name, " writes ", ", ".join(held))
         self.writing = True
-        self._pictures.put_last.clear()
+        self._pictures.touched.clear()
         try:
             self._write.apply(batch)
         finally:
             if self.chance.faults and not all(self.reader.owns((at.topic, at.partition)) for at in batch.offsets):
                 self.chance.count("a fenced owner ends its batch")
-                self.world.put_by_fenced |= self._pictures.put_last
+            if generation != self.world.group.generation:
+                self.world.disputed |= self._pictures.touched
         self.writing = False
 
     def _finish(self) -> None:
