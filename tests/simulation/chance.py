@@ -29,10 +29,11 @@ RATES = {
     "hands over too late": 0.4,
     "a producer posts again": 0.15,
     "a producer's first request fails, the second does not": 0.06,
+    "a producer puts a record into another partition": 0.04,
 }
 STEPS = {f"{name} is away": name for name in NEIGHBOURS}
 COUNTED = ("rebalance", "a member is fenced off", "a fenced owner ends its batch", "power cut", "a write is taken back",
-           "a name of a file is lost", *STEPS)  # fmt: skip
+           "a name of a file is lost", "partitions are added", "a picture takes its own time", *STEPS)  # fmt: skip
 KINDS = (*RATES, *COUNTED)
 
 

@@ -16,7 +16,7 @@ from stream.events.example import decode_example
 from stream.index.payload import IndexRecord
 from stream.learn.ranking import STATE_FORMAT
 from stream.settings import Settings
-from tests.dict_index import DictIndex, Points
+from tests.contract.dict_index import DictIndex, Points
 from tests.fakes import D
 from tests.simulation.model import (
     Expected,
@@ -74,6 +74,7 @@ def _of_images(world: AtRest, expected: Expected) -> Iterator[str]:
     index = DictIndex(world.points)
     ids = [point.payload["image_id"] for point in world.points.by_id.values() if "image_id" in point.payload]
     found = index.fetch(ids, with_vectors=True)
+    yield from (f"image {name}: its picture is still to be decoded" for name, one in found.items() if one.undecoded)
     yield from _unlike("image", *({name: _flat(one) for name, one in of.items()} for of in (found, expected.images)))
     ends = {place: world.broker.end(place) for place in world.broker.places("images", "operations")}
     offsets = dict.fromkeys(ends, 0) | {(at.topic, at.partition): at.offset for at in index.offsets()}
@@ -82,7 +83,7 @@ def _of_images(world: AtRest, expected: Expected) -> Iterator[str]:
 
 def _flat(record: IndexRecord) -> tuple[object, ...]:
     vector = None if record.vector is None else record.vector.tobytes()
-    return record.position, record.payload, record.seen, record.deleted, record.waiting, vector
+    return record.position, record.payload, record.seen, record.deleted, record.waiting, record.undecoded, vector
 
 
 def _of_pictures(world: AtRest, expected: Expected) -> Iterator[str]:

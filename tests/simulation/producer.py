@@ -35,8 +35,8 @@ RECENT = 8  # events that may be posted again
 
 
 def content(number: int) -> bytes:
-    """A picture; there are few, so that images share them."""
-    return b"pic" + bytes([number])
+    """A picture; there are few, so that images share them. Some take their own time."""
+    return (b"slow" if number % 3 == 2 else b"pic") + bytes([number])
 
 
 CONTENTS = tuple(content(number) for number in range(6))

@@ -16,7 +16,7 @@ from models.ranking.reservoir import PairReservoir
 from models.tagging.calibration.classifiers import Classifiers
 from stream.environment import load_settings
 from stream.settings import Settings
-from tests.dict_index import Points
+from tests.contract.dict_index import Points
 from tests.fakes import Killed
 from tests.simulation.chance import STEPS, Chance
 from tests.simulation.neighbours.broker import Broker
@@ -34,6 +34,7 @@ OWNERS = ("owner 0", "owner 1")
 STEPS_IN_A_WORLD = 200
 POSTED_BY = 130  # steps; nothing is posted after them
 DEEPEST = 2  # processes that stand still at the same time
+MOST_EPOCHS = 4
 LAST_ROUNDS = 60  # of draining; a few are enough
 
 
@@ -78,6 +79,7 @@ class World:
             + [self._kill] * self.chance.pick((0, 1, 2))
             + [self._cut_power] * self.chance.pick((0, 0, 1))
             + [self._go_away] * self.chance.pick((0, 1, 3))
+            + [self._grow] * self.chance.pick((0, 1, 2))
             + [self._arrive_late, self.points.sync]
         )
 
@@ -169,6 +171,13 @@ class World:
         self.chance.note(name, " is killed")
         self._processes[name].end()
 
+    def _grow(self) -> None:
+        """A partition more, or the marks that say so."""
+        if len(self.broker.sizes) < MOST_EPOCHS:
+            self.chance.count("partitions are added")
+            self.broker.grow()
+            self.group.rebalance()
+
     def _arrive_late(self) -> None:
         self.broker.arrive_late()
 
@@ -191,6 +200,8 @@ class World:
         """No more faults; what is late arrives."""
         self.away = dict.fromkeys(self.away, 0)
         self.broker.arrive_late()
+        self.broker.finish_growing()
+        self.group.rebalance()
         for _ in range(LAST_ROUNDS):
             done = [self._turn(name, eager=True) for name in KINDS]
             if all(done) and not any(process.reader.is_behind() for process in self._processes.values()):

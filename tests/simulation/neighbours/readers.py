@@ -4,9 +4,12 @@ A member that was fenced off learns of it at its next poll, and finishes what it
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
-from stream.log.reading.positions import StoredOffset
+from stream.log.reading.growth import Growth, grown_by, home_of
+from stream.log.reading.positions import StoredOffset, epoch_of, position_of, starts
 from stream.log.record import Record
+from stream.log.topics import TopicDescription
 from tests.simulation.neighbours.broker import Broker, Place, Process
 
 
@@ -68,7 +71,7 @@ class SoloReader:
         return self.offset < self._broker.end(self._place)
 
     def stored_offset(self, topic: str, partition: int, offset: int) -> StoredOffset:
-        return StoredOffset(topic, partition, offset, "id", 0, self._broker.partitions[topic])
+        return StoredOffset(topic, partition, offset, "id", 0, self._broker.size(topic))
 
     def commit_offsets(self, offsets: Iterable[StoredOffset], *, wait: bool = False) -> None:
         """Lag tools live elsewhere."""
@@ -86,6 +89,8 @@ class GroupReader:
         self._on_revoked, self._on_assigned, self._stored = on_revoked, on_assigned, stored
         self._generation = 0
         self._offsets: dict[Place, int] | None = None  # None: waits for its partitions
+        self._growth = Growth()
+        self.assigned: frozenset[int] = frozenset()
 
     def poll(self, most: int) -> list[Record]:
         """The next records; takes part in a rebalance."""
@@ -100,15 +105,51 @@ class GroupReader:
             share = group.share(self)
             if share is None:
                 return []
-            stored = {(at.topic, at.partition): at.offset for at in self._stored()}  # the state may be away
-            self._offsets = {place: stored.get(place, 0) for place in sorted(share)}
+            stored = list(self._stored())  # the state may be away
+            self._offsets = self._begin(share, stored)
+            self.assigned = frozenset(partition for topic, partition in share if topic == "images")
             self._on_assigned()
+        if self._growth.held:
+            self._growth.release(list(self._stored()))
         found: list[Record] = []
-        for place, offset in self._offsets.items():
-            records = self._broker.read(place, offset, most)
-            self._offsets[place] += len(records)
-            found += records
+        for place in self._offsets:
+            if place[0] != "images" or place[1] not in self._growth.held:
+                found += self._read(place, most)
         return found
+
+    def _begin(self, share: set[Place], stored: list[StoredOffset]) -> dict[Place, int]:
+        """Where the state stands, by what the real reader goes by."""
+        sizes = self._broker.sizes
+        self._growth = Growth(tuple(sizes) if len(sizes) > 1 else ())
+        topics = {name: TopicDescription(name, "id", self._broker.size(name)) for name in ("images", "operations")}
+        begun = starts(topics, stored, new_log_allowed=False, grown={"images": self._growth.partitions})
+        for topic, partition in share:
+            if topic == "images":
+                self._growth.place(partition, begun[topic, partition].epoch, stored)
+        return {place: begun[place].offset or 0 for place in sorted(share)}
+
+    def _read(self, place: Place, most: int) -> list[Record]:
+        """The next records of a partition, up to a mark that begins an epoch."""
+        assert self._offsets is not None
+        found = []
+        for record in self._broker.read(place, self._offsets[place], most):
+            self._offsets[place] += 1
+            found.append(replace(record, position=position_of(self._epoch(*place, record.offset), record.offset)))
+            event = grown_by(record) if place[0] == "images" else None
+            if event is not None:
+                self._growth.partitions = tuple(self._broker.sizes)
+                if self._growth.begins_behind(event, record):
+                    break
+        return found
+
+    def _epoch(self, topic: str, partition: int, offset: int) -> int:
+        return (self._growth.epoch(partition, offset) or 0) if topic == "images" else 0
+
+    def home(self, record: Record) -> int:
+        """See LogReader.home."""
+        if record.topic != "images" or not record.key:
+            return record.partition
+        return home_of(record.key, self._broker.sizes[epoch_of(record.position)])
 
     def owns(self, place: Place) -> bool:
         """Whether the group counts this partition as ours."""
@@ -121,4 +162,5 @@ class GroupReader:
         return any(offset < self._broker.end(place) for place, offset in self._offsets.items())
 
     def stored_offset(self, topic: str, partition: int, offset: int) -> StoredOffset:
-        return StoredOffset(topic, partition, offset, "id", 0, self._broker.partitions[topic])
+        epoch = self._epoch(topic, partition, offset)
+        return StoredOffset(topic, partition, offset, "id", epoch, self._broker.size(topic))

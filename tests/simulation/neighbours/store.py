@@ -13,7 +13,7 @@ from models.tagging.store import TaggerStore
 from models.tagging.tagger import Tagger
 from stream.index.points import Point
 from stream.learn.ranking import STATE_FORMAT
-from tests.dict_index import DictIndex, Points, StoredPoint
+from tests.contract.dict_index import DictIndex, Points, StoredPoint
 from tests.simulation.chance import Chance
 from tests.simulation.neighbours.broker import Process
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from models.errors import BrokerUnavailableError, InfrastructureError, StorageUnavailableError
 from models.errors import IndexUnavailableError as IndexAway
 from stream.settings import Settings
-from tests.dict_index import Points
+from tests.contract.dict_index import Points
 from tests.fakes import Killed
 from tests.simulation.chance import Chance
 from tests.simulation.neighbours.broker import Broker, Writer

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from models.errors import InfrastructureError
-from stream.ingest.batch import Batch
-from stream.ingest.batch import Batcher
+from stream.ingest.batch import Batch, Batcher
 from stream.ingest.parts import Ingest
 from stream.ingest.prepare import Prepare
+from stream.ingest.slow_lane import SlowLane
 from stream.ingest.write import Write
 from tests.fakes import D, FakeDecoder, FakeEncoder
 from tests.simulation.neighbours.broker import Place
@@ -39,21 +39,17 @@ class Owner(Living):
         self.reader = GroupReader(world.broker, world.group, self, self._revoked, self._assigned, index.offsets)
         self._pictures = Pictures(world.disk.store(), self, world.chance)
         parts: Any = (
-            self.reader,
-            self.writer,
-            index,
-            FakeEncoder(),
-            FakeDecoder(),
-            self._pictures,
-            Datarefs(),
-            world.settings,
-        )
+            self.reader, self.writer, index, FakeEncoder(), FakeDecoder(), FakeDecoder(patient=True), self._pictures,
+            Datarefs(), world.settings,
+        )  # fmt: skip
         waits: Any = Waits(self)
-        self._prepare, self._write = Prepare(Ingest(*parts), waits), Write(Ingest(*parts), waits)
+        self._prepare, self._lane = Prepare(Ingest(*parts), waits), SlowLane(Ingest(*parts), waits)
+        self._write = Write(Ingest(*parts), self._lane, waits)
         self._pending = Batcher(parts[0], world.chance.pick((1, 2, 4, 8)))
         self._most = world.chance.pick((1, 2, 6))  # records of a partition that a poll gives
         self._decoded: deque[Held] = deque()
         self._ready: deque[Held] = deque()
+        self._slow = False  # the thread of slow pictures stands still
         self._polling = False  # the thread that polls waits in a rebalance for the one that writes
 
     def turn(self, *, eager: bool = False) -> None:
@@ -64,6 +60,8 @@ class Owner(Living):
                 self._decode(idle=True)
                 self._finish()
             self._finish()
+            while self._lane.step(0.0):
+                continue
             return
         steps: list[Callable[[], None]] = []
         if not self._polling:
@@ -74,8 +72,17 @@ class Owner(Living):
             steps += [self._embed] * 2
         if self._ready and not self.writing:
             steps += [self._apply] * 3
+        if not self._slow and self.chance.below(3) == 0:
+            steps.append(self._slow_picture)
         if steps:
             self.chance.pick(steps)()
+
+    def _slow_picture(self) -> None:
+        self._slow = True
+        with contextlib.suppress(InfrastructureError):
+            if self._lane.step(0.0):
+                self.chance.count("a picture takes its own time")
+        self._slow = False
 
     def _poll(self, most: int) -> None:
         self.chance.note(self.name, " polls")

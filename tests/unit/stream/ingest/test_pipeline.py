@@ -16,7 +16,7 @@ from stream.ingest.batch import FIRST_IMAGES
 from stream.log.dead_letter import TEXT
 from stream.log.reading.positions import position_of
 from tests.fakes import FakeEncoder, encode_structured, make_record
-from tests.unit.stream.ingest.rig import Rig, post, tag
+from tests.unit.stream.ingest.rig import Rig, post, tag, wait_for
 
 
 def test_an_event_becomes_an_image_an_example_and_an_offset(rig):
@@ -233,3 +233,19 @@ def test_a_mark_that_a_topic_grew_moves_the_offset_and_nothing_else(rig):
     rig.run()
     assert rig.offsets() == {("images", 0): 1}
     assert not rig.dead() and not rig.writer.acknowledged
+
+
+def test_what_is_remembered_of_an_image_does_not_outlive_its_epoch(rig):
+    """With more partitions it had another home, and another owner, in between."""
+    worker = rig.worker().start()
+    try:
+        rig.log.post(post("a", tags=("one",)))
+        wait_for(rig.is_done)
+        one, two = rig.index.fetch(["a"], with_vectors=True)["a"], position_of(1, 0)
+        rig.index.write([replace(one, position=two, payload=replace(one.payload, tags=("two",), said=()))], [])
+        rig.log.append(replace(make_record(tag("a", "three"), offset=1), position=position_of(2, 1)))
+        wait_for(rig.is_done)
+    finally:
+        worker.pipeline.stopping.stop()
+        worker.join()
+    assert rig.index.real.fetch(["a"])["a"].payload.tags == ("two", "three")
