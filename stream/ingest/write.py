@@ -109,7 +109,7 @@ class Write:
         log.debug("batch of %s records, %s images, %s dead", len(batch.items), batch.images, len(outcome.dead))
 
     def _states(self, batch: Batch) -> dict[str, IndexRecord]:
-        """The images of a batch as they are. Since an epoch is over an image may have had another partition, and owner."""
+        """The images of a batch as they are. Since its epoch is over, one may have had another owner."""
         epochs: dict[str, int] = {}
         for item in batch.items:
             image_id = getattr(item.envelope and item.envelope.event, "image_id", None)
