@@ -5,12 +5,16 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from models.errors import Fate, MekikiError, NotFoundError, PolicyError
+from models.errors import FatalError, Fate, MekikiError, NotFoundError, PolicyError, StorageUnavailableError
+from search.access.bodies import Bodies
+from search.access.paths import Paths
 from search.routes import clicks, images, predict, search, status, tags
+from search.routes.parameters import known_parameters
 from search.service import Service
 from stream import metrics
 
@@ -29,11 +33,21 @@ def create_app(service: Service) -> FastAPI:
         yield
         service.close()
 
-    app = FastAPI(title="mekiki", version="1", description=DESCRIPTION, lifespan=lifespan)
+    app = FastAPI(
+        title="mekiki",
+        version="1",
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redirect_slashes=False,  # an id may end with one
+        dependencies=[Depends(known_parameters)],
+    )
     app.state.service = service
     for noun in (search, predict, images, clicks, status, tags):
         app.include_router(noun.router)
     app.add_exception_handler(MekikiError, _sentence)
+    app.add_exception_handler(RequestValidationError, _first_mistake)
+    app.add_middleware(Paths)  # the innermost: the one added last comes first
+    app.add_middleware(Bodies, settings=service.settings.serve)
     app.add_middleware(Measured)
     return app
 
@@ -41,7 +55,26 @@ def create_app(service: Service) -> FastAPI:
 async def _sentence(request: Request, error: Exception) -> Response:
     if not isinstance(error, MekikiError):
         raise error
-    return JSONResponse({"detail": str(error)}, status_code=status_of(error))
+    status = status_of(error)
+    said = str(error)
+    if isinstance(error, (StorageUnavailableError, FatalError)):  # these name files of this machine
+        log.error("%s: %s", request.url.path, error)
+        said = "storage: does not give the bytes; ask again later, the log of the API says why"
+    return JSONResponse({"detail": plain(said)}, status_code=503 if status >= 500 else status)
+
+
+async def _first_mistake(request: Request, error: Exception) -> Response:
+    """One sentence about the first of them; what was sent is not repeated, it may be anything."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+    return JSONResponse({"detail": f"{plain(where)}: {plain(first['msg'])}"}, status_code=422)
+
+
+def plain(text: str) -> str:
+    """Text that can be sent as UTF-8, whatever was in a body."""
+    return text.encode(errors="replace").decode()
 
 
 def status_of(error: MekikiError) -> int:

@@ -1,8 +1,11 @@
 """What the search API takes and gives, with examples for its OpenAPI page."""
 
+import uuid
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from stream.events.schema import ImageId, Impression, SessionId
 
 Rank = Literal["similarity", "taste"]
 Collapse = Literal["exact", "near", "none"]
@@ -97,43 +100,18 @@ class WaitingPage(BaseModel):
     cursor: str | None = Field(None, description="asks for the next page; null on the last")
 
 
-class ClickIn(BaseModel):
-    """A click on a picture of an impression."""
+class ImpressionIn(Impression):
+    """A results page somebody saw, shown by a page of yours; as in the log, but for an id that may be left out."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={"example": {"impression_id": "7b0c", "session_id": "s1", "image_id": "1F431"}},
-    )
-    impression_id: Annotated[str, Field(min_length=1, max_length=256)]
-    session_id: Annotated[str, Field(min_length=1, max_length=256)] = "anonymous"
-    image_id: Annotated[str, Field(min_length=1, max_length=256)]
-
-
-class PairIn(BaseModel):
-    """Of two pictures, one was preferred."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"preferred": "1F431", "over": "1F436"}})
-    session_id: Annotated[str, Field(min_length=1, max_length=256)] = "anonymous"
-    preferred: Annotated[str, Field(min_length=1, max_length=256)]
-    over: Annotated[str, Field(min_length=1, max_length=256)]
-
-
-class ImpressionIn(BaseModel):
-    """A results page somebody saw, shown by a page of yours."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"shown": ["1F431", "1F436"]}})
-    session_id: Annotated[str, Field(min_length=1, max_length=256)] = "anonymous"
-    shown: Annotated[list[str], Field(min_length=1, max_length=1000)]
-    query: str | None = Field(None, max_length=2000)
-    ranker_version: int | None = None
-    propensities: list[float] | None = None
+    model_config = ConfigDict(json_schema_extra={"example": {"session_id": "s1", "shown": ["1F431", "1F436"]}})
+    impression_id: SessionId = Field(default_factory=lambda: str(uuid.uuid4()))
 
 
 class RankIn(BaseModel):
     """Images to order."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"image_ids": ["1F431", "1F436"]}})
-    image_ids: Annotated[list[str], Field(min_length=1, max_length=1000)]
+    image_ids: Annotated[list[ImageId], Field(min_length=1, max_length=1000)]
 
 
 class Ranked(BaseModel):

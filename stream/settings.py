@@ -112,7 +112,10 @@ class ServeSettings(Section):
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
-    max_body_bytes: int = Field(20_000_000, ge=1_000)
+    max_body_bytes: int = Field(20_000_000, ge=1_000, description="of a picture")
+    max_json_bytes: int = Field(1_000_000, ge=1_000, description="of any other body")
+    bodies_bytes: int = Field(64_000_000, ge=1_000_000, description="of all bodies in flight; beyond: 503")
+    body_timeout_s: float = Field(30.0, gt=0, description="a body that is not whole by then is refused")
     max_limit: int = Field(200, ge=1, le=1000)
     url: str | None = Field(None, description="where the CLI finds the API; empty means the running embedded one")
 

@@ -34,6 +34,7 @@ ROOMS = (
     "stream.ingest",
     "stream.learn",
     "stream.workers",
+    "search.access",
     "search",
     "search.routes",
     "search.app",

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Query
 from models.errors import InfrastructureError
 from search import schemas, views
 from search.answer import Answer
-from search.routes.parameters import IMAGE_BODY, PROBLEMS, Asked, Part, Picture, Running, Session
+from search.routes.parameters import IMAGE_BODY, PROBLEMS, Asked, ImageIdPath, Part, Picture, Running, Session
 from search.service import Service
 from stream.events.schema import Impression
 
@@ -32,7 +32,9 @@ def search_by_image(
 
 
 @router.get("/v1/search/id/{image_id:path}")
-def search_by_id(running: Running, image_id: str, asked: Asked, part: Part, session_id: Session = None) -> schemas.Page:
+def search_by_id(
+    running: Running, image_id: ImageIdPath, asked: Asked, part: Part, session_id: Session = None
+) -> schemas.Page:
     """Images like one that is in the index, or like a crop of it."""
     started_s = time.perf_counter()
     if part is None:

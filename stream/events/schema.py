@@ -163,10 +163,10 @@ class Impression(Event):
     topic: ClassVar[str] = "clicks"
 
     impression_id: SessionId
-    session_id: SessionId
+    session_id: SessionId = "anonymous"
     shown: tuple[ImageId, ...] = Field(min_length=1, max_length=MAX_SHOWN, description="in the order shown")
     query: str | None = Field(None, max_length=2_000)
-    ranker_version: int | None = None
+    ranker_version: int | None = Field(None, ge=0, lt=2**63)
     propensities: tuple[Propensity, ...] | None = Field(
         None, description="probability that each position was examined, same length as shown"
     )
@@ -189,7 +189,7 @@ class Clicked(Event):
     topic: ClassVar[str] = "clicks"
 
     impression_id: SessionId
-    session_id: SessionId
+    session_id: SessionId = "anonymous"
     image_id: ImageId
 
 

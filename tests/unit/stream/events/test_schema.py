@@ -25,7 +25,7 @@ def subclasses(cls):
 
 
 def test_every_event_class_can_be_posted():
-    assert {event for event in subclasses(Event) if event is not Event} == set(EVENTS.values())
+    assert {event for event in subclasses(Event) if "type" in vars(event)} == set(EVENTS.values())
 
 
 @pytest.mark.parametrize("event", EXAMPLES.values(), ids=EXAMPLES.keys())
