@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.errors import FatalError, Fate, MekikiError, NotFoundError, PolicyError, StorageUnavailableError
 from search.access.bodies import Bodies
 from search.access.paths import Paths
-from search.routes import clicks, images, predict, search, status, tags
+from search.routes import clicks, images, posting, predict, search, status, tags
 from search.routes.parameters import known_parameters
 from search.service import Service
 from stream import metrics
@@ -42,12 +43,18 @@ def create_app(service: Service) -> FastAPI:
         dependencies=[Depends(known_parameters)],
     )
     app.state.service = service
-    for noun in (search, predict, images, clicks, status, tags):
+    for noun in (search, predict, posting, images, clicks, status, tags):
         app.include_router(noun.router)
     app.add_exception_handler(MekikiError, _sentence)
     app.add_exception_handler(RequestValidationError, _first_mistake)
     app.add_middleware(Paths)  # the innermost: the one added last comes first
     app.add_middleware(Bodies, settings=service.settings.serve)
+    if service.settings.serve.cors_origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=service.settings.serve.cors_origins, allow_methods=["*"],
+            allow_headers=["*"], allow_credentials="*" not in service.settings.serve.cors_origins,
+            expose_headers=["ETag", "Content-Range", "Retry-After"],
+        )  # fmt: skip
     app.add_middleware(Measured)
     return app
 

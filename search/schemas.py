@@ -1,11 +1,8 @@
-"""What the search API takes and gives, with examples for its OpenAPI page."""
+"""What the search API gives, with examples for its OpenAPI page; search.routes.inputs is what it takes."""
 
-import uuid
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-
-from stream.events.schema import ImageId, Impression, SessionId
 
 Rank = Literal["similarity", "taste"]
 Collapse = Literal["exact", "near", "none"]
@@ -100,18 +97,11 @@ class WaitingPage(BaseModel):
     cursor: str | None = Field(None, description="asks for the next page; null on the last")
 
 
-class ImpressionIn(Impression):
-    """A results page somebody saw, shown by a page of yours; as in the log, but for an id that may be left out."""
+class ImagePage(BaseModel):
+    """A page of all images."""
 
-    model_config = ConfigDict(json_schema_extra={"example": {"session_id": "s1", "shown": ["1F431", "1F436"]}})
-    impression_id: SessionId = Field(default_factory=lambda: str(uuid.uuid4()))
-
-
-class RankIn(BaseModel):
-    """Images to order."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"image_ids": ["1F431", "1F436"]}})
-    image_ids: Annotated[list[ImageId], Field(min_length=1, max_length=1000)]
+    images: list[ImageView]
+    cursor: str | None = Field(None, description="asks for the next page; null on the last")
 
 
 class Ranked(BaseModel):
@@ -132,6 +122,12 @@ class Accepted(BaseModel):
     """The event is in the log."""
 
     event_id: str
+
+
+class Posted(Accepted):
+    """The event of a picture is in the log."""
+
+    image_id: str
 
 
 class TagView(BaseModel):

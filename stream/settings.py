@@ -117,6 +117,8 @@ class ServeSettings(Section):
     bodies_bytes: int = Field(64_000_000, ge=1_000_000, description="of all bodies in flight; beyond: 503")
     body_timeout_s: float = Field(30.0, gt=0, description="a body that is not whole by then is refused")
     max_limit: int = Field(200, ge=1, le=1000)
+    wait_s: float = Field(30.0, gt=0, description="how long a post with wait=searchable is waited for; then 202")
+    cors_origins: list[str] = Field(default_factory=list, description="pages that browsers let use the API, or *")
     url: str | None = Field(None, description="where the CLI finds the API; empty means the running embedded one")
 
 

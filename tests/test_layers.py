@@ -35,6 +35,7 @@ ROOMS = (
     "stream.learn",
     "stream.workers",
     "search.access",
+    "search.pictures",
     "search",
     "search.routes",
     "search.app",

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body
 
 from search import schemas
+from search.routes.inputs import ImpressionIn
 from search.routes.parameters import PROBLEMS, Running
 from stream.events.schema import Clicked, PairClicked
 
@@ -24,7 +25,7 @@ def post_pair(running: Running, pair: Annotated[PairClicked, Body()]) -> schemas
 
 
 @router.post("/v1/impressions", status_code=202)
-def post_impression(running: Running, shown: Annotated[schemas.ImpressionIn, Body()]) -> schemas.Accepted:
+def post_impression(running: Running, shown: Annotated[ImpressionIn, Body()]) -> schemas.Accepted:
     """A results page somebody saw; the event id is the impression id for its clicks."""
     running.post(shown)
     return schemas.Accepted(event_id=shown.impression_id)

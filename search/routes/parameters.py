@@ -5,21 +5,19 @@ of the others on a thread of its own.
 """
 
 import difflib
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 from urllib.parse import unquote
 
 from fastapi import Depends, HTTPException, Path, Query, Request
-from pydantic import AfterValidator, ValidationError
+from pydantic import AfterValidator
 
 from models.errors import UsageError
 from search import schemas
 from search.access.paths import id_of
 from search.answer import Options
 from search.service import Service
-from stream.events.schema import Event
 from stream.pictures.decode_pool import Crop
 
-E = TypeVar("E", bound=Event)
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": schemas.Problem, "description": meaning}
     for status, meaning in {
@@ -122,20 +120,6 @@ async def body(request: Request) -> bytes:
     if not content:
         raise HTTPException(400, "body: empty; send the picture's bytes, e.g. curl --data-binary @cat.jpg")
     return content
-
-
-def event_of(kind: type[E], **fields: Any) -> E:
-    """The event that a request asks for: what the log takes, the API takes.
-
-    Raises:
-        UsageError: what the log would not take.
-    """
-    try:
-        return kind.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "body"
-        raise UsageError(f"{where}: {first['msg']}") from None
 
 
 Asked = Annotated[Options, Depends(options)]

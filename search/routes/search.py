@@ -10,6 +10,7 @@ from fastapi import APIRouter, Body, Query
 from models.errors import InfrastructureError
 from search import schemas, views
 from search.answer import Answer
+from search.routes.inputs import RankIn
 from search.routes.parameters import IMAGE_BODY, PROBLEMS, Asked, ImageIdPath, Part, Picture, Running, Session
 from search.service import Service
 from stream.events.schema import Impression
@@ -55,7 +56,7 @@ def search_by_tag(
 
 
 @router.post("/v1/rank")
-def rank_images(running: Running, wanted: Annotated[schemas.RankIn, Body()]) -> schemas.RankPage:
+def rank_images(running: Running, wanted: Annotated[RankIn, Body()]) -> schemas.RankPage:
     """Order images of your own choice by taste, best first; ids that are not in the index are left out."""
     version, ranked = running.searcher.rank(wanted.image_ids)
     rows = [schemas.Ranked(image_id=image_id, score=score) for image_id, score in ranked]

@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 
 from search.access.bodies import Bodies
 from stream.settings import ServeSettings
-from tests.unit.search.access.api import client_of, make_service
+from tests.unit.search.api import client_of, make_service
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.access.paths import id_of, quote_id
-from tests.unit.search.access.api import client_of, make_service, put
+from tests.unit.search.api import client_of, make_service, put
 
 IDS = [
     "cats/1.jpg", "a/bytes", "a/bytes/", "bytes", "/", "a//b", "/lead", "50%", "50%25", "a%2Fb", "..", ".", "../up",

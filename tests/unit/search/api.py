@@ -12,6 +12,7 @@ from models.quantise import quantise
 from models.tagging.examples import Example
 from models.tagging.tagger import Tagger
 from search.app import create_app
+from search.pictures.thumbnails import Thumbnails
 from search.query import Searcher
 from search.served import ServedModels, ServedRanker, ServedTagger
 from search.service import Service
@@ -48,9 +49,9 @@ class Taste:
         return vectors[:, 0]
 
 
-def make_service(folder, **serve):
+def make_service(folder, ingest={}, **serve):
     """A service of its own; what is posted is in `service.writer`."""
-    settings = load_settings({}, data_dir=folder, serve=serve)
+    settings = load_settings({}, data_dir=folder, serve=serve, ingest=ingest)
     index = DictIndex()
     index.open(FakeEncoder.version, D)
     tagger = Tagger(dimension=D)
@@ -64,7 +65,7 @@ def make_service(folder, **serve):
         datarefs=DatarefReader(
             settings.ingest.dataref_roots, [], settings.ingest.max_image_bytes, uploads=settings.data_path / "uploads"
         ),
-        encoder_version=FakeEncoder.version,
+        encoder_version=FakeEncoder.version, outcomes=Quiet(), thumbnails=Thumbnails(FakeDecoder()),
     )  # fmt: skip
 
 
