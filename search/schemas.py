@@ -4,17 +4,19 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from stream.events.details import Described
+
 Rank = Literal["similarity", "taste"]
 Collapse = Literal["exact", "near", "none"]
 
 
-class Result(BaseModel):
+class Result(Described):
     """One image of a results page."""
 
     model_config = ConfigDict(json_schema_extra={"example": {
         "image_id": "1F431", "score": 0.83, "rank_score": None, "above_threshold": None, "tags": ["animal", "cat"],
         "duplicates": [], "near_duplicate_of": None, "width_px": 224, "height_px": 224,
-        "posted_at": "2026-11-21T12:00:00+00:00", "bytes_url": "/v1/images/1F431/bytes",
+        "posted_at": "2026-11-21T12:00:00+00:00", "title": "Cat on a wall", "bytes_url": "/v1/images/1F431/bytes",
     }})  # fmt: skip
     image_id: str
     score: float = Field(description="inner product of unit vectors, or the tag's probability when searching by tag")
@@ -27,7 +29,6 @@ class Result(BaseModel):
     near_duplicate_of: str | None = Field(None, description="an earlier result that looks nearly the same")
     width_px: int
     height_px: int
-    posted_at: str
     bytes_url: str
 
 
@@ -63,14 +64,13 @@ class Prediction(BaseModel):
     took_ms: float
 
 
-class ImageView(BaseModel):
+class ImageView(Described):
     """One image as the index holds it."""
 
     image_id: str
     tags: list[str] = Field(description="applied by people, as they are called after operations on tags")
     tags_as_written: list[str] = Field(description="the names they were applied with, and can be taken off with")
     complete: bool
-    posted_at: str
     sha256: str
     format: str
     width_px: int

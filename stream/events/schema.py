@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic_core import PydanticCustomError
 
 from models.tagging.examples import OperationKind
+from stream.events.details import Details
 
 KEY_FIELDS = {
     "images": "image_id", "operations": "operation_id", "clicks": "session_id", "models": "model", "drift": "tag",
@@ -47,7 +48,7 @@ class Event(BaseModel):
         return str(getattr(self, KEY_FIELDS[self.topic]))
 
 
-class ImagePosted(Event):
+class ImagePosted(Details, Event):
     """A picture arrived: its bytes inline, or a `dataref` with the sha256 of what is there (claim check)."""
 
     type: ClassVar[str] = "mekiki.image.posted.v1"

@@ -12,6 +12,7 @@ from stream.index.contract import Hit, TagFilter
 from stream.index.payload import ImagePayload, IndexRecord, to_fields, to_record
 from stream.index.wire import pack, unpack
 from stream.log.reading.positions import StoredOffset
+from tests.strategies import plain_values
 
 TEXT = st.text(max_size=8)
 NAMES = st.lists(TEXT, max_size=3).map(tuple)
@@ -20,7 +21,8 @@ PAYLOADS = st.builds(
     ImagePayload, TEXT, TEXT, TEXT, TEXT, COUNT, COUNT, COUNT, TEXT, posted_at=TEXT, tags=NAMES,
     speakers=st.lists(st.tuples(TEXT, TEXT, COUNT), max_size=2).map(tuple),
     said=st.lists(st.lists(COUNT, max_size=2).map(tuple), max_size=3).map(tuple),
-    complete=st.booleans(),
+    complete=st.booleans(), title=TEXT, source_url=TEXT, author=TEXT,
+    metadata=st.dictionaries(TEXT | st.sampled_from(["$kind", "$vector", "$map"]), plain_values, max_size=2),
 )  # fmt: skip
 VECTORS = arrays.arrays(np.float32, 8, elements=st.floats(-1, 1, width=32))
 RECORDS = st.one_of(
