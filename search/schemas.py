@@ -36,6 +36,7 @@ class Page(BaseModel):
     """A results page."""
 
     results: list[Result]
+    cursor: str | None = Field(None, description="asks for the next page, in the same search; null on the last")
     impression_id: str | None = Field(None, description="name it in a click")
     ranker_version: int | None = Field(None, description="the ranker that ordered the page; null for plain similarity")
     tagger_version: int | None = Field(None, description="the tagger whose weights were the query")

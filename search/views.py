@@ -46,6 +46,7 @@ def page(answer: Answer, names: TagNames, **others: Any) -> schemas.Page:
         results=[_result(item, names) for item in answer.results],
         ranker_version=answer.ranker_version,
         tagger_version=answer.tagger_version,
+        cursor=answer.cursor,
         **others,
     )
 

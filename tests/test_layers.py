@@ -36,6 +36,7 @@ ROOMS = (
     "stream.workers",
     "search.access",
     "search.pictures",
+    "search.pages",
     "search",
     "search.routes",
     "search.app",

@@ -14,7 +14,6 @@ from pydantic import AfterValidator
 from models.errors import UsageError
 from search import schemas
 from search.access.paths import id_of
-from search.answer import Options
 from search.service import Service
 from stream.pictures.decode_pool import Crop
 
@@ -46,12 +45,6 @@ async def service(request: Request) -> Service:
 
 
 Running = Annotated[Service, Depends(service)]
-Tags = Annotated[
-    list[str],
-    Query(alias="tags", description="only images that carry all of these, under whatever name", max_length=20),
-]
-
-
 ImageIdPath = Annotated[str, Path(description="an image id, percent-encoded, its slashes too"), AfterValidator(id_of)]
 NamePath = Annotated[str, Path(description="percent-encoded"), AfterValidator(unquote)]
 
@@ -71,24 +64,6 @@ async def known_parameters(request: Request) -> None:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"this route has {', '.join(known) or 'none'}"
             raise HTTPException(422, f"query parameter {name!r}: unknown; {hint}")
-
-
-async def options(
-    running: Running,
-    limit: Annotated[int, Query(ge=1, description="results wanted")] = 20,
-    rank: schemas.Rank = "similarity",
-    collapse: schemas.Collapse = "exact",
-    tags: Tags = [],  # noqa: B006 - FastAPI copies it
-) -> Options:
-    """The common query parameters.
-
-    Raises:
-        UsageError: more results than the service gives.
-    """
-    most = running.settings.serve.max_limit
-    if limit > most:
-        raise UsageError(f"limit {limit}: expected at most {most}; ask for fewer results")
-    return Options(limit, rank, collapse, tuple(tags))
 
 
 async def crop(
@@ -122,7 +97,6 @@ async def body(request: Request) -> bytes:
     return content
 
 
-Asked = Annotated[Options, Depends(options)]
 Part = Annotated[Crop | None, Depends(crop)]
 Picture = Annotated[bytes, Depends(body)]
 TagLimit = Annotated[int, Query(ge=1, le=100_000, description="tags wanted")]

@@ -6,6 +6,7 @@ that it does not know, and a field that is missing takes its default.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -129,7 +130,21 @@ def to_fields(record: IndexRecord) -> dict[str, Any]:
         stored["speakers"] = [list(speaker) for speaker in record.payload.speakers]
         stored["metadata"] = dict(record.payload.metadata)
         stored["said"] = [list(places) for places in record.payload.said]
+        stored |= _numbers(record.payload)
     return stored
+
+
+def _numbers(payload: ImagePayload) -> dict[str, float]:
+    """What filters ask for and the payload does not say as a number; what is not known is left out."""
+    numbers = {}
+    if payload.height_px:
+        numbers["aspect"] = payload.width_px / payload.height_px
+    try:
+        posted = datetime.fromisoformat(payload.posted_at)
+        numbers["posted_s"] = (posted if posted.tzinfo else posted.replace(tzinfo=UTC)).timestamp()
+    except ValueError:
+        pass  # of a log without times
+    return numbers
 
 
 def to_payload(stored: Mapping[str, Any]) -> ImagePayload:

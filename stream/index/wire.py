@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from stream.index.contract import Hit, TagFilter
+from stream.index.contract import Condition, Hit, Range, TagFilter
 from stream.index.payload import ImagePayload, IndexRecord, Vector
 from stream.log.reading.positions import StoredOffset
 
@@ -30,7 +30,7 @@ CALLS = (
     "flush",
 )  # of the contract
 KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (Hit, ImagePayload, IndexRecord, StoredOffset, TagFilter)
+    kind.__name__: kind for kind in (Condition, Hit, ImagePayload, IndexRecord, Range, StoredOffset, TagFilter)
 }
 _NAMES = {kind: [field.name for field in fields(kind)] for kind in KINDS.values()}
 

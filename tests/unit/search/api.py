@@ -49,9 +49,9 @@ class Taste:
         return vectors[:, 0]
 
 
-def make_service(folder, ingest={}, **serve):
+def make_service(folder, ingest=None, **serve):
     """A service of its own; what is posted is in `service.writer`."""
-    settings = load_settings({}, data_dir=folder, serve=serve, ingest=ingest)
+    settings = load_settings({}, data_dir=folder, serve=serve, ingest=ingest or {})
     index = DictIndex()
     index.open(FakeEncoder.version, D)
     tagger = Tagger(dimension=D)
