@@ -13,8 +13,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.errors import FatalError, Fate, MekikiError, NotFoundError, PolicyError, StorageUnavailableError
 from search.access.bodies import Bodies
+from search.access.gate import Gate
 from search.access.paths import Paths
-from search.routes import clicks, images, posting, predict, search, status, tags
+from search.routes import clicks, images, posting, predict, search, session, status, tags
 from search.routes.parameters import known_parameters
 from search.service import Service
 from stream import metrics
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 DESCRIPTION = """Search images by example, id, crop or tag; predict tags; report what was shown and clicked.
 
+Where keys are set, each request carries `Authorization: Bearer KEY`, or the cookie of POST /v1/session.
 Pictures are sent as raw bodies: `curl --data-binary @cat.jpg http://localhost:8080/v1/search/image`."""
 
 
@@ -43,16 +45,18 @@ def create_app(service: Service) -> FastAPI:
         dependencies=[Depends(known_parameters)],
     )
     app.state.service = service
-    for noun in (search, predict, posting, images, clicks, status, tags):
+    for noun in (search, predict, posting, images, clicks, status, tags, session):
         app.include_router(noun.router)
     app.add_exception_handler(MekikiError, _sentence)
     app.add_exception_handler(RequestValidationError, _first_mistake)
-    app.add_middleware(Paths)  # the innermost: the one added last comes first
-    app.add_middleware(Bodies, settings=service.settings.serve)
-    if service.settings.serve.cors_origins:
+    serve = service.settings.serve  # of what follows the one added last comes first
+    app.add_middleware(Bodies, settings=serve)
+    app.add_middleware(Gate, keys=service.keys, per_minute=serve.requests_per_minute)
+    app.add_middleware(Paths)
+    if serve.cors_origins:
         app.add_middleware(
-            CORSMiddleware, allow_origins=service.settings.serve.cors_origins, allow_methods=["*"],
-            allow_headers=["*"], allow_credentials="*" not in service.settings.serve.cors_origins,
+            CORSMiddleware, allow_origins=serve.cors_origins, allow_methods=["*"],
+            allow_headers=["*"], allow_credentials="*" not in serve.cors_origins,
             expose_headers=["ETag", "Content-Range", "Retry-After"],
         )  # fmt: skip
     app.add_middleware(Measured)

@@ -3,6 +3,7 @@
 import functools
 
 from models.tagging.evidence.backend import load_backend
+from search.access.keys import Keys
 from search.pictures.outcomes import Outcomes
 from search.pictures.thumbnails import Thumbnails
 from search.query import Searcher
@@ -45,6 +46,7 @@ def build_service(settings: Settings) -> Service:
         pictures=build_pictures(settings),
         datarefs=build_datarefs(settings),
         encoder_version=encoder.version,
+        keys=Keys(settings.serve),
         outcomes=Outcomes(settings, index),
         thumbnails=Thumbnails(decoder),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from models.errors import IndexUnavailableError, InfrastructureError, NotFoundError, PolicyError
 from models.tagging.examples import OperationRow
 from search import views
+from search.access.keys import Keys
 from search.pictures.outcomes import Outcomes
 from search.pictures.thumbnails import Thumbnails
 from search.query import Searcher
@@ -40,6 +41,7 @@ class Service:
     pictures: PictureStore
     datarefs: DatarefReader
     encoder_version: str
+    keys: Keys
     outcomes: Outcomes
     thumbnails: Thumbnails
 

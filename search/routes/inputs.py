@@ -41,3 +41,10 @@ class RankIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"image_ids": ["1F431", "1F436"]}})
     image_ids: Annotated[list[ImageId], Field(min_length=1, max_length=1000)]
+
+
+class SessionIn(BaseModel):
+    """A key, to be had as a cookie."""
+
+    model_config = ConfigDict(extra="forbid")
+    key: str = Field(min_length=1, max_length=1_000)

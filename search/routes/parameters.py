@@ -97,8 +97,22 @@ async def body(request: Request) -> bytes:
     return content
 
 
+async def session(
+    request: Request,
+    session_id: Annotated[str | None, Query(description="post an impression for this session", max_length=256)] = None,
+) -> str | None:
+    """The session that an impression is posted for.
+
+    Raises:
+        HTTPException: 403, the key only reads.
+    """
+    if session_id and request.state.level == "read":
+        raise HTTPException(403, "session_id: a key that only reads posts no impression; leave it out")
+    return session_id
+
+
 Part = Annotated[Crop | None, Depends(crop)]
 Picture = Annotated[bytes, Depends(body)]
 TagLimit = Annotated[int, Query(ge=1, le=100_000, description="tags wanted")]
 MinImages = Annotated[int, Query(ge=1, description="only tags that are on at least this many images")]
-Session = Annotated[str | None, Query(description="post an impression for this session", max_length=256)]
+Session = Annotated[str | None, Depends(session)]

@@ -11,6 +11,7 @@ from admin.operators.serve import listen
 from models.quantise import quantise
 from models.tagging.examples import Example
 from models.tagging.tagger import Tagger
+from search.access.keys import Keys
 from search.app import create_app
 from search.pictures.thumbnails import Thumbnails
 from search.query import Searcher
@@ -29,6 +30,10 @@ class Quiet:
 
     failing = None
     stalls = ()
+
+    def __init__(self):
+        self.caught_up = threading.Event()
+        self.caught_up.set()
 
     def is_alive(self):
         return True
@@ -65,7 +70,8 @@ def make_service(folder, ingest=None, **serve):
         datarefs=DatarefReader(
             settings.ingest.dataref_roots, [], settings.ingest.max_image_bytes, uploads=settings.data_path / "uploads"
         ),
-        encoder_version=FakeEncoder.version, outcomes=Quiet(), thumbnails=Thumbnails(FakeDecoder()),
+        encoder_version=FakeEncoder.version, keys=Keys(settings.serve), outcomes=Quiet(),
+        thumbnails=Thumbnails(FakeDecoder()),
     )  # fmt: skip
 
 
