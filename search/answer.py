@@ -2,18 +2,33 @@
 
 from dataclasses import dataclass, field
 
+from search.pages.cursor import Shown
 from search.schemas import Collapse, Rank, TagProbability
-from stream.index.contract import Hit
+from stream.index.contract import Hit, Range
 
 
 @dataclass(frozen=True)
 class Options:
-    """How the page is to be."""
+    """How the page is to be.
+
+    Attributes:
+        tags: only images that carry all of these.
+        without: only images that carry none of these.
+        ranges: only images within these bounds.
+        min_score: only results of this score or more.
+        diverse: how unlike each other the results are to be, 0 to 1.
+        shown: on pages before.
+    """
 
     limit: int = 20
     rank: Rank = "similarity"
     collapse: Collapse = "exact"
     tags: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    ranges: tuple[Range, ...] = ()
+    min_score: float | None = None
+    diverse: float = 0.0
+    shown: Shown = frozenset()
 
 
 @dataclass
@@ -37,11 +52,12 @@ class Found:
 
 @dataclass(frozen=True)
 class Answer:
-    """Results, and the versions that made them."""
+    """Results, the versions that made them, and the cursor of the next page; None where there is none."""
 
     results: list[Found]
     ranker_version: int | None = None
     tagger_version: int | None = None
+    cursor: str | None = None
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,18 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from models.errors import Fate, MekikiError, NotFoundError, PolicyError
-from search.routes import clicks, images, predict, search, status, tags
+from models.errors import FatalError, Fate, MekikiError, NotFoundError, PolicyError, StorageUnavailableError
+from search.access.bodies import Bodies
+from search.access.gate import Gate
+from search.access.paths import Paths
+from search.routes import clicks, images, posting, predict, search, session, status, tags
+from search.routes.parameters import known_parameters
 from search.service import Service
 from stream import metrics
 
@@ -18,6 +24,7 @@ log = logging.getLogger(__name__)
 
 DESCRIPTION = """Search images by example, id, crop or tag; predict tags; report what was shown and clicked.
 
+Where keys are set, each request carries `Authorization: Bearer KEY`, or the cookie of POST /v1/session.
 Pictures are sent as raw bodies: `curl --data-binary @cat.jpg http://localhost:8080/v1/search/image`."""
 
 
@@ -29,11 +36,29 @@ def create_app(service: Service) -> FastAPI:
         yield
         service.close()
 
-    app = FastAPI(title="mekiki", version="1", description=DESCRIPTION, lifespan=lifespan)
+    app = FastAPI(
+        title="mekiki",
+        version="1",
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redirect_slashes=False,  # an id may end with one
+        dependencies=[Depends(known_parameters)],
+    )
     app.state.service = service
-    for noun in (search, predict, images, clicks, status, tags):
+    for noun in (search, predict, posting, images, clicks, status, tags, session):
         app.include_router(noun.router)
     app.add_exception_handler(MekikiError, _sentence)
+    app.add_exception_handler(RequestValidationError, _first_mistake)
+    serve = service.settings.serve  # of what follows the one added last comes first
+    app.add_middleware(Bodies, settings=serve)
+    app.add_middleware(Gate, keys=service.keys, per_minute=serve.requests_per_minute)
+    app.add_middleware(Paths)
+    if serve.cors_origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=serve.cors_origins, allow_methods=["*"],
+            allow_headers=["*"], allow_credentials="*" not in serve.cors_origins,
+            expose_headers=["ETag", "Content-Range", "Retry-After"],
+        )  # fmt: skip
     app.add_middleware(Measured)
     return app
 
@@ -41,7 +66,26 @@ def create_app(service: Service) -> FastAPI:
 async def _sentence(request: Request, error: Exception) -> Response:
     if not isinstance(error, MekikiError):
         raise error
-    return JSONResponse({"detail": str(error)}, status_code=status_of(error))
+    status = status_of(error)
+    said = str(error)
+    if isinstance(error, (StorageUnavailableError, FatalError)):  # these name files of this machine
+        log.error("%s: %s", request.url.path, error)
+        said = "storage: does not give the bytes; ask again later, the log of the API says why"
+    return JSONResponse({"detail": plain(said)}, status_code=503 if status >= 500 else status)
+
+
+async def _first_mistake(request: Request, error: Exception) -> Response:
+    """One sentence about the first of them; what was sent is not repeated, it may be anything."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+    return JSONResponse({"detail": f"{plain(where)}: {plain(first['msg'])}"}, status_code=422)
+
+
+def plain(text: str) -> str:
+    """Text that can be sent as UTF-8, whatever was in a body."""
+    return text.encode(errors="replace").decode()
 
 
 def status_of(error: MekikiError) -> int:

@@ -3,9 +3,12 @@
 import functools
 
 from models.tagging.evidence.backend import load_backend
+from search.access.keys import Keys
+from search.pictures.outcomes import Outcomes
+from search.pictures.thumbnails import Thumbnails
 from search.query import Searcher
 from search.served import ServedModels
-from search.service import Service
+from search.service import SOURCE, Service
 from search.stalled import StallWatch
 from stream.log.model_versions import ModelFollower
 from stream.log.produce import LogWriter
@@ -31,15 +34,19 @@ def build_service(settings: Settings) -> Service:
     follower.start()
     watch = StallWatch(functools.partial(find_unread, settings), functools.partial(look_at, settings))
     watch.start()
+    decoder = build_decoder(settings)
     return Service(
         settings=settings,
         index=index,
-        searcher=Searcher(index, encoder, build_decoder(settings), served),
+        searcher=Searcher(index, encoder, decoder, served),
         served=served,
         follower=follower,
         watch=watch,
-        writer=LogWriter(settings, "mekiki/search", linger_ms=0, block_ms=BLOCK_MS),
+        writer=LogWriter(settings, SOURCE, linger_ms=0, block_ms=BLOCK_MS),
         pictures=build_pictures(settings),
         datarefs=build_datarefs(settings),
         encoder_version=encoder.version,
+        keys=Keys(settings.serve),
+        outcomes=Outcomes(settings, index),
+        thumbnails=Thumbnails(decoder),
     )

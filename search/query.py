@@ -4,10 +4,12 @@ In: picture bytes, an image id or a tag. Out: `Answer`. Raises PoisonError for p
 for ids and tags nobody knows, InfrastructureError while a neighbour is away.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from models.encoders.base import Encoder
 from models.errors import InfrastructureError, NotFoundError, PoisonError
@@ -17,10 +19,12 @@ from models.tagging.memory.names import normalise_tag
 from models.tagging.serving.predictor import Predictor
 from search.answer import Answer, Found, Options, Prediction
 from search.duplicates import collapse
+from search.pages.cursor import Shown, mark, write_cursor
+from search.pages.diverse import pick
 from search.schemas import TagProbability
 from search.served import ServedModels
 from search.tag_names import TagNames
-from stream.index.contract import Hit, VectorIndex
+from stream.index.contract import Condition, Hit, VectorIndex
 from stream.index.payload import Vector
 from stream.pictures.decode_pool import Crop, DecodePool
 
@@ -61,14 +65,25 @@ class Searcher:
             raise NotFoundError(f"image {image_id!r}: not in the index; post it first")
         return record.vector
 
-    def by_vector(self, vector: Vector, options: Options, *, without: str | None = None) -> Answer:
-        """The most similar images, the one with id `without` left out."""
-        taste = options.rank == "taste"
-        wanted = max(options.limit, RERANKED) if taste else options.limit
+    def by_vector(self, vector: Vector, options: Options, *, without: Collection[str] = ()) -> Answer:
+        """The most similar images, those with ids in `without` left out."""
+        more = options.rank == "taste" or options.diverse > 0
+        wanted = max(options.limit, RERANKED) if more else options.limit
         found = self._candidates(
-            vector, wanted, options, taste, lambda hits: [h for h in hits if h.image_id != without]
+            vector, wanted, options, more, lambda hits: [h for h in hits if h.image_id not in without]
         )
         return self._ordered(found, options, tagger_version=None)
+
+    def by_examples(self, like: Sequence[Vector], unlike: Sequence[Vector]) -> Vector:
+        """The vector [D] of what is like all of these and unlike those; `like` has one at least.
+
+        Source: average_vector of Qdrant's recommendations, the mean of the one moved away from the mean of the other.
+        """
+        mean = np.mean(like, axis=0)
+        moved = mean if not unlike else 2 * mean - np.mean(unlike, axis=0)
+        length = float(np.linalg.norm(moved))
+        vector: Vector = np.asarray(moved / length if length > 0 else like[0], np.float32)
+        return vector
 
     def by_tag(self, tag: str, options: Options) -> Answer:
         """The images a tag fits best: its weight vector finds them, all evidence orders the best of them.
@@ -78,7 +93,8 @@ class Searcher:
         """
         predictor = self.tagger()
         name = normalise_tag(tag)
-        wanted = max(options.limit, RERANKED if options.rank == "taste" else RESCORED)
+        more = options.rank == "taste" or options.diverse > 0
+        wanted = max(options.limit, RERANKED if more else RESCORED)
 
         def rescore(hits: list[Hit]) -> list[Hit]:
             if not hits:
@@ -102,17 +118,24 @@ class Searcher:
         prepare: Callable[[list[Hit]], list[Hit]],
     ) -> list[Found]:
         """The first `wanted` of the index after `prepare` and collapsing; asks for more where many collapse."""
-        names = self.names()
-        tags = [names.filters(tag) for tag in options.tags]
-        if not all(tags):
+        condition = self._condition(options)
+        if condition is None:
             return []
-        asked = wanted + wanted // 2 + 10
+        asked = min(wanted + wanted // 2 + 10 + len(options.shown), MOST_CANDIDATES)
         while True:
-            hits = self._index.search(vector, asked, tags=tags, with_vectors=with_vectors)
-            found = collapse(prepare(hits), options.collapse)
+            hits = self._index.search(vector, asked, condition, with_vectors=with_vectors)
+            found = [one for one in collapse(prepare(hits), options.collapse) if not _was_shown(one, options.shown)]
             if len(found) >= wanted or len(hits) < asked or asked >= MOST_CANDIDATES:
-                return found[:wanted]
+                least = -math.inf if options.min_score is None else options.min_score
+                return [one for one in found[:wanted] if one.hit.score >= least]
             asked = min(asked * 4, MOST_CANDIDATES)
+
+    def _condition(self, options: Options) -> Condition | None:
+        """What the index is asked for; None where no image can meet it."""
+        names = self.names()
+        tags = tuple(names.filters(tag) for tag in options.tags)
+        without = tuple(one for tag in options.without for one in names.filters(tag))
+        return Condition(tags, without, options.ranges) if all(tags) else None
 
     def predict(self, vector: Vector, limit: int, min_images: int) -> Prediction:
         """The `limit` most probable tags of a vector [D], of those that are on at least `min_images` images.
@@ -175,12 +198,26 @@ class Searcher:
         return served.names if served is not None else TagNames(None)
 
     def _ordered(self, found: list[Found], options: Options, *, tagger_version: int | None) -> Answer:
-        if options.rank != "taste":
-            return Answer(found[: options.limit], None, tagger_version)
-        ranker = self.ranker()
-        if found:
-            scores = ranker.score(np.stack([f.hit.vector for f in found if f.hit.vector is not None]))
-            for item, score in zip(found, scores, strict=True):
-                item.rank_score = float(score)
-            found = sorted(found, key=lambda item: -(item.rank_score or 0.0))
-        return Answer(found[: options.limit], ranker.version, tagger_version)
+        if options.diverse > 0 and found:
+            scores = [item.hit.score for item in found]
+            found = [found[at] for at in pick(scores, _vectors(found), options.limit, options.diverse)]
+        version = None
+        if options.rank == "taste":
+            ranker = self.ranker()
+            version = ranker.version
+            if found:
+                for item, score in zip(found, ranker.score(_vectors(found)), strict=True):
+                    item.rank_score = float(score)
+                found = sorted(found, key=lambda item: -(item.rank_score or 0.0))
+        results = found[: options.limit]
+        whole = len(results) == options.limit  # else there is no more
+        cursor = write_cursor(options.shown, (item.hit.image_id for item in results)) if whole else None
+        return Answer(results, version, tagger_version, cursor)
+
+
+def _vectors(found: Sequence[Found]) -> npt.NDArray[np.float32]:
+    return np.stack([item.hit.vector for item in found if item.hit.vector is not None])
+
+
+def _was_shown(found: Found, shown: Shown) -> bool:
+    return bool(shown) and not shown.isdisjoint(map(mark, (found.hit.image_id, *found.duplicates)))

@@ -1,20 +1,22 @@
-"""What the search API takes and gives, with examples for its OpenAPI page."""
+"""What the search API gives, with examples for its OpenAPI page; search.routes.inputs is what it takes."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from stream.events.details import Described
 
 Rank = Literal["similarity", "taste"]
 Collapse = Literal["exact", "near", "none"]
 
 
-class Result(BaseModel):
+class Result(Described):
     """One image of a results page."""
 
     model_config = ConfigDict(json_schema_extra={"example": {
         "image_id": "1F431", "score": 0.83, "rank_score": None, "above_threshold": None, "tags": ["animal", "cat"],
         "duplicates": [], "near_duplicate_of": None, "width_px": 224, "height_px": 224,
-        "posted_at": "2026-11-21T12:00:00+00:00", "bytes_url": "/v1/images/1F431/bytes",
+        "posted_at": "2026-11-21T12:00:00+00:00", "title": "Cat on a wall", "bytes_url": "/v1/images/1F431/bytes",
     }})  # fmt: skip
     image_id: str
     score: float = Field(description="inner product of unit vectors, or the tag's probability when searching by tag")
@@ -27,7 +29,6 @@ class Result(BaseModel):
     near_duplicate_of: str | None = Field(None, description="an earlier result that looks nearly the same")
     width_px: int
     height_px: int
-    posted_at: str
     bytes_url: str
 
 
@@ -35,6 +36,7 @@ class Page(BaseModel):
     """A results page."""
 
     results: list[Result]
+    cursor: str | None = Field(None, description="asks for the next page, in the same search; null on the last")
     impression_id: str | None = Field(None, description="name it in a click")
     ranker_version: int | None = Field(None, description="the ranker that ordered the page; null for plain similarity")
     tagger_version: int | None = Field(None, description="the tagger whose weights were the query")
@@ -63,14 +65,13 @@ class Prediction(BaseModel):
     took_ms: float
 
 
-class ImageView(BaseModel):
+class ImageView(Described):
     """One image as the index holds it."""
 
     image_id: str
     tags: list[str] = Field(description="applied by people, as they are called after operations on tags")
     tags_as_written: list[str] = Field(description="the names they were applied with, and can be taken off with")
     complete: bool
-    posted_at: str
     sha256: str
     format: str
     width_px: int
@@ -98,43 +99,11 @@ class WaitingPage(BaseModel):
     cursor: str | None = Field(None, description="asks for the next page; null on the last")
 
 
-class ClickIn(BaseModel):
-    """A click on a picture of an impression."""
+class ImagePage(BaseModel):
+    """A page of all images."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={"example": {"impression_id": "7b0c", "session_id": "s1", "image_id": "1F431"}},
-    )
-    impression_id: Annotated[str, Field(min_length=1, max_length=256)]
-    session_id: Annotated[str, Field(min_length=1, max_length=256)] = "anonymous"
-    image_id: Annotated[str, Field(min_length=1, max_length=256)]
-
-
-class PairIn(BaseModel):
-    """Of two pictures, one was preferred."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"preferred": "1F431", "over": "1F436"}})
-    session_id: Annotated[str, Field(min_length=1, max_length=256)] = "anonymous"
-    preferred: Annotated[str, Field(min_length=1, max_length=256)]
-    over: Annotated[str, Field(min_length=1, max_length=256)]
-
-
-class ImpressionIn(BaseModel):
-    """A results page somebody saw, shown by a page of yours."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"shown": ["1F431", "1F436"]}})
-    session_id: Annotated[str, Field(min_length=1, max_length=256)] = "anonymous"
-    shown: Annotated[list[str], Field(min_length=1, max_length=1000)]
-    query: str | None = Field(None, max_length=2000)
-    ranker_version: int | None = None
-    propensities: list[float] | None = None
-
-
-class RankIn(BaseModel):
-    """Images to order."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"image_ids": ["1F431", "1F436"]}})
-    image_ids: Annotated[list[str], Field(min_length=1, max_length=1000)]
+    images: list[ImageView]
+    cursor: str | None = Field(None, description="asks for the next page; null on the last")
 
 
 class Ranked(BaseModel):
@@ -155,6 +124,12 @@ class Accepted(BaseModel):
     """The event is in the log."""
 
     event_id: str
+
+
+class Posted(Accepted):
+    """The event of a picture is in the log."""
+
+    image_id: str
 
 
 class TagView(BaseModel):

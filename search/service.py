@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from models.errors import IndexUnavailableError, InfrastructureError, NotFoundError, PolicyError
 from models.tagging.examples import OperationRow
 from search import views
+from search.access.keys import Keys
+from search.pictures.outcomes import Outcomes
+from search.pictures.thumbnails import Thumbnails
 from search.query import Searcher
 from search.schemas import Status
 from search.served import ServedModels
@@ -20,6 +23,8 @@ from stream.pictures.dataref import DatarefReader, checked_sha256
 from stream.pictures.store import PictureStore
 from stream.settings import Settings
 from stream.stopped import stopped_workers
+
+SOURCE = "mekiki/search"  # of events that the API posts
 
 
 @dataclass
@@ -36,6 +41,9 @@ class Service:
     pictures: PictureStore
     datarefs: DatarefReader
     encoder_version: str
+    keys: Keys
+    outcomes: Outcomes
+    thumbnails: Thumbnails
 
     def payload(self, image_id: str) -> ImagePayload:
         """What the index keeps of one image.
@@ -67,6 +75,14 @@ class Service:
         except (FileNotFoundError, PolicyError):
             raise NotFoundError(f"image {image_id!r}: its bytes are not there any more; post it again") from None
         return content
+
+    def thumbnail(self, image_id: str, sha256: str, size_px: int) -> bytes:
+        """The picture with this hash, as a small WebP.
+
+        Raises:
+            NotFoundError: its bytes are not there.
+        """
+        return self.thumbnails.get(sha256, size_px) or self.thumbnails.make(self.picture(image_id), sha256, size_px)
 
     def post(self, event: Event, *, timeout_s: float = 10.0) -> str:
         """Put an event into the log; returns its id once the broker has it.
@@ -125,6 +141,7 @@ class Service:
 
     def close(self) -> None:
         """Stop following and watching, release connections."""
+        self.outcomes.stop()
         self.watch.stop()
         self.follower.stop()
         self.follower.join(timeout=5)

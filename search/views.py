@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterable
 from dataclasses import asdict, fields
 from typing import Any
-from urllib.parse import quote
 
 from pydantic import BaseModel
 
@@ -18,6 +17,7 @@ from models.tagging.calibration.metrics import Quality
 from models.tagging.examples import OperationRow
 from models.tagging.serving.columns import TagRow
 from search import schemas
+from search.access.paths import bytes_url
 from search.answer import Answer, Found, Prediction
 from search.stalled import Stall
 from search.tag_names import TagNames
@@ -47,6 +47,7 @@ def page(answer: Answer, names: TagNames, **others: Any) -> schemas.Page:
         results=[_result(item, names) for item in answer.results],
         ranker_version=answer.ranker_version,
         tagger_version=answer.tagger_version,
+        cursor=answer.cursor,
         **others,
     )
 
@@ -61,7 +62,7 @@ def _result(item: Found, names: TagNames) -> schemas.Result:
         above_threshold=item.above_threshold,
         duplicates=item.duplicates,
         near_duplicate_of=item.near_duplicate_of,
-        bytes_url=_bytes_url(image_id),
+        bytes_url=bytes_url(image_id),
     )
 
 
@@ -72,7 +73,7 @@ def image(image_id: str, payload: ImagePayload, names: TagNames, duplicates: Ite
         image_id=image_id,
         tags_as_written=list(payload.tags),
         duplicates=sorted(duplicates),
-        bytes_url=_bytes_url(image_id),
+        bytes_url=bytes_url(image_id),
     )
 
 
@@ -107,7 +108,3 @@ def _numbers(row: TagRow | Quality) -> dict[str, Any]:
     """Fields of a row; null for what is not a number yet."""
     values = asdict(row)
     return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in values.items()}
-
-
-def _bytes_url(image_id: str) -> str:
-    return f"/v1/images/{quote(image_id, safe='')}/bytes"

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from stream.events import schema as events
-from stream.events.codec import IMAGE_ATTRIBUTES, JSON, MAX_ATTRIBUTE_CHARS, SPEC_VERSION, encode
+from stream.events.codec import ATTRIBUTE_NAMES, IMAGE_ATTRIBUTES, JSON, MAX_ATTRIBUTE_CHARS, SPEC_VERSION, encode
 from stream.events.example import CONTENT_TYPE, EXAMPLE_HEADER, EXAMPLE_LAYOUT, OPERATION_HEADER, TYPE
 from stream.log.dead_letter import ORIGIN, REASON, REPLAYED, TEXT
 from stream.log.topics import SHAPES, TopicShape, full_name
@@ -29,7 +29,9 @@ KEYS = {
     "drift": "the tag; its id names tag and position, so one that comes twice is known",
 }
 EXAMPLES: tuple[events.Event, ...] = (
-    events.ImagePosted(image_id="cat-1", media_type="image/jpeg", sha256="9f" * 32, tags=("cat", "red panda")),
+    events.ImagePosted(
+        image_id="cat-1", media_type="image/jpeg", sha256="9f" * 32, tags=("cat", "red panda"), title="Cat on a wall"
+    ),
     events.ImageDeleted(image_id="cat-1"),
     events.TagsApplied(image_id="cat-1", tags=("cat",), by="user-7"),
     events.WaitingEnded(image_id="dog-7"),
@@ -189,7 +191,9 @@ def _image_headers() -> Schema:
     schema["properties"]["ce_subject"] = fields["image_id"] | {
         "description": "image_id; where it is missing, the record's key is taken"
     }
-    schema["properties"] |= {f"ce_{name}": _attribute(fields[name]) for name in IMAGE_ATTRIBUTES}
+    schema["properties"] |= {
+        f"ce_{ATTRIBUTE_NAMES.get(name, name)}": _attribute(fields[name]) for name in IMAGE_ATTRIBUTES
+    }
     return schema
 
 
@@ -198,7 +202,7 @@ def _attribute(field: Schema) -> Schema:
     about = {name: field[name] for name in ("description",) if name in field}
     if field.get("type") == "boolean":
         return {"enum": ["true", "false"], **about}
-    if field.get("type") == "array":
+    if field.get("type") in ("array", "object"):
         return {"type": "string", "contentMediaType": JSON, "contentSchema": field}
     text: Schema = next(form for form in field.get("anyOf", [field]) if form.get("type") == "string")
     return text | about

@@ -82,11 +82,9 @@ def _variables(settings: Section, prefix: str = PREFIX) -> Iterator[tuple[str, o
 
 def masked(settings: Settings) -> dict[str, str]:
     """As `as_environment`, with secrets shown as ********, those inside URLs too."""
+    secret = {name for name, value in _variables(settings) if isinstance(value, SecretStr)}
     flat = as_environment(settings)
-    return {
-        key: "********" if key.endswith(("PASSWORD", "API_KEY")) else without_credentials(value)
-        for key, value in flat.items()
-    }
+    return {key: "********" if key in secret else without_credentials(value) for key, value in flat.items()}
 
 
 def without_credentials(url: str) -> str:

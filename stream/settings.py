@@ -112,8 +112,23 @@ class ServeSettings(Section):
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
-    max_body_bytes: int = Field(20_000_000, ge=1_000)
+    max_body_bytes: int = Field(20_000_000, ge=1_000, description="of a picture")
+    max_json_bytes: int = Field(1_000_000, ge=1_000, description="of any other body")
+    bodies_bytes: int = Field(64_000_000, ge=1_000_000, description="of all bodies in flight; beyond: 503")
+    body_timeout_s: float = Field(30.0, gt=0, description="a body that is not whole by then is refused")
     max_limit: int = Field(200, ge=1, le=1000)
+    wait_s: float = Field(30.0, gt=0, description="how long a post with wait=searchable is waited for; then 202")
+    api_key: SecretStr | None = Field(
+        None, min_length=16, description="who has it may ask for everything; none: anybody"
+    )
+    api_key_next: SecretStr | None = Field(None, min_length=16, description="a second one, while clients change over")
+    read_key: SecretStr | None = Field(None, min_length=16, description="who has it may search, and change nothing")
+    read_key_next: SecretStr | None = Field(None, min_length=16, description="a second one, while clients change over")
+    open: bool = Field(False, description="listen beyond this machine without a key")
+    requests_per_minute: int | None = Field(
+        None, ge=1, description="of each key, or address without one; beyond: 429; empty: no limit"
+    )
+    cors_origins: list[str] = Field(default_factory=list, description="pages that browsers let use the API, or *")
     url: str | None = Field(None, description="where the CLI finds the API; empty means the running embedded one")
 
 

@@ -36,13 +36,26 @@ sources = st.text(string.ascii_letters + string.digits + "/:.-_ ", min_size=1, m
 contents = st.binary(max_size=200).map(lambda data: b"\x89" + data)
 media_types = st.sampled_from([None, "image/png", "image/jpeg", "application/octet-stream"])
 
+words = st.text("abc 猫", min_size=1, max_size=9)
+titles = st.none() | st.text("abc 猫\n", min_size=1, max_size=9)
+plain_values = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | texts
+)
+details = {
+    "title": titles, "author": titles, "source_url": st.sampled_from([None, "https://example.org/猫?a=1"]),
+    "metadata": st.dictionaries(words, plain_values, max_size=4),
+}  # fmt: skip
 inline = st.builds(
     ImagePosted, image_id=ids, content=contents, media_type=media_types, dataref=st.none(),
-    sha256=st.none() | sha256s, tags=tag_lists, complete=st.booleans(),
+    sha256=st.none() | sha256s, tags=tag_lists, complete=st.booleans(), **details,
 )  # fmt: skip
 by_reference = st.builds(
     ImagePosted, image_id=ids, content=st.none(), media_type=media_types,
-    dataref=st.just("file:///pictures/猫 1.png"), sha256=sha256s, tags=tag_lists, complete=st.booleans(),
+    dataref=st.just("file:///pictures/猫 1.png"), sha256=sha256s, tags=tag_lists, complete=st.booleans(), **details,
 )  # fmt: skip
 shown = st.lists(ids, min_size=1, max_size=4).map(tuple)
 impressions = shown.flatmap(lambda page: st.builds(
@@ -52,7 +65,6 @@ impressions = shown.flatmap(lambda page: st.builds(
 ))  # fmt: skip
 tag_names = st.lists(texts, min_size=1, max_size=3).map(tuple)
 one_name = texts.map(lambda text: (text,))
-words = st.text("abc 猫", min_size=1, max_size=9)
 operations = st.one_of(
     st.builds(
         TagOperationPosted, operation_id=ids, kind=st.sampled_from(["merge", "alias"]), tags=tag_names, into=words

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from admin.console import out, print_error
-from admin.operators.serve import listen
+from admin.operators.serve import check_exposure, listen
 from models.errors import StorageUnavailableError
 from stream.disk import WRITE_BYTES, check_room
 from stream.environment import load_settings
@@ -29,6 +29,7 @@ def up(
     asked: dict[str, Any] = {"data_dir": data_dir, "serve": None if port is None else {"port": port}}
     settings = load_settings(**{name: value for name, value in asked.items() if value is not None})
     configure_process(settings)
+    check_exposure(settings.serve)
     if settings.serve.port:
         listen(settings.serve.host, settings.serve.port).close()
     stopping = threading.Event()

@@ -4,20 +4,33 @@ Pictures come as raw bodies; every error is one sentence in `detail`. All depend
 of the others on a thread of its own.
 """
 
-from typing import Annotated, Any, TypeVar
+import difflib
+from typing import Annotated, Any
+from urllib.parse import unquote
 
-from fastapi import Depends, HTTPException, Query, Request
-from pydantic import BaseModel, ValidationError
+from fastapi import Depends, HTTPException, Path, Query, Request
+from pydantic import AfterValidator
 
 from models.errors import UsageError
 from search import schemas
-from search.answer import Options
+from search.access.paths import id_of
 from search.service import Service
-from stream.events.schema import Event
 from stream.pictures.decode_pool import Crop
 
-E = TypeVar("E", bound=Event)
-PROBLEMS: dict[int | str, dict[str, Any]] = {400: {"model": schemas.Problem}, 503: {"model": schemas.Problem}}
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": schemas.Problem, "description": meaning}
+    for status, meaning in {
+        400: "what is asked for cannot be",
+        401: "no key, or none that is valid",
+        403: "the key only reads",
+        404: "not there",
+        408: "the body was not whole in time",
+        413: "too large",
+        422: "a parameter or field breaks its rule",
+        429: "too many requests",
+        503: "a neighbour is away, or all memory for bodies is taken; ask again",
+    }.items()
+}
 IMAGE_BODY: dict[str, Any] = {
     "requestBody": {"required": True, "content": {
         name: {"schema": {"type": "string", "format": "binary"}} for name in ("image/jpeg", "image/png", "image/webp")
@@ -32,28 +45,25 @@ async def service(request: Request) -> Service:
 
 
 Running = Annotated[Service, Depends(service)]
-Tags = Annotated[
-    list[str],
-    Query(alias="tags", description="only images that carry all of these, under whatever name", max_length=20),
-]
+ImageIdPath = Annotated[str, Path(description="an image id, percent-encoded, its slashes too"), AfterValidator(id_of)]
+NamePath = Annotated[str, Path(description="percent-encoded"), AfterValidator(unquote)]
 
 
-async def options(
-    running: Running,
-    limit: Annotated[int, Query(ge=1, description="results wanted")] = 20,
-    rank: schemas.Rank = "similarity",
-    collapse: schemas.Collapse = "exact",
-    tags: Tags = [],  # noqa: B006 - FastAPI copies it
-) -> Options:
-    """The common query parameters.
+async def known_parameters(request: Request) -> None:
+    """Refuse query parameters that the route does not have: a misspelt one would be ignored in silence.
 
     Raises:
-        UsageError: more results than the service gives.
+        HTTPException: 422, naming it.
     """
-    most = running.settings.serve.max_limit
-    if limit > most:
-        raise UsageError(f"limit {limit}: expected at most {most}; ask for fewer results")
-    return Options(limit, rank, collapse, tuple(tags))
+    if not request.query_params:
+        return
+    described = request.app.openapi()["paths"][request.scope["route"].path_format][request.method.lower()]
+    known = [one["name"] for one in described.get("parameters", ()) if one["in"] == "query"]
+    for name in request.query_params:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"this route has {', '.join(known) or 'none'}"
+            raise HTTPException(422, f"query parameter {name!r}: unknown; {hint}")
 
 
 async def crop(
@@ -75,40 +85,34 @@ async def crop(
     return left, top, width, height
 
 
-async def body(request: Request, running: Running) -> bytes:
-    """The raw body, read no further than allowed.
+async def body(request: Request) -> bytes:
+    """The raw body; search.access.bodies reads no further than allowed.
 
     Raises:
-        HTTPException: 413 for too large a body, 400 for an empty one.
+        HTTPException: 400 for an empty one.
     """
-    most = running.settings.serve.max_body_bytes
-    content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > most:
-            raise HTTPException(413, f"body: expected at most {most} bytes; send a smaller picture")
+    content = await request.body()
     if not content:
         raise HTTPException(400, "body: empty; send the picture's bytes, e.g. curl --data-binary @cat.jpg")
-    return bytes(content)
+    return content
 
 
-def event_of(kind: type[E], given: BaseModel, **more: Any) -> E:
-    """The event that a body asks for: what the log takes, the API takes.
+async def session(
+    request: Request,
+    session_id: Annotated[str | None, Query(description="post an impression for this session", max_length=256)] = None,
+) -> str | None:
+    """The session that an impression is posted for.
 
     Raises:
-        UsageError: what the log would not take.
+        HTTPException: 403, the key only reads.
     """
-    try:
-        return kind.model_validate(given.model_dump() | more)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "body"
-        raise UsageError(f"{where}: {first['msg']}") from None
+    if session_id and request.state.level == "read":
+        raise HTTPException(403, "session_id: a key that only reads posts no impression; leave it out")
+    return session_id
 
 
-Asked = Annotated[Options, Depends(options)]
 Part = Annotated[Crop | None, Depends(crop)]
 Picture = Annotated[bytes, Depends(body)]
 TagLimit = Annotated[int, Query(ge=1, le=100_000, description="tags wanted")]
 MinImages = Annotated[int, Query(ge=1, description="only tags that are on at least this many images")]
-Session = Annotated[str | None, Query(description="post an impression for this session", max_length=256)]
+Session = Annotated[str | None, Depends(session)]

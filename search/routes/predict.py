@@ -5,7 +5,7 @@ import time
 from fastapi import APIRouter
 
 from search import schemas, views
-from search.routes.parameters import IMAGE_BODY, PROBLEMS, MinImages, Part, Picture, Running, TagLimit
+from search.routes.parameters import IMAGE_BODY, PROBLEMS, ImageIdPath, MinImages, Part, Picture, Running, TagLimit
 
 router = APIRouter(responses=PROBLEMS, tags=["tags"])
 
@@ -21,7 +21,9 @@ def predict_image(
 
 
 @router.get("/v1/predict/id/{image_id:path}")
-def predict_id(running: Running, image_id: str, limit: TagLimit = 20, min_images: MinImages = 1) -> schemas.Prediction:
+def predict_id(
+    running: Running, image_id: ImageIdPath, limit: TagLimit = 20, min_images: MinImages = 1
+) -> schemas.Prediction:
     """Tags for an image of the index."""
     started_s = time.perf_counter()
     found = running.searcher.predict(running.searcher.vector_of(image_id), limit, min_images)

@@ -3,6 +3,7 @@
 import logging
 import time
 import uuid
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Query
@@ -10,36 +11,66 @@ from fastapi import APIRouter, Body, Query
 from models.errors import InfrastructureError
 from search import schemas, views
 from search.answer import Answer
-from search.routes.parameters import IMAGE_BODY, PROBLEMS, Asked, Part, Picture, Running, Session
+from search.routes.inputs import RankIn
+from search.routes.options import Asked, Like
+from search.routes.parameters import IMAGE_BODY, PROBLEMS, ImageIdPath, Part, Picture, Running, Session
 from search.service import Service
 from stream.events.schema import Impression
 
 log = logging.getLogger(__name__)
 
 IMPRESSION_S = 2.0
+MOST_QUERY_CHARS = 2_000  # of an impression
 
 router = APIRouter(responses=PROBLEMS, tags=["search"])
 
 
+@router.get("/v1/search")
+def search_by_examples(
+    running: Running,
+    asked: Asked,
+    like: Annotated[Like, Query(min_length=1)],
+    unlike: Like = [],  # noqa: B006 - FastAPI copies it
+    session_id: Session = None,
+) -> schemas.Page:
+    """Images like several of the index, and unlike others."""
+    started_s = time.perf_counter()
+    vector = running.searcher.by_examples(*([running.searcher.vector_of(i) for i in ids] for ids in (like, unlike)))
+    answer = running.searcher.by_vector(vector, asked, without={*like, *unlike})
+    return _page(running, answer, started_s, _examples(like, unlike), session_id)
+
+
 @router.post("/v1/search/image", openapi_extra=IMAGE_BODY)
 def search_by_image(
-    running: Running, content: Picture, asked: Asked, part: Part, session_id: Session = None
+    running: Running,
+    content: Picture,
+    asked: Asked,
+    part: Part,
+    like: Like = [],  # noqa: B006 - FastAPI copies it
+    unlike: Like = [],  # noqa: B006
+    session_id: Session = None,
 ) -> schemas.Page:
-    """Images like an uploaded one, or like a crop of it."""
+    """Images like an uploaded one, or like a crop of it; also like some of the index, and unlike others."""
     started_s = time.perf_counter()
-    answer = running.searcher.by_vector(running.searcher.embed(content, part), asked)
+    vector = running.searcher.embed(content, part)
+    if like or unlike:
+        liked, unliked = ([running.searcher.vector_of(i) for i in ids] for ids in (like, unlike))
+        vector = running.searcher.by_examples([vector, *liked], unliked)
+    answer = running.searcher.by_vector(vector, asked, without={*like, *unlike})
     return _page(running, answer, started_s, "image", session_id)
 
 
 @router.get("/v1/search/id/{image_id:path}")
-def search_by_id(running: Running, image_id: str, asked: Asked, part: Part, session_id: Session = None) -> schemas.Page:
+def search_by_id(
+    running: Running, image_id: ImageIdPath, asked: Asked, part: Part, session_id: Session = None
+) -> schemas.Page:
     """Images like one that is in the index, or like a crop of it."""
     started_s = time.perf_counter()
     if part is None:
         vector = running.searcher.vector_of(image_id)
     else:
         vector = running.searcher.embed(running.picture(image_id), part)
-    answer = running.searcher.by_vector(vector, asked, without=image_id)
+    answer = running.searcher.by_vector(vector, asked, without={image_id})
     return _page(running, answer, started_s, f"id:{image_id}", session_id)
 
 
@@ -53,11 +84,16 @@ def search_by_tag(
 
 
 @router.post("/v1/rank")
-def rank_images(running: Running, wanted: Annotated[schemas.RankIn, Body()]) -> schemas.RankPage:
+def rank_images(running: Running, wanted: Annotated[RankIn, Body()]) -> schemas.RankPage:
     """Order images of your own choice by taste, best first; ids that are not in the index are left out."""
     version, ranked = running.searcher.rank(wanted.image_ids)
     rows = [schemas.Ranked(image_id=image_id, score=score) for image_id, score in ranked]
     return schemas.RankPage(ranked=rows, ranker_version=version)
+
+
+def _examples(like: Sequence[str], unlike: Sequence[str]) -> str:
+    said = " ".join([*(f"like:{i}" for i in like), *(f"unlike:{i}" for i in unlike)])
+    return said[:MOST_QUERY_CHARS]
 
 
 def _page(running: Service, answer: Answer, started_s: float, query: str, session_id: str | None) -> schemas.Page:

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from search import schemas, views
-from search.routes.parameters import PROBLEMS, Running
+from search.routes.parameters import PROBLEMS, NamePath, Running
 
 router = APIRouter(responses=PROBLEMS, tags=["tags"])
 
@@ -25,7 +25,7 @@ def list_tags(
 
 
 @router.get("/v1/tags/{tag:path}")
-def show_tag(running: Running, tag: str) -> schemas.TagView:
+def show_tag(running: Running, tag: NamePath) -> schemas.TagView:
     """One tag: counts, quality, first seen."""
     return views.tag(running.searcher.tagger().catalogue.tag(tag))
 
@@ -43,6 +43,6 @@ def list_operations(running: Running, limit: Annotated[int, Query(ge=1, le=10_00
 
 
 @router.get("/v1/operations/{operation_id:path}")
-def show_operation(running: Running, operation_id: str) -> schemas.OperationView:
+def show_operation(running: Running, operation_id: NamePath) -> schemas.OperationView:
     """What came of one operation on tags."""
     return views.operation(running.operation(operation_id))

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, get_origin
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -27,8 +27,15 @@ JSON = "application/json"
 MAX_ATTRIBUTE_CHARS = 2_000  # of id and source, which de-duplication keeps
 # Fields of a posted image that travel as CloudEvents extension attributes: all but subject, value and content type.
 IMAGE_ATTRIBUTES = tuple(name for name in ImagePosted.model_fields if name not in ("image_id", "content", "media_type"))
+ATTRIBUTE_NAMES = {"source_url": "sourceurl"}  # CloudEvents allows letters and digits alone; we read both
 _FLAGS = {name for name in IMAGE_ATTRIBUTES if ImagePosted.model_fields[name].annotation is bool}
-_LISTS = {name for name in IMAGE_ATTRIBUTES if get_origin(ImagePosted.model_fields[name].annotation) is tuple}
+_FLAG_WORDS = dict.fromkeys(("true", "yes", "on", "1", "t", "y"), True) | dict.fromkeys(
+    ("false", "no", "off", "0", "f", "n"), False
+)
+_JSON_FIELDS = {"tags": "list of strings", "metadata": "object of plain values"}
+_TIME = re.compile(
+    r"\d{4}-\d{2}-\d{2}[Tt]([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)", re.ASCII
+)  # RFC 3339, section 5.6
 
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # as in the type system of CloudEvents
 
@@ -76,7 +83,7 @@ def _image_headers(event: ImagePosted) -> Headers:
     for name in IMAGE_ATTRIBUTES:
         if value := getattr(event, name):
             plain = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            headers.append((f"ce_{name}", plain.encode()))
+            headers.append((f"ce_{ATTRIBUTE_NAMES.get(name, name)}", plain.encode()))
     return headers
 
 
@@ -163,7 +170,7 @@ def _envelope(key: bytes | None, attributes: Mapping[str, str], data: bytes) -> 
         fields = _image_fields(key, attributes, data)
     else:
         fields = _json(data)
-    return Envelope(attributes["id"], attributes["source"], _build(kind, fields), attributes.get("time"))
+    return Envelope(attributes["id"], attributes["source"], _build(kind, fields), _time(attributes.get("time")))
 
 
 def _check_identity(attributes: Mapping[str, str]) -> None:
@@ -175,19 +182,30 @@ def _check_identity(attributes: Mapping[str, str]) -> None:
                 f"ce_{name} {text[:40]!r}: expected at most {MAX_ATTRIBUTE_CHARS} characters, no control characters",
                 reason="bad_header",
             )
-    time = attributes.get("time")
-    if time is not None:
-        try:
-            datetime.fromisoformat(time)
-        except ValueError:
-            raise SchemaError(
-                f"ce_time {time[:40]!r}: expected RFC 3339, e.g. 2026-11-21T12:00:00Z; correct it or leave it out",
-                reason="bad_header",
-            ) from None
+
+
+def _time(text: str | None) -> str | None:
+    """A time as it was written; a leap second, which no calendar of ours has, is the second before it."""
+    if text is None:
+        return None
+    try:
+        found = _TIME.fullmatch(text)
+        if found is None:
+            raise ValueError
+        if found[2] == "60":
+            text = f"{text[: found.start(2)]}59{text[found.end(2) :]}"
+        datetime.fromisoformat(text.upper())
+    except ValueError:
+        raise SchemaError(
+            f"ce_time {text[:40]!r}: expected RFC 3339, e.g. 2026-11-21T12:00:00Z; correct it or leave it out",
+            reason="bad_header",
+        ) from None
+    return text
 
 
 def _image_fields(key: bytes | None, attributes: Mapping[str, str], data: bytes) -> dict[str, Any]:
-    fields = {name: _attribute(name, attributes[name]) for name in IMAGE_ATTRIBUTES if name in attributes}
+    given = {ATTRIBUTE_NAMES.get(name, name): name for name in IMAGE_ATTRIBUTES} | {n: n for n in IMAGE_ATTRIBUTES}
+    fields = {name: _attribute(name, attributes[said]) for said, name in given.items() if said in attributes}
     fields["image_id"] = attributes.get("subject") or (key or b"").decode(errors="replace")
     fields["media_type"] = attributes.get("datacontenttype") or None
     if data or "dataref" not in fields:
@@ -197,13 +215,16 @@ def _image_fields(key: bytes | None, attributes: Mapping[str, str], data: bytes)
 
 def _attribute(name: str, text: str) -> Any:
     if name in _FLAGS:
-        return text == "true"
-    if name not in _LISTS:
+        flag = _FLAG_WORDS.get(text.strip().lower())
+        if flag is None:
+            raise SchemaError(f"ce_{name} {text[:40]!r}: expected true or false; correct it", reason="bad_header")
+        return flag
+    if name not in _JSON_FIELDS:
         return text
     try:
         return json.loads(text)
     except ValueError:
-        raise SchemaError(f"ce_{name}: expected a JSON list of strings", reason="bad_json") from None
+        raise SchemaError(f"ce_{name}: expected a JSON {_JSON_FIELDS[name]}", reason="bad_json") from None
 
 
 def _build(kind: type[Event], fields: dict[str, Any]) -> Event:

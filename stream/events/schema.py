@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic_core import PydanticCustomError
 
 from models.tagging.examples import OperationKind
+from stream.events.details import Details
 
 KEY_FIELDS = {
     "images": "image_id", "operations": "operation_id", "clicks": "session_id", "models": "model", "drift": "tag",
@@ -47,7 +48,7 @@ class Event(BaseModel):
         return str(getattr(self, KEY_FIELDS[self.topic]))
 
 
-class ImagePosted(Event):
+class ImagePosted(Details, Event):
     """A picture arrived: its bytes inline, or a `dataref` with the sha256 of what is there (claim check)."""
 
     type: ClassVar[str] = "mekiki.image.posted.v1"
@@ -163,10 +164,10 @@ class Impression(Event):
     topic: ClassVar[str] = "clicks"
 
     impression_id: SessionId
-    session_id: SessionId
+    session_id: SessionId = "anonymous"
     shown: tuple[ImageId, ...] = Field(min_length=1, max_length=MAX_SHOWN, description="in the order shown")
     query: str | None = Field(None, max_length=2_000)
-    ranker_version: int | None = None
+    ranker_version: int | None = Field(None, ge=0, lt=2**63)
     propensities: tuple[Propensity, ...] | None = Field(
         None, description="probability that each position was examined, same length as shown"
     )
@@ -189,7 +190,7 @@ class Clicked(Event):
     topic: ClassVar[str] = "clicks"
 
     impression_id: SessionId
-    session_id: SessionId
+    session_id: SessionId = "anonymous"
     image_id: ImageId
 
 

@@ -33,8 +33,32 @@ class TagFilter:
     without: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A condition on a number that the index keeps of each image: within bounds, these included; None: no bound."""
+
+    field: Literal["posted_s", "width_px", "height_px", "aspect"]
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Which images a search is among; all that is given must hold.
+
+    Attributes:
+        tags: of every group, one filter must hold; no group is empty.
+        without: none of these filters may hold.
+        ranges: all of these must hold.
+    """
+
+    tags: tuple[tuple[TagFilter, ...], ...] = ()
+    without: tuple[TagFilter, ...] = ()
+    ranges: tuple[Range, ...] = ()
+
+
+ALL = Condition()
 Kind: TypeAlias = Literal["image", "waiting", "tombstone"]
-TagFilters: TypeAlias = Sequence[Sequence[TagFilter]]  # of every group, one condition must hold; no group is empty
 
 
 class VectorIndex(Protocol):
@@ -61,8 +85,10 @@ class VectorIndex(Protocol):
     def fetch(self, image_ids: Sequence[str], *, with_vectors: bool = False) -> dict[str, IndexRecord]:
         """The records of these images, tombstones included; unknown ids are missing from the answer."""
 
-    def search(self, vector: Vector, limit: int, *, tags: TagFilters = (), with_vectors: bool = False) -> list[Hit]:
-        """Nearest images by inner product, best first; only those that meet a condition of every group of `tags`."""
+    def search(
+        self, vector: Vector, limit: int, condition: Condition = ALL, *, with_vectors: bool = False
+    ) -> list[Hit]:
+        """Nearest images by inner product, best first; only those that the condition holds for."""
 
     def scroll(self, cursor: str | None, limit: int, *, with_vectors: bool = False) -> tuple[list[Hit], str | None]:
         """A page of all images in a stable order and the cursor of the next page, None at the end."""

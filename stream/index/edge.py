@@ -14,7 +14,7 @@ from models.errors import ConfigurationError, IndexUnavailableError, StorageUnav
 from stream.disk import WRITE_BYTES, check_room
 from stream.index.contract import Kind
 from stream.index.payload import Vector
-from stream.index.point_index import INDEXED, Filters, PointIndex, vectors_of
+from stream.index.point_index import INDEXED, RANGED, Filters, PointIndex, vectors_of
 from stream.index.points import VECTOR_NAME, Point
 
 try:
@@ -33,8 +33,8 @@ class _EdgeFilters(Filters):
     def is_in(self, field: str, values: Sequence[str]) -> Any:
         return edge.FieldCondition(key=field, match=edge.MatchAny(list(values)))
 
-    def at_most(self, field: str, bound: int) -> Any:
-        return edge.FieldCondition(key=field, range=edge.RangeFloat(lte=bound))
+    def between(self, field: str, low: float | None, high: float | None) -> Any:
+        return edge.FieldCondition(key=field, range=edge.RangeFloat(gte=low, lte=high))
 
     def ids(self, ids: Sequence[str]) -> Any:
         return edge.HasIdCondition(set(ids))
@@ -117,6 +117,8 @@ def _load(folder: Path, dimension: int) -> Any:
         shard = edge.EdgeShard.create(str(folder), edge.EdgeConfig(vectors=vectors))
         for name in INDEXED:
             shard.update(edge.UpdateOperation.create_field_index(name, edge.PayloadSchemaType.Keyword))
+        for name in RANGED:
+            shard.update(edge.UpdateOperation.create_field_index(name, edge.PayloadSchemaType.Float))
         return shard
     except OSError as error:
         raise StorageUnavailableError(

@@ -5,11 +5,14 @@ that it does not know, and a field that is missing takes its default.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from stream.events.details import MetadataValue
 
 Vector: TypeAlias = npt.NDArray[np.float32]
 Said: TypeAlias = tuple[str, str, int]  # who said a tag: `by` and source of the event, and the time of its record in ms
@@ -33,6 +36,10 @@ class ImagePayload:
         speakers: who said tags, and when: the last time of each `by` and source.
         said: for each of the tags the places in `speakers` of those who said it.
         complete: whether somebody said that the tags are all there are.
+        title: what people call it; empty where nobody said.
+        source_url: where it comes from; empty where nobody said.
+        author: who made it; empty where nobody said.
+        metadata: what else its producer said of it.
     """
 
     sha256: str
@@ -48,6 +55,10 @@ class ImagePayload:
     speakers: tuple[Said, ...] = ()
     said: tuple[tuple[int, ...], ...] = ()
     complete: bool = False
+    title: str = ""
+    source_url: str = ""
+    author: str = ""
+    metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -117,8 +128,23 @@ def to_fields(record: IndexRecord) -> dict[str, Any]:
         stored |= {name: getattr(record.payload, name) for name in _FIELDS}
         stored["tags"] = list(record.payload.tags)
         stored["speakers"] = [list(speaker) for speaker in record.payload.speakers]
+        stored["metadata"] = dict(record.payload.metadata)
         stored["said"] = [list(places) for places in record.payload.said]
+        stored |= _numbers(record.payload)
     return stored
+
+
+def _numbers(payload: ImagePayload) -> dict[str, float]:
+    """What filters ask for and the payload does not say as a number; what is not known is left out."""
+    numbers = {}
+    if payload.height_px:
+        numbers["aspect"] = payload.width_px / payload.height_px
+    try:
+        posted = datetime.fromisoformat(payload.posted_at)
+        numbers["posted_s"] = (posted if posted.tzinfo else posted.replace(tzinfo=UTC)).timestamp()
+    except ValueError:
+        pass  # of a log without times
+    return numbers
 
 
 def to_payload(stored: Mapping[str, Any]) -> ImagePayload:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from stream.index.contract import Hit, TagFilter, TagFilters
+from stream.index.contract import ALL, Condition, Hit, TagFilter
 from stream.index.payload import UNDECODED, IndexRecord, Vector, to_payload, to_record
 from stream.index.points import (
     FORMAT,
@@ -27,6 +27,7 @@ from stream.log.reading.positions import StoredOffset
 
 PAGE = 256  # records a scroll of ours asks for at once
 INDEXED = ("kind", "tags", "sha256", "undecoded")  # payload fields that filters ask for
+RANGED = ("posted_s",)  # numbers that filters ask for, and that leave few; of sizes and shapes most remain
 
 
 class Filters(ABC):
@@ -45,8 +46,8 @@ class Filters(ABC):
         """A payload field has one of these values."""
 
     @abstractmethod
-    def at_most(self, field: str, bound: int) -> Any:
-        """A payload field is no larger."""
+    def between(self, field: str, low: float | None, high: float | None) -> Any:
+        """A payload field is within these bounds."""
 
     @abstractmethod
     def ids(self, ids: Sequence[str]) -> Any:
@@ -59,13 +60,17 @@ class Filters(ABC):
     def replaceable(self, points: Sequence[Point]) -> Any:
         """A stored point may be replaced where one clause holds: it is this point and not newer."""
         return self.some([
-            self.every([self.ids([point.id]), self.at_most("position", point.position)])
+            self.every([self.ids([point.id]), self.between("position", None, point.position)])
             for point in points
         ])  # fmt: skip
 
-    def tags(self, tags: TagFilters) -> Any:
-        """See VectorIndex.search; None without a condition."""
-        return self.every([self.some([self._one(one) for one in group]) for group in tags]) if tags else None
+    def of(self, condition: Condition) -> Any:
+        """See VectorIndex.search; None where all images are meant."""
+        if condition == ALL:
+            return None
+        groups = [self.some([self._one(one) for one in group]) for group in condition.tags]
+        ranges = [self.between(one.field, one.low, one.high) for one in condition.ranges]
+        return self.every(groups + ranges, [self._one(one) for one in condition.without])
 
     def _one(self, one: TagFilter) -> Any:
         among = [self.ids([point_id(i) for i in one.among])] if one.among else []
@@ -123,10 +128,12 @@ class PointIndex(ABC):
         records = [to_record(point.payload or {}, _vector(point)) for point in found]
         return {record.image_id: record for record in records}
 
-    def search(self, vector: Vector, limit: int, *, tags: TagFilters = (), with_vectors: bool = False) -> list[Hit]:
+    def search(
+        self, vector: Vector, limit: int, condition: Condition = ALL, *, with_vectors: bool = False
+    ) -> list[Hit]:
         """See VectorIndex.search."""
         check_vector(vector, self.dimension)
-        found = self.nearest(vector, limit, self.filters.tags(tags), with_vectors=with_vectors)
+        found = self.nearest(vector, limit, self.filters.of(condition), with_vectors=with_vectors)
         return [_hit(point, float(point.score)) for point in found]
 
     def scroll(self, cursor: str | None, limit: int, *, with_vectors: bool = False) -> tuple[list[Hit], str | None]:

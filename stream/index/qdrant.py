@@ -18,7 +18,7 @@ from models.errors import ConfigurationError, IndexUnavailableError
 from stream.environment import without_credentials
 from stream.index.contract import Kind
 from stream.index.payload import Vector
-from stream.index.point_index import INDEXED, Filters, PointIndex, vectors_of
+from stream.index.point_index import INDEXED, RANGED, Filters, PointIndex, vectors_of
 from stream.index.points import VECTOR_NAME, Point
 from stream.settings import QdrantSettings
 
@@ -42,8 +42,8 @@ class _ServerFilters(Filters):
     def is_in(self, field: str, values: Sequence[str]) -> Any:
         return q.FieldCondition(key=field, match=q.MatchAny(any=list(values)))
 
-    def at_most(self, field: str, bound: int) -> Any:
-        return q.FieldCondition(key=field, range=q.Range(lte=bound))
+    def between(self, field: str, low: float | None, high: float | None) -> Any:
+        return q.FieldCondition(key=field, range=q.Range(gte=low, lte=high))
 
     def ids(self, ids: Sequence[str]) -> Any:
         return q.HasIdCondition(has_id=list(ids))
@@ -77,9 +77,11 @@ class QdrantIndex(PointIndex):
             if not exists():
                 raise  # else: another worker was first
         if self._url != ":memory:":  # the local mode has no payload indexes and says so with a warning
-            for name in INDEXED:
-                keyword = q.PayloadSchemaType.KEYWORD
-                self._call(self._client.create_payload_index, self._collection, name, keyword, wait=True)
+            kinds = dict.fromkeys(INDEXED, q.PayloadSchemaType.KEYWORD) | dict.fromkeys(
+                RANGED, q.PayloadSchemaType.FLOAT
+            )
+            for name, kind in kinds.items():
+                self._call(self._client.create_payload_index, self._collection, name, kind, wait=True)
 
     def upsert(self, points: Sequence[Point], condition: Callable[[Sequence[Point]], Any] | None = None) -> None:
         """See PointIndex.upsert; more than 128 points go in several operations, the offsets with the last."""

@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 
 from models import errors
-from stream.index.contract import Hit, Kind, TagFilters
+from stream.index.contract import ALL, Condition, Hit, Kind
 from stream.index.payload import IndexRecord, Vector
 from stream.index.wire import MESSAGE_LIMITS, SERVICE, pack, unpack
 from stream.log.reading.positions import StoredOffset
@@ -40,9 +40,11 @@ class RemoteIndex:
         found = self._ask("fetch", list(image_ids), with_vectors=with_vectors)
         return {record.image_id: record for record in found}
 
-    def search(self, vector: Vector, limit: int, *, tags: TagFilters = (), with_vectors: bool = False) -> list[Hit]:
+    def search(
+        self, vector: Vector, limit: int, condition: Condition = ALL, *, with_vectors: bool = False
+    ) -> list[Hit]:
         """See VectorIndex.search."""
-        return list(self._ask("search", vector, limit, tags=tags, with_vectors=with_vectors))
+        return list(self._ask("search", vector, limit, condition, with_vectors=with_vectors))
 
     def scroll(self, cursor: str | None, limit: int, *, with_vectors: bool = False) -> tuple[list[Hit], str | None]:
         """See VectorIndex.scroll."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from stream.index.contract import Hit, TagFilter
+from stream.index.contract import Condition, Hit, Range, TagFilter
 from stream.index.payload import ImagePayload, IndexRecord, Vector
 from stream.log.reading.positions import StoredOffset
 
@@ -30,7 +30,7 @@ CALLS = (
     "flush",
 )  # of the contract
 KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (Hit, ImagePayload, IndexRecord, StoredOffset, TagFilter)
+    kind.__name__: kind for kind in (Condition, Hit, ImagePayload, IndexRecord, Range, StoredOffset, TagFilter)
 }
 _NAMES = {kind: [field.name for field in fields(kind)] for kind in KINDS.values()}
 
@@ -43,7 +43,7 @@ def pack(document: Any) -> bytes:
         if isinstance(value, np.ndarray):
             vectors.append(np.ascontiguousarray(value, dtype="<f4").tobytes())
             return {"$vector": len(value)}
-        return {"$kind": type(value).__name__, **{name: getattr(value, name) for name in _NAMES[type(value)]}}
+        return {"$kind": type(value).__name__, **{name: _field(getattr(value, name)) for name in _NAMES[type(value)]}}
 
     text = json.dumps(document, ensure_ascii=False, default=plain).encode()
     return len(text).to_bytes(4, "little") + text + b"".join(vectors)
@@ -60,12 +60,19 @@ def unpack(message: bytes) -> Any:
             vector: Vector = np.frombuffer(message, "<f4", count=value["$vector"], offset=done).copy()
             done += vector.nbytes
             return vector
+        if value.keys() == {"$map"}:
+            return dict(value["$map"])
         kind = KINDS.get(value.pop("$kind", ""))
         if kind is None:
             return value
         return kind(**{name: _tuples(item) for name, item in value.items()})
 
     return json.loads(message[4:end], object_hook=typed)
+
+
+def _field(value: Any) -> Any:
+    """What people said under names of their own, as pairs: no name of theirs is taken for one of ours."""
+    return {"$map": list(value.items())} if isinstance(value, dict) else value
 
 
 def _tuples(value: Any) -> Any:

@@ -8,6 +8,7 @@ image that is not there waits in the image's record and is put on it when it com
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,7 @@ from stream.ingest.waits import Picture, Undecoded, Waits, end, events_of, put, 
 from stream.log.record import Record
 
 SEEN_EVENTS = 16  # identities kept per image; a producer's retry comes within a few events of the original
+DETAILS = ("title", "source_url", "author", "metadata")  # said of a picture, and kept when a later post says nothing
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -126,9 +128,9 @@ def _decoded(state: IndexRecord, event: ImageDecoded, picture: Picture | None, c
 
 def _with_picture(state: IndexRecord, story: Sequence[Waits], picture: EmbeddedImage) -> Applied:
     """The image with this picture, which the last event of the story posted, and all the tags of the story."""
-    before, posted = state.payload, story[-1]
+    before = state.payload
     tags = _told(before, story)
-    payload = tags.put_on(replace(picture.payload, posted_at=_posted_at(posted)))
+    payload = tags.put_on(replace(picture.payload, **_said_of(before, story)))
     vector = dequantise(picture.quantised[None])[0]
     record = with_events(replace(state, payload=payload, vector=vector, deleted=False), [])
     replaced = before is not None and bool(before.tags or payload.complete)  # labelled: its vector in the sums changes
@@ -174,6 +176,18 @@ def _told(before: ImagePayload | None, story: Sequence[Waits]) -> ImageTags:
 def _example(image_id: str, vector: npt.NDArray[np.int16], tags: ImageTags) -> Example:
     said = tags.said_last(tags.added)
     return Example(image_id, vector, tags.added, tags.removed, tags.said_complete or None, said=said)
+
+
+def _said_of(before: ImagePayload | None, story: Sequence[Waits]) -> dict[str, Any]:
+    """What producers said of the picture beside its tags: when it came first, and of the rest what was said last."""
+    posts = [one for one in story if isinstance(one.envelope.event, ImagePosted)]
+    first = next(filter(None, map(_posted_at, posts)), "")
+    said: dict[str, Any] = {"posted_at": (before.posted_at if before is not None else "") or first}
+    events = [one.envelope.event for one in posts]
+    for name in DETAILS:
+        values = [getattr(one, name) for one in (before, *events) if one is not None]
+        said[name] = next(filter(None, reversed(values)), {} if name == "metadata" else "")
+    return said
 
 
 def _posted_at(posted: Waits) -> str:

@@ -50,11 +50,15 @@ class LogWriter:
 
         Raises:
             BrokerUnavailableError: none came in time.
+            PolicyError: reason `too_large`, the record is larger than its topic takes.
         """
         key, value, headers = encode(event, source=self._source, event_id=event_id)
         with broker_errors(self._settings):
-            sent = self._producer.send(full_name(self._settings, event.topic), value, key=key, headers=headers)
-            sent.get(timeout=timeout_s)
+            try:
+                sent = self._producer.send(full_name(self._settings, event.topic), value, key=key, headers=headers)
+                sent.get(timeout=timeout_s)
+            except _TOO_LARGE:
+                raise PolicyError("event: larger than its topic takes; say less in one", "too_large") from None
 
     def send(
         self,

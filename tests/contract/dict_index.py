@@ -78,8 +78,12 @@ class DictFilters(Filters):
 
         return holds
 
-    def at_most(self, field: str, bound: int) -> Condition:
-        return lambda point: point.payload[field] <= bound
+    def between(self, field: str, low: float | None, high: float | None) -> Condition:
+        def holds(point: StoredPoint) -> bool:
+            stored = point.payload.get(field)
+            return stored is not None and (low is None or stored >= low) and (high is None or stored <= high)
+
+        return holds
 
     def ids(self, ids: Sequence[str]) -> Condition:
         return lambda point: point.id in ids

@@ -10,7 +10,6 @@ import pytest
 
 from models.errors import EncoderMismatchError
 from models.quantise import dequantise, quantise
-from stream.index.contract import TagFilter
 from stream.index.edge import EdgeIndex
 from stream.index.payload import IndexRecord
 from stream.log.reading.positions import StoredOffset, position_of
@@ -129,38 +128,6 @@ def test_the_index_on_kinds_counts_what_is_counted_one_by_one(index):
     expected = {"image": 355, "tombstone": 50, "waiting": 15}
     assert {kind: index.count(kind) for kind in expected} == expected
     assert {kind: index.count(kind, exact=False) for kind in expected} == expected
-
-
-def test_searches_only_what_carries_one_name_of_every_group(index):
-    def tagged(name, seed, tags):
-        return IndexRecord(name, 1, payload(tags=tuple(tags)), unit(seed))
-
-    def found(*groups):
-        return {h.image_id for h in index.search(unit(1), 10, tags=groups)}
-
-    cat, either = TagFilter(("cat",)), TagFilter(("kitty", "cat"))
-    index.write(
-        [tagged("a", 1, ["cat", "猫"]), tagged("b", 2, ["cat"]), tagged("c", 3, []), tagged("d", 4, ["kitty"])], []
-    )
-    assert found([cat]) == {"a", "b"}
-    assert found([cat], [TagFilter(("猫",))]) == {"a"}
-    assert found([either]) == {"a", "b", "d"}
-    assert found([TagFilter(("猫",)), TagFilter(("kitty",))]) == {"a", "d"}
-    assert found([either], [TagFilter(("猫", "kitty"))]) == {"a", "d"}
-
-
-def test_a_condition_may_hold_among_some_images_or_without_some(index):
-    index.write([record(name, seed=seed, tags=("crane",)) for seed, name in enumerate("abc")], [])
-    index.write([record("d", seed=4, tags=("other",))], [])
-
-    def found(*conditions):
-        return {h.image_id for h in index.search(unit(1), 10, tags=[conditions])}
-
-    crane = ("crane",)
-    assert found(TagFilter(crane, among=("a", "d", "never posted"))) == {"a"}
-    assert found(TagFilter(crane, without=("a", "d"))) == {"b", "c"}
-    assert found(TagFilter(crane, among=("a", "b"), without=("b",))) == {"a"}
-    assert found(TagFilter(("other",)), TagFilter(crane, among=("c",))) == {"c", "d"}
 
 
 def test_scroll_visits_every_image_once(index):

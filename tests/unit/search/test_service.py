@@ -50,7 +50,7 @@ def service(tmp_path):
     return Service(
         settings=load_settings({}, data_dir=tmp_path), index=OnlyEstimates(), searcher=None, served=ServedModels(),
         follower=Follower(), watch=StallWatch(asked, asked), writer=None, pictures=None, datarefs=None,
-        encoder_version="fake-1",
+        encoder_version="fake-1", keys=None, outcomes=None, thumbnails=None,
     )  # fmt: skip
 
 

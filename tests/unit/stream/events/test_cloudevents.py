@@ -24,6 +24,7 @@ def check_attributes(read, event, event_id):
         assert read.get_extension("dataref") == event.dataref
         assert read.get_extension("sha256") == event.sha256
         assert json.loads(read.get_extension("tags") or "[]") == list(event.tags)
+        assert read.get_extension("sourceurl") == event.source_url
 
 
 @given(events, ids)
@@ -53,7 +54,9 @@ def foreign(event, event_id):
             "tags": json.dumps(event.tags),
             "complete": str(event.complete).lower(),
         }
-        attributes |= {name: v for name, v in (("dataref", event.dataref), ("sha256", event.sha256)) if v is not None}
+        said = {"dataref": event.dataref, "sha256": event.sha256, "title": event.title, "author": event.author}
+        said |= {"sourceurl": event.source_url, "metadata": json.dumps(event.metadata)}
+        attributes |= {name: value for name, value in said.items() if value is not None}
         attributes |= {"datacontenttype": event.media_type or "application/octet-stream"}
         return CloudEvent(attributes, event.content)
     return CloudEvent(attributes | {"datacontenttype": "application/json"}, event.model_dump(mode="json"))

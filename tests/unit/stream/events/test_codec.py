@@ -164,6 +164,50 @@ def test_poison_in_structured_mode_has_a_reason(body, reason):
     assert caught.value.reason == reason
 
 
+@pytest.mark.parametrize(("written", "flag"), [
+    ("true", True), ("True", True), ("TRUE", True), ("1", True), ("yes", True), ("on", True), (" y ", True),
+    ("false", False), ("False", False), ("0", False), ("no", False), ("Off", False), ("n", False),
+])  # fmt: skip
+def test_yes_and_no_are_taken_as_people_write_them(written, flag):
+    posted = headers(ce_type=ImagePosted.type, content__type="image/png", ce_complete=written)
+    assert decode(b"k", b"\x89", posted).event.complete is flag
+
+
+@pytest.mark.parametrize("written", ["2", "maybe", "truee", "はい", "null", "[]"])
+def test_what_is_neither_yes_nor_no_is_refused(written):
+    error = refused(value=b"\x89", ce_type=ImagePosted.type, content__type="image/png", ce_complete=written)
+    assert (error.reason, str(error)[:11]) == ("bad_header", "ce_complete")
+
+
+@pytest.mark.parametrize(("written", "kept"), [
+    ("2026-11-21T12:00:00Z", None), ("2026-11-21t12:00:00.123456789z", None), ("2024-02-29T23:59:59-23:59", None),
+    ("1990-12-31T23:59:60Z", "1990-12-31T23:59:59Z"), ("1990-12-31T15:59:60.5-08:00", "1990-12-31T15:59:59.5-08:00"),
+])  # fmt: skip
+def test_a_time_of_rfc_3339_is_taken(written, kept):
+    posted = headers(ce_type=ImagePosted.type, content__type="image/png", ce_time=written)
+    assert decode(b"k", b"\x89", posted).time == (kept or written)
+
+
+@pytest.mark.parametrize("written", [
+    "2026-11-21", "20261121T120000", "20261121T120000Z", "2026-11-21T12:00:00", "2026-11-21T12:00Z", "2026-W47-6",
+    "2026-11-21 12:00:00Z", "2026-11-21T12:00:00,5Z", "2026-11-21T12:00:00+0100", "2026-11-21T12:00:00+01",
+    "2026-11-21T24:00:00Z", "2026-02-29T12:00:00Z", "2026-11-21T12:00:00.Z", "２026-11-21T12:00:00Z",
+    "2026-11-21T12:00:00Z ", "2026-11-21T12:00:00+24:00", "2026-11-21T12:00:00+01:00:30", "2026-11-21T12:60:00Z",
+    "2026-11-21T12:00:00Z\n", "",
+])  # fmt: skip
+def test_any_other_time_is_refused(written):
+    error = refused(value=b"\x89", ce_type=ImagePosted.type, content__type="image/png", ce_time=written)
+    assert (error.reason, str(error)[:7]) == ("bad_header", "ce_time")
+
+
+@pytest.mark.parametrize("name", ["ce_source_url", "ce_sourceurl"])
+def test_what_is_said_of_a_picture_travels_in_headers(name):
+    said = {"ce_title": "猫", "ce_author": "Ada", "ce_metadata": '{"n": 1, "ok": true}', name: "https://example.org/1"}
+    event = decode(b"k", b"\x89", headers(ce_type=ImagePosted.type, content__type="image/png", **said)).event
+    assert (event.title, event.author, event.source_url) == ("猫", "Ada", "https://example.org/1")
+    assert event.metadata == {"n": 1, "ok": True}
+
+
 @given(
     st.none() | st.binary(max_size=60),
     st.none() | st.binary(max_size=200) | st.recursive(

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from stream.index.contract import Hit, TagFilter
+from stream.index.contract import Condition, Hit, Range, TagFilter
 from stream.index.payload import ImagePayload, IndexRecord, to_fields, to_record
 from stream.index.wire import pack, unpack
 from stream.log.reading.positions import StoredOffset
+from tests.strategies import plain_values
 
 TEXT = st.text(max_size=8)
 NAMES = st.lists(TEXT, max_size=3).map(tuple)
@@ -20,7 +21,8 @@ PAYLOADS = st.builds(
     ImagePayload, TEXT, TEXT, TEXT, TEXT, COUNT, COUNT, COUNT, TEXT, posted_at=TEXT, tags=NAMES,
     speakers=st.lists(st.tuples(TEXT, TEXT, COUNT), max_size=2).map(tuple),
     said=st.lists(st.lists(COUNT, max_size=2).map(tuple), max_size=3).map(tuple),
-    complete=st.booleans(),
+    complete=st.booleans(), title=TEXT, source_url=TEXT, author=TEXT,
+    metadata=st.dictionaries(TEXT | st.sampled_from(["$kind", "$vector", "$map"]), plain_values, max_size=2),
 )  # fmt: skip
 VECTORS = arrays.arrays(np.float32, 8, elements=st.floats(-1, 1, width=32))
 RECORDS = st.one_of(
@@ -31,6 +33,13 @@ RECORDS = st.one_of(
 OFFSETS = st.builds(StoredOffset, TEXT, COUNT, COUNT, TEXT, COUNT)
 HITS = st.builds(Hit, TEXT, st.floats(-1, 1), PAYLOADS, st.none() | VECTORS)
 FILTERS = st.builds(TagFilter, NAMES, NAMES, NAMES)
+RANGES = st.builds(
+    Range, st.sampled_from(["posted_s", "aspect"]), st.none() | st.floats(0, 9), st.none() | st.floats(0, 9)
+)
+CONDITIONS = st.builds(
+    Condition, st.lists(st.lists(FILTERS, max_size=2).map(tuple), max_size=2).map(tuple),
+    st.lists(FILTERS, max_size=2).map(tuple), st.lists(RANGES, max_size=2).map(tuple),
+)  # fmt: skip
 
 
 def comparable(value):
@@ -59,7 +68,7 @@ def test_fields_that_a_reader_does_not_know_are_ignored_and_missing_ones_take_th
 
 
 @given(st.lists(RECORDS, max_size=4), st.lists(OFFSETS, max_size=2), st.lists(HITS, max_size=3),
-       st.lists(st.lists(FILTERS, max_size=2), max_size=2), st.none() | TEXT, VECTORS)  # fmt: skip
+       CONDITIONS, st.none() | TEXT, VECTORS)  # fmt: skip
 def test_calls_and_answers_come_through_as_they_were_to_the_bit(records, offsets, hits, filters, cursor, vector):
     document = [[records, offsets, 7, vector], {"tags": filters, "with_vectors": True}, [hits, cursor]]
     (arguments, options, answer) = unpack(pack(document))

@@ -88,6 +88,26 @@ def test_posted_at_is_the_events_time_or_the_records():
     assert play([post(0)])[0]["a"].payload.posted_at == "1970-01-01T00:00:00+00:00"
 
 
+def test_posted_at_of_the_first_post_stays():
+    first, later = (replace(post(n, content=b"pic%d" % n), timestamp_ms=1_000 * n) for n in (1, 2))
+    states, _, _ = play([first, later])
+    assert states["a"].payload.posted_at == "1970-01-01T00:00:01+00:00"
+    assert states["a"].payload.sha256 == embedded(b"pic2").payload.sha256
+    again, _, _ = play([delete(3), replace(post(4), timestamp_ms=9_000)], states)
+    assert again["a"].payload.posted_at == "1970-01-01T00:00:09+00:00"
+
+
+def test_what_is_said_of_a_picture_stays_until_something_else_is_said():
+    states, _, _ = play([post(0, title="Cat", author="Ada", source_url="https://example.org/1", metadata={"n": 1})])
+    states, _, _ = play([tag(1), post(2, title="Dog"), post(3, content=b"pic2")], states)
+    kept = states["a"].payload
+    assert (kept.title, kept.author, kept.source_url) == ("Dog", "Ada", "https://example.org/1")
+    assert kept.metadata == {"n": 1}
+    states, _, _ = play([delete(4), post(5)], states)
+    kept = states["a"].payload
+    assert (kept.title, kept.author, kept.source_url, kept.metadata) == ("", "", "", {})
+
+
 def test_a_tag_for_a_deleted_picture_is_dead():
     assert play([post(0), delete(1), tag(2)])[2] == ["image_deleted"]
 

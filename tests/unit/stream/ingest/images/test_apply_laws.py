@@ -44,7 +44,8 @@ TAGS = st.lists(st.sampled_from(["cat", "Cat", "dog", "red panda"]), max_size=3)
 EVENTS = st.one_of(
     st.builds(
         ImagePosted, image_id=IDS, content=st.sampled_from([b"pic1", b"pic2"]), media_type=st.none(), dataref=st.none(),
-        sha256=st.none(), tags=TAGS, complete=st.booleans(),
+        sha256=st.none(), tags=TAGS, complete=st.booleans(), title=st.sampled_from([None, "one", "two"]),
+        metadata=st.sampled_from([{}, {"n": 1}]), author=st.none(), source_url=st.none(),
     ),
     st.builds(ImageDeleted, image_id=IDS),
     st.builds(TagsApplied, image_id=IDS, tags=TAGS, by=st.none(), complete=st.booleans()),

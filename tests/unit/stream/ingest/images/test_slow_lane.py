@@ -40,11 +40,14 @@ def test_good_pictures_do_not_wait_for_slow_ones(rig):
 
 
 def test_a_slow_picture_is_there_with_the_tags_of_before_and_of_after_it(rig):
+    said = {"title": "Ca\nt", "source_url": "https://example.org/", "author": "Ada", "metadata": {"n": 1.5, "b": None}}
     rig.log.post(
-        tag("a", "early"), slow("a", tags=("cat", "x")), tag("a", "late"), TagsRemoved(image_id="a", tags=("x",))
+        *(tag("a", "early"), slow("a", tags=("cat", "x"), **said), tag("a", "late")),
+        TagsRemoved(image_id="a", tags=("x",)),
     )
     rig.settle()
     found = state(rig, "a")
+    assert {name: getattr(found.payload, name) for name in said} == said
     assert found.payload.tags == ("early", "cat", "late")
     assert (found.waiting, found.undecoded) == ((), ())
     assert rig.pictures.get(found.payload.sha256) == b"slow1"
@@ -156,7 +159,8 @@ def test_slow_pictures_end_as_quick_ones(history):
 
 def picture(state):
     kept = state.payload
-    return state.deleted, len(state.waiting), kept and (kept.sha256, set(kept.tags), kept.complete)
+    said = kept and (kept.sha256, set(kept.tags), kept.complete, kept.title, kept.metadata, kept.posted_at)
+    return state.deleted, len(state.waiting), said
 
 
 def learned(examples, image_id):

@@ -1,0 +1,115 @@
+"""Pictures and tags into the log, over HTTP: answered once the log has them, or once they can be found."""
+
+import asyncio
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Body, HTTPException, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+
+from models.errors import UsageError
+from search import schemas
+from search.pictures.intake import check_tags, event_of, posted
+from search.pictures.outcomes import FOUND
+from search.routes.inputs import ImageIn, TagsIn
+from search.routes.parameters import IMAGE_BODY, PROBLEMS, ImageIdPath, Picture, Running
+from search.service import SOURCE, Service
+from stream.events.schema import MAX_TAGS_PER_EVENT, ImageDeleted, ImageId, ImagePosted, TagsApplied, TagsRemoved
+
+POLL_S = 0.05  # between two looks at whether a picture can be found
+JSON = "application/json"
+BODY: dict[str, Any] = {"requestBody": {"required": True, "content": {
+    **IMAGE_BODY["requestBody"]["content"], JSON: {"schema": ImageIn.model_json_schema()},
+}}}  # fmt: skip
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    201: {"model": schemas.Posted, "description": "it can be found"},
+    202: {"model": schemas.Posted, "description": "the log has it"},
+    422: {"model": schemas.Problem, "description": "a parameter or field breaks its rule, or the picture is dead: why"},
+}
+
+router = APIRouter(responses=PROBLEMS, tags=["posting"])
+Tags = Annotated[list[str], Query(max_length=MAX_TAGS_PER_EVENT, description="may be repeated")]
+Until = Annotated[
+    Literal["searchable"] | None, Query(description="answer when the picture can be found, or why it cannot")
+]
+
+
+@router.post("/v1/images", status_code=202, responses=ANSWERS, openapi_extra=BODY)
+async def post_image(
+    running: Running,
+    request: Request,
+    response: Response,
+    content: Picture,
+    image_id: Annotated[ImageId | None, Query(alias="id", description="else the sha256 of the bytes")] = None,
+    tags: Tags = [],  # noqa: B006 - FastAPI copies it
+    complete: Annotated[bool, Query(description="the tag list is exhaustive")] = False,
+    wait: Until = None,
+) -> schemas.Posted:
+    """Post a picture: its bytes, and what is said of it in the query; or all of it as JSON, with a dataref."""
+    fields = {"image_id": image_id, "tags": tuple(tags), "complete": complete}
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() == JSON:
+        if asked := set(request.query_params) - {"wait"}:
+            raise UsageError(
+                f"query parameter {min(asked)}: expected nothing but wait beside a JSON body; say it there"
+            )
+        event = _described(content)
+    else:
+        event = await run_in_threadpool(posted, running.settings, content, fields)
+    check_tags(event.tags)
+    if wait is None:
+        event_id = await run_in_threadpool(running.post, event)
+        return schemas.Posted(event_id=event_id, image_id=event.image_id)
+    await run_in_threadpool(running.outcomes.prepare)
+    event_id = await run_in_threadpool(running.post, event)
+    if await _found(running, event, event_id):
+        response.status_code = 201
+    return schemas.Posted(event_id=event_id, image_id=event.image_id)
+
+
+def _described(content: bytes) -> ImagePosted:
+    try:
+        given = ImageIn.model_validate_json(content)
+    except ValidationError as error:
+        raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in error.errors()]) from None
+    return event_of(ImagePosted, given.model_dump(exclude_unset=True))
+
+
+async def _found(running: Service, event: ImagePosted, event_id: str) -> bool:
+    """Whether the picture can be found before the deadline.
+
+    Raises:
+        HTTPException: 422, it is dead.
+    """
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + running.settings.serve.wait_s
+    while loop.time() < until_s:
+        outcome = await run_in_threadpool(running.outcomes.of, event, event_id, SOURCE)
+        if outcome == FOUND:
+            return True
+        if outcome is not None:
+            raise HTTPException(422, f"dead: {outcome}")
+        await asyncio.sleep(POLL_S)
+    return False
+
+
+@router.put("/v1/images/{image_id:path}/tags", status_code=202)
+def put_tags(running: Running, image_id: ImageIdPath, given: Annotated[TagsIn, Body()]) -> schemas.Accepted:
+    """Put tags on a picture, beside those it has; they wait for one that is not there yet."""
+    check_tags(given.tags)
+    return schemas.Accepted(event_id=running.post(event_of(TagsApplied, given.model_dump() | {"image_id": image_id})))
+
+
+@router.delete("/v1/images/{image_id:path}/tags", status_code=202)
+def delete_tags(
+    running: Running, image_id: ImageIdPath, tags: Annotated[list[str], Query(min_length=1, max_length=1_000)]
+) -> schemas.Accepted:
+    """Take tags off a picture."""
+    check_tags(tags)
+    return schemas.Accepted(event_id=running.post(event_of(TagsRemoved, {"image_id": image_id, "tags": tuple(tags)})))
+
+
+@router.delete("/v1/images/{image_id:path}", status_code=202)
+def delete_image(running: Running, image_id: ImageIdPath) -> schemas.Accepted:
+    """Take a picture down everywhere: index, stored bytes, everything learned from it."""
+    return schemas.Accepted(event_id=running.post(event_of(ImageDeleted, {"image_id": image_id})))

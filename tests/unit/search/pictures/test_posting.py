@@ -1,0 +1,110 @@
+"""Pictures and tags posted over HTTP: what stands in the log afterwards."""
+
+import hashlib
+
+import pytest
+
+from stream.events.codec import decode
+from stream.events.schema import ImageDeleted, ImagePosted, TagsApplied, TagsRemoved
+from tests.unit.search.api import client_of, make_service
+
+
+@pytest.fixture
+def service(tmp_path):
+    return make_service(tmp_path)
+
+
+@pytest.fixture
+def api(service):
+    with client_of(service) as client:
+        yield client
+
+
+def posted(service):
+    (sent,) = service.writer.acknowledged
+    return decode(sent.key, sent.value, sent.headers).event
+
+
+def test_bytes_go_into_the_log_with_what_is_said_of_them(service, api):
+    asked = {"id": "cats/1.jpg", "tags": ["cat", "赤い"], "complete": True}
+    answer = api.post("/v1/images", params=asked, content=b"pic1")
+    assert (answer.status_code, answer.json()["image_id"]) == (202, "cats/1.jpg")
+    assert posted(service) == ImagePosted(
+        image_id="cats/1.jpg", content=b"pic1", sha256=hashlib.sha256(b"pic1").hexdigest(), tags=("cat", "赤い"),
+        complete=True,
+    )  # fmt: skip
+
+
+def test_without_an_id_the_hash_is_the_id(service, api):
+    assert api.post("/v1/images", content=b"pic1").json()["image_id"] == hashlib.sha256(b"pic1").hexdigest()
+
+
+def test_large_ones_are_stored_and_referred_to(service, api):
+    content = b"pic" + b"x" * 1_500_000
+    assert api.post("/v1/images", params={"id": "large"}, content=content).status_code == 202
+    event = posted(service)
+    assert (event.content, event.sha256) == (None, hashlib.sha256(content).hexdigest())
+    assert service.datarefs.read(event.dataref) == content
+    (upload,) = (service.settings.data_path / "uploads").iterdir()
+    assert upload.name == event.sha256
+
+
+def test_a_dataref_goes_into_the_log_as_it_is(service, api):
+    body = {"image_id": "far", "dataref": "https://pictures.example/1.jpg", "tags": ["cat"], "sha256": "ab" * 32}
+    assert api.post("/v1/images", json=body).status_code == 202
+    assert posted(service) == ImagePosted(**body)
+
+
+@pytest.mark.parametrize(("asked", "body", "words"), [
+    ({}, {"image_id": "a"}, "dataref"),
+    ({}, {"image_id": "a", "dataref": "file:///x", "content": "x"}, "content"),
+    ({}, {"image_id": "a", "dataref": "file:///x", "colour": "red"}, "colour"),
+    ({}, {"image_id": "a\n", "dataref": "file:///x"}, "image_id"),
+    ({}, {"image_id": "a", "dataref": "file:///x", "tags": ["\u0007"]}, "tag"),
+    ({"id": "b"}, {"image_id": "a", "dataref": "file:///x"}, "query parameter id"),
+])  # fmt: skip
+def test_json_that_the_log_would_not_take_is_refused(service, api, asked, body, words):
+    answer = api.post("/v1/images", params=asked, json=body)
+    assert answer.status_code in (400, 422)
+    assert words in answer.json()["detail"]
+    assert service.writer.acknowledged == []
+
+
+@pytest.mark.parametrize("asked", [
+    {"id": "a\nb"}, {"id": "x" * 257}, {"id": "tag-operation"}, {"tags": "\u0007"}, {"tags": "x" * 101}, {"tag": "cat"},
+])  # fmt: skip
+def test_so_are_parameters(service, api, asked):
+    answer = api.post("/v1/images", params=asked, content=b"pic1")
+    assert answer.status_code in (400, 422)
+    assert answer.json()["detail"]
+    assert service.writer.acknowledged == []
+    assert not (service.settings.data_path / "uploads").exists()
+
+
+def test_more_bytes_than_a_picture_may_have_are_refused(tmp_path):
+    service = make_service(tmp_path, max_body_bytes=30_000_000)
+    with client_of(service) as client:
+        answer = client.post("/v1/images", content=b"x" * 20_000_001)
+    assert (answer.status_code, "expected at most 20000000" in answer.json()["detail"]) == (413, True)
+
+
+@pytest.mark.parametrize(("method", "path", "named", "event"), [
+    ("PUT", "/v1/images/a%2Fb/tags", {"json": {"tags": ["Cat"], "by": "me"}},
+     TagsApplied(image_id="a/b", tags=("Cat",), by="me")),
+    ("DELETE", "/v1/images/a%2Fb/tags", {"params": {"tags": ["x", "y"]}}, TagsRemoved(image_id="a/b", tags=("x", "y"))),
+    ("DELETE", "/v1/images/a%2Ftags", {}, ImageDeleted(image_id="a/tags")),
+])  # fmt: skip
+def test_tags_and_deletions(service, api, method, path, named, event):
+    assert api.request(method, path, **named).status_code == 202
+    assert posted(service) == event
+
+
+@pytest.mark.parametrize(("method", "path", "named"), [
+    ("PUT", "/v1/images/a/tags", {"json": {"tags": ["x" * 101]}}), ("DELETE", "/v1/images/a/tags", {}),
+    ("PUT", "/v1/images/tag-operation/tags", {"json": {"tags": ["x"]}}), ("DELETE", "/v1/images/a%0Ab", {}),
+    ("PUT", "/v1/images/a/tags", {"json": {"tags": ["x"], "image_id": "b"}}),
+])  # fmt: skip
+def test_those_that_cannot_be_are_refused(service, api, method, path, named):
+    answer = api.request(method, path, **named)
+    assert answer.status_code in (400, 422)
+    assert service.writer.acknowledged == []
