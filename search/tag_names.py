@@ -10,8 +10,8 @@ from typing import TypeAlias
 
 import numpy as np
 
+from models.tagging.applied_operation import split_row
 from models.tagging.memory.names import normalise_tag
-from models.tagging.operations import split_row
 from models.tagging.serving.catalogue import TagCatalogue
 from models.tagging.serving.snapshot import Snapshot
 from stream.index.contract import TagFilter

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.tagging.examples import Example, TagOperation
+from models.tagging.memory.implications import circle_through
 from models.tagging.store import TaggerStore
 from tests.digests import all_images, digest, exact_digest
 from tests.property.test_tagging_laws import TAGS, VECTORS, logs, plain_log, small
@@ -138,6 +139,85 @@ def test_what_cannot_be_done_is_refused_and_changes_nothing(operation: TagOperat
     assert "expected" in learner.operations.by_id["s"].outcome
     assert exact_digest(learner) == before
     learner.learn_many([Example("a", None, (TAGS[1],))], 2)
+
+
+IMPLIED = TagOperation("cat", "imply", ("cat",), "animal")
+CHAIN = (IMPLIED, TagOperation("animal", "imply", ("animal",), "being"))
+
+
+@pytest.mark.parametrize(
+    ("before", "operation", "circle"),
+    [
+        ((IMPLIED,), TagOperation("s", "imply", ("animal",), "cat"), "animal -> cat -> animal"),
+        (CHAIN, TagOperation("s", "imply", ("being",), "Cat"), "being -> cat -> animal -> being"),
+        (CHAIN, TagOperation("s", "merge", ("cat", "being"), "thing"), "thing -> animal -> thing"),
+        (CHAIN, TagOperation("s", "alias", ("being", "new word"), "cat"), "cat -> animal -> cat"),
+        (CHAIN, TagOperation("s", "rename", ("being",), "cat"), "cat -> animal -> cat"),
+        (
+            (TagOperation("k", "alias", ("kitty",), "cat"),),
+            TagOperation("s", "imply", ("kitty",), "cat"),
+            "cat -> cat",
+        ),
+        (
+            (IMPLIED, TagOperation("f", "forget", ("animal",)), TagOperation("i", "imply", ("cat",), "pet"),
+             Example("b", VECTORS[1], ("animal",)), TagOperation("p", "imply", ("animal",), "cat")),
+            TagOperation("s", "undo", target="f"),
+            "animal -> cat -> animal",
+        ),
+    ],
+    ids=["imply", "chain", "merge", "alias", "rename", "alias of itself", "undo of forget"],
+)  # fmt: skip
+def test_what_would_close_a_circle_of_implications_is_refused_with_the_way(
+    before: tuple[Example | TagOperation, ...], operation: TagOperation, circle: str
+) -> None:
+    learner = small()
+    learner.learn_many([Example("a", VECTORS[0], ("cat", "animal", "being")), *before], 0)
+    names, implied = list(learner.statistics.vocabulary.names), learner.operations.implied()
+    learner.learn_many([operation], 100)
+    refused = learner.operations.by_id["s"]
+    assert (refused.active, refused.outcome) == (
+        False, f"implications {circle}: expected no circle; undo one of them first"
+    )  # fmt: skip
+    assert learner.operations.implied() == implied
+    assert learner.statistics.vocabulary.names == names
+
+
+def test_an_implication_between_tags_that_become_one_says_nothing_until_they_are_two_again() -> None:
+    learner = small()
+    merge = TagOperation("m", "merge", ("cat",), "animal")
+    learner.learn_many([Example("a", VECTORS[0], ("cat", "animal")), IMPLIED, merge], 0)
+    assert learner.operations.by_id["m"].active and learner.operations.implied() == ()
+    learner.learn_many([TagOperation("u", "undo", target="m")], 3)
+    assert learner.operations.implied() == ((0, 1),)
+
+
+implications = st.builds(
+    TagOperation, st.just(""), st.sampled_from(["imply", "imply", "merge", "rename", "alias"]),
+    st.sampled_from(TAGS).map(lambda tag: (tag,)), st.sampled_from(TAGS),
+)  # fmt: skip
+forgotten = st.builds(TagOperation, st.just(""), st.just("forget"), st.sampled_from(TAGS).map(lambda tag: (tag,)))
+taken_back = st.builds(TagOperation, st.just(""), st.just("undo"), target=st.integers(0, 12).map(str))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.one_of(implications, implications, forgotten, taken_back), max_size=14))
+def test_no_operations_whatever_leave_a_circle_of_implications(operations: list[TagOperation]) -> None:
+    learner = small()
+    learner.learn_many([Example("a", VECTORS[0], TAGS)], 0)
+    for number, one in enumerate(operations):
+        named = dataclasses.replace(one, operation_id=str(number))
+        learner.learn_many([named, Example("a", VECTORS[0], TAGS)], 10 * (number + 1))
+        pairs = learner.operations.implied()
+        direct = {tag: {b for a, b in pairs if a == tag} for tag, _ in pairs}
+        assert not [way for tag in direct if (way := circle_through(tag, direct))]
+
+
+def test_other_names_of_a_forgotten_tag_come_back_with_it() -> None:
+    learner = small()
+    log = [Example("a", VECTORS[0], ("cat",)), TagOperation("k", "alias", ("kitty",), "cat")]
+    learner.learn_many([*log, TagOperation("f", "forget", ("cat",)), TagOperation("u", "undo", target="f")], 0)
+    learner.learn_many([Example("b", VECTORS[1], ("kitty",))], 4)
+    assert [(row.name, row.count) for row in learner.predictor().catalogue.tags()] == [("cat", 2)]
 
 
 def test_a_forgotten_tag_begins_anew_and_comes_back_with_undo() -> None:

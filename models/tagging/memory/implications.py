@@ -1,9 +1,11 @@
 """Implications between tags, in an order in which one pass over them carries probabilities as far as they go.
 
-In: pairs of rows (tag, what it implies). Out: the same relation as pairs to go through once, linear in their number.
+In: pairs of rows (tag, what it implies). Out: the same relation as pairs to go through once, linear in their number;
+and whether one more would close a circle.
 """
 
-from collections.abc import Collection, Sequence
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
 from graphlib import TopologicalSorter
 from itertools import pairwise
 
@@ -57,3 +59,24 @@ def ancestors(pairs: Sequence[Pair], tag: int) -> set[int]:
         if implied in found:
             found.add(source)
     return found - {tag}
+
+
+def circle_through(start: int, implied: Mapping[int, Collection[int]]) -> list[int]:
+    """The shortest way along implications from a tag back to itself, with the tag at both ends; empty if there is none.
+
+    Of ways of one length it is always the same, in whatever order the implications came.
+    """
+    came_from: dict[int, int] = {}
+    waiting = deque([start])
+    while waiting:
+        tag = waiting.popleft()
+        for into in sorted(implied.get(tag, ())):
+            if into == start:
+                way = [start, tag]
+                while way[-1] != start:
+                    way.append(came_from[way[-1]])
+                return way[::-1]
+            if into not in came_from:
+                came_from[into] = tag
+                waiting.append(into)
+    return []
