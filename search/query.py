@@ -126,7 +126,7 @@ class Searcher:
             found = predictor.predict(vector[None], limit)[0]
         else:
             scores = predictor.probabilities(vector[None])[0]
-            served = np.flatnonzero(snapshot.columns.counts >= min_images)
+            served = np.flatnonzero(snapshot.columns.carried >= min_images)
             best = served[np.argsort(-scores[served], kind="stable")[:limit]]
             found = [(snapshot.names[row], float(scores[row])) for row in best]
         thresholds = predictor.catalogue.thresholds([tag for tag, _ in found])

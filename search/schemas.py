@@ -12,8 +12,8 @@ class Result(BaseModel):
     """One image of a results page."""
 
     model_config = ConfigDict(json_schema_extra={"example": {
-        "image_id": "1F431", "score": 0.83, "rank_score": None, "above_threshold": None, "tags": ["animal", "cat"],
-        "duplicates": [], "near_duplicate_of": None, "width_px": 224, "height_px": 224,
+        "image_id": "1F431", "score": 0.83, "rank_score": None, "above_threshold": None, "tags": ["cat", "red"],
+        "implied_tags": ["animal"], "duplicates": [], "near_duplicate_of": None, "width_px": 224, "height_px": 224,
         "posted_at": "2026-11-21T12:00:00+00:00", "bytes_url": "/v1/images/1F431/bytes",
     }})  # fmt: skip
     image_id: str
@@ -23,6 +23,7 @@ class Result(BaseModel):
         None, description="searching by tag: the tag's probability is at or above its threshold; null otherwise"
     )
     tags: list[str] = Field(description="applied by people, as they are called after operations on tags")
+    implied_tags: list[str] = Field(description="follow from `tags` by implication; nobody applied them")
     duplicates: list[str] = Field(description="ids of images with the same bytes, collapsed into this one")
     near_duplicate_of: str | None = Field(None, description="an earlier result that looks nearly the same")
     width_px: int
@@ -68,6 +69,7 @@ class ImageView(BaseModel):
 
     image_id: str
     tags: list[str] = Field(description="applied by people, as they are called after operations on tags")
+    implied_tags: list[str] = Field(description="follow from `tags` by implication; nobody applied them")
     tags_as_written: list[str] = Field(description="the names they were applied with, and can be taken off with")
     complete: bool
     posted_at: str
@@ -161,7 +163,8 @@ class TagView(BaseModel):
     """One tag the learner knows."""
 
     name: str
-    count: int = Field(description="images that carry it")
+    count: int = Field(description="images that carry it, by themselves or because a tag of theirs implies it")
+    tagged: int = Field(description="those that carry it by themselves")
     first_seen: int = Field(description="log position of its first use")
     quality: float | None = Field(description="running average precision, each image predicted before it was learned")
     drift: int = Field(description="drift events so far")

@@ -54,7 +54,7 @@ def page(answer: Answer, names: TagNames, **others: Any) -> schemas.Page:
 def _result(item: Found, names: TagNames) -> schemas.Result:
     image_id, payload = item.hit.image_id, item.hit.payload
     return schemas.Result(
-        **_kept(payload, schemas.Result) | {"tags": names.shown(image_id, payload.tags)},
+        **_kept(payload, schemas.Result) | _tags(image_id, payload, names),
         image_id=image_id,
         score=round(item.hit.score, DIGITS),
         rank_score=None if item.rank_score is None else round(item.rank_score, DIGITS),
@@ -68,7 +68,7 @@ def _result(item: Found, names: TagNames) -> schemas.Result:
 def image(image_id: str, payload: ImagePayload, names: TagNames, duplicates: Iterable[str]) -> schemas.ImageView:
     """One image as the index holds it, with the ids of images of the same bytes."""
     return schemas.ImageView(
-        **_kept(payload, schemas.ImageView) | {"tags": names.shown(image_id, payload.tags)},
+        **_kept(payload, schemas.ImageView) | _tags(image_id, payload, names),
         image_id=image_id,
         tags_as_written=list(payload.tags),
         duplicates=sorted(duplicates),
@@ -96,6 +96,12 @@ def operation(row: OperationRow) -> schemas.OperationView:
     """What came of one operation on tags."""
     same = {name: getattr(row, name) for name in ("operation_id", "kind", "tags", "into", "outcome")}
     return schemas.OperationView(**same, in_force=row.active, images_moved=len(row.moved))
+
+
+def _tags(image_id: str, payload: ImagePayload, names: TagNames) -> dict[str, list[str]]:
+    """What the picture carries: its tags as they are called now, and what follows from them."""
+    shown = names.shown(image_id, payload.tags)
+    return {"tags": shown, "implied_tags": names.implied(shown)}
 
 
 def _kept(payload: ImagePayload, model: type[BaseModel]) -> dict[str, Any]:

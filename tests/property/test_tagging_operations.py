@@ -2,6 +2,7 @@
 
 import dataclasses
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from models.tagging.examples import Example, TagOperation
 from models.tagging.memory.implications import circle_through
 from models.tagging.store import TaggerStore
+from models.tagging.tagger import Tagger
 from tests.digests import all_images, digest, exact_digest
 from tests.property.test_tagging_laws import TAGS, VECTORS, logs, plain_log, small
 
@@ -210,6 +212,46 @@ def test_no_operations_whatever_leave_a_circle_of_implications(operations: list[
         pairs = learner.operations.implied()
         direct = {tag: {b for a, b in pairs if a == tag} for tag, _ in pairs}
         assert not [way for tag in direct if (way := circle_through(tag, direct))]
+
+
+def carrying(learner: Tagger) -> dict[str, int]:
+    """By tag, the distinct images that carry it by themselves or by implication, counted image by image."""
+    names, counts = learner.statistics.vocabulary.names, Counter[str]()
+    for state in all_images(learner):
+        carried = set(learner.statistics.tags_of(state)) if state.labelled else set()
+        for tag, into in learner.operations.implied():
+            carried |= {into} if tag in carried else set()
+        counts.update(names[row] for row in carried)
+    return counts
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.one_of(logs(6), implications.map(lambda one: [one]), taken_back.map(lambda one: [one])), max_size=8))
+def test_images_that_carry_a_tag_are_counted_once_whatever_comes_between(
+    parts: list[list[Example | TagOperation]],
+) -> None:
+    learner = small()
+    learner.learn_many([Example("a", VECTORS[0], TAGS)], 0)
+    for number, part in enumerate(parts):
+        for at, one in enumerate(part, 100 * (number + 1)):
+            named = dataclasses.replace(one, operation_id=str(number)) if isinstance(one, TagOperation) else one
+            learner.learn_many([named], at)
+        snapshot = learner.snapshot(wait=True)
+        served = zip(snapshot.names, snapshot.columns.carried.tolist(), snapshot.columns.hidden, strict=True)
+        assert {name: count for name, count, hidden in served if count and not hidden} == carrying(learner)
+
+
+def test_counts_by_implication_are_the_same_after_a_restart(tmp_path: Path) -> None:
+    store = TaggerStore(tmp_path / "tags.db", small())
+    tagger, _ = store.open()
+    tagger.learn_many([*plain_log(2, 100), IMPLIED, TagOperation("b", "imply", ("dog",), "animal")], 0)
+    before = tagger.snapshot(wait=True).columns.carried
+    store.checkpoint({})
+    store.close()
+    tagger, _ = TaggerStore(tmp_path / "tags.db", small()).open()
+    after = tagger.snapshot(wait=True)
+    assert after.columns.carried.tolist() == before.tolist()
+    assert (after.columns.carried > after.columns.counts).any()
 
 
 def test_other_names_of_a_forgotten_tag_come_back_with_it() -> None:

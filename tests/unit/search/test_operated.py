@@ -6,6 +6,7 @@ from models.errors import NotFoundError
 from models.quantise import quantise
 from models.tagging.examples import Example, TagOperation
 from models.tagging.tagger import Tagger
+from search import views
 from search.answer import Options
 from search.query import Searcher
 from search.served import ServedModels, ServedTagger
@@ -27,6 +28,9 @@ def operated():
         TagOperation("2", "merge", ("kitty",), "cat"),
         TagOperation("3", "split", ("cat",), "lynx", images=("i0", "i100")),
         TagOperation("4", "forget", ("junk",)),
+        TagOperation("5", "imply", ("cat",), "feline"),
+        TagOperation("6", "imply", ("lynx",), "feline"),
+        TagOperation("7", "imply", ("feline",), "animal"),
     ]
     tagger.learn_many(log, 0)
     served = ServedModels(tagger=ServedTagger(tagger.predictor()))
@@ -40,6 +44,8 @@ def operated():
     ("cat", {n for n in range(1, COUNT) if n % 3 == 0} | {101}),
     ("Kitty", {n for n in range(1, COUNT) if n % 3 == 0} | {101}),
     ("lynx", {0, 100}),
+    ("feline", {n for n in range(COUNT) if n % 3 == 0} | {100, 101}),
+    ("animal", {n for n in range(COUNT) if n % 3 == 0} | {100, 101}),
     ("junk", set()),
     ("never used", set()),
 ])  # fmt: skip
@@ -61,6 +67,18 @@ def test_tags_are_shown_as_they_are_called_now(operated):
     assert names.shown("i1", ["red panda"]) == ["firefox"]
     assert names.shown("i100", ["kitty", "junk"]) == ["lynx"]
     assert names.shown("i101", ["kitty", "junk", "cat"]) == ["cat"]
+
+
+def test_what_follows_from_tags_is_said_beside_them(operated):
+    found = operated.by_vector(unit(100), Options(limit=COUNT + 2, collapse="none"))
+    shown = {result.image_id: result for result in views.page(
+        found, operated.names(), impression_id=None, encoder_version="e", took_ms=0.0
+    ).results}  # fmt: skip
+    assert (shown["i100"].tags, shown["i100"].implied_tags) == (["lynx"], ["feline", "animal"])
+    assert (shown["i3"].tags, shown["i3"].implied_tags) == (["cat"], ["feline", "animal"])
+    assert (shown["i1"].tags, shown["i1"].implied_tags) == (["firefox"], [])
+    tags = operated.tagger().catalogue
+    assert [(tags.tag(name).count, tags.tag(name).tagged) for name in ("animal", "cat")] == [(12, 0), (10, 10)]
 
 
 def test_search_by_a_merged_or_renamed_tag_is_search_by_what_it_became(operated):
