@@ -2,18 +2,23 @@
 
 from dataclasses import dataclass, field
 
-from search.schemas import Collapse, Rank, TagProbability
+from search.schemas import Collapse, Order, Rank, TagProbability
 from stream.index.contract import Hit
 
 
 @dataclass(frozen=True)
 class Options:
-    """How the page is to be."""
+    """How the page is to be.
+
+    Attributes:
+        order: searching by a tag, whether pictures that carry it come before all others, or probability alone decides.
+    """
 
     limit: int = 20
     rank: Rank = "similarity"
     collapse: Collapse = "exact"
     tags: tuple[str, ...] = ()
+    order: Order = "carried"
 
 
 @dataclass
@@ -25,6 +30,7 @@ class Found:
         rank_score: by the ranker, where it orders the page.
         duplicates: ids of the images collapsed into this one.
         near_duplicate_of: an earlier result that looks nearly the same.
+        carries: whether it comes before all that do not: searching by a tag, it carries the tag.
         above_threshold: whether the tag's probability is at or above its threshold; None where no tag was asked for.
     """
 
@@ -32,6 +38,7 @@ class Found:
     rank_score: float | None = None
     duplicates: list[str] = field(default_factory=list)
     near_duplicate_of: str | None = None
+    carries: bool = False
     above_threshold: bool | None = None
 
 

@@ -73,12 +73,21 @@ class Searcher:
     def by_tag(self, tag: str, options: Options) -> Answer:
         """The images a tag fits best: its weight vector finds them, all evidence orders the best of them.
 
+        Images that carry the tag, by themselves or by implication, come first, unless `options.order` says otherwise.
+        The index is asked for them alone, and for others where they do not fill the page.
+
         Raises:
             NotFoundError: nobody used the tag yet.
         """
-        predictor = self.tagger()
+        predictor, names = self.tagger(), self.names()
         name = normalise_tag(tag)
+        weights = predictor.catalogue.weights(name)
         wanted = max(options.limit, RERANKED if options.rank == "taste" else RESCORED)
+        carried = names.wanted(name) if options.order == "carried" else frozenset()
+        carrying: list[Hit] = []  # the best of them
+
+        def carries(hit: Hit) -> bool:
+            return names.carries(hit.image_id, hit.payload.tags, carried)
 
         def rescore(hits: list[Hit]) -> list[Hit]:
             if not hits:
@@ -87,9 +96,22 @@ class Searcher:
             rescored = [replace(hit, score=float(score)) for hit, score in zip(hits, scores, strict=True)]
             return sorted(rescored, key=lambda hit: -hit.score)
 
-        found = self._candidates(predictor.catalogue.weights(name), wanted, options, True, rescore)
+        def only_carrying(hits: list[Hit]) -> list[Hit]:
+            carrying[:] = rescore(hits)
+            return carrying
+
+        def carrying_first(hits: list[Hit]) -> list[Hit]:
+            return [*carrying, *rescore([hit for hit in hits if not carries(hit)])]
+
+        found: list[Found] = []
+        if carried:
+            filtered = replace(options, tags=(*options.tags, name))
+            found = self._candidates(weights, wanted, filtered, True, only_carrying)
+        if len(found) < options.limit and len(carrying) < MOST_CANDIDATES:  # there are no more of them
+            found = self._candidates(weights, wanted, options, True, carrying_first)
         (threshold,) = predictor.catalogue.thresholds([name])
         for item in found:
+            item.carries = carries(item.hit)
             item.above_threshold = bool(item.hit.score >= threshold)
         return self._ordered(found, options, tagger_version=predictor.snapshot.version)
 
@@ -182,5 +204,5 @@ class Searcher:
             scores = ranker.score(np.stack([f.hit.vector for f in found if f.hit.vector is not None]))
             for item, score in zip(found, scores, strict=True):
                 item.rank_score = float(score)
-            found = sorted(found, key=lambda item: -(item.rank_score or 0.0))
+            found = sorted(found, key=lambda item: (not item.carries, -(item.rank_score or 0.0)))
         return Answer(found[: options.limit], ranker.version, tagger_version)

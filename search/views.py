@@ -15,7 +15,6 @@ from urllib.parse import quote
 from pydantic import BaseModel
 
 from models.tagging.calibration.metrics import Quality
-from models.tagging.examples import OperationRow
 from models.tagging.serving.columns import TagRow
 from search import schemas
 from search.answer import Answer, Found, Prediction
@@ -82,20 +81,9 @@ def prediction(found: Prediction, took_ms: float) -> schemas.Prediction:
     return schemas.Prediction(tags=tags, tagger_version=found.tagger_version, took_ms=took_ms)
 
 
-def tag(row: TagRow) -> schemas.TagView:
-    """One tag of the learner."""
-    return schemas.TagView(**_numbers(row))
-
-
 def quality(row: Quality) -> schemas.TagQuality:
     """The running metrics over all tags."""
-    return schemas.TagQuality(**_numbers(row))
-
-
-def operation(row: OperationRow) -> schemas.OperationView:
-    """What came of one operation on tags."""
-    same = {name: getattr(row, name) for name in ("operation_id", "kind", "tags", "into", "outcome")}
-    return schemas.OperationView(**same, in_force=row.active, images_moved=len(row.moved))
+    return schemas.TagQuality(**numbers(row))
 
 
 def _tags(image_id: str, payload: ImagePayload, names: TagNames) -> dict[str, list[str]]:
@@ -109,7 +97,7 @@ def _kept(payload: ImagePayload, model: type[BaseModel]) -> dict[str, Any]:
     return {field.name: getattr(payload, field.name) for field in fields(payload) if field.name in model.model_fields}
 
 
-def _numbers(row: TagRow | Quality) -> dict[str, Any]:
+def numbers(row: TagRow | Quality) -> dict[str, Any]:
     """Fields of a row; null for what is not a number yet."""
     values = asdict(row)
     return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in values.items()}

@@ -35,6 +35,7 @@ ROOMS = (
     "stream.learn",
     "stream.workers",
     "search",
+    "search.tags",
     "search.routes",
     "search.app",
     "admin",
