@@ -38,6 +38,7 @@ ROOMS = (
     "search.pictures",
     "search.pages",
     "search",
+    "search.tags",
     "search.routes",
     "search.app",
     "admin",

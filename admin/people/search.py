@@ -24,6 +24,9 @@ def search(
     limit: Annotated[int, typer.Option(min=1)] = 12,
     rank: Annotated[str, typer.Option(help="similarity or taste.")] = "similarity",
     collapse: Annotated[str, typer.Option(help="exact, near or none.")] = "exact",
+    order: Annotated[
+        str | None, typer.Option(help="With --tag: carried (pictures that carry it first) or probability.")
+    ] = None,
     as_json: AsJson = False,
     sheet: Annotated[Path | None, typer.Option(help="Draw a contact sheet into this PNG.")] = None,
     data_dir: DataDir = None,
@@ -31,6 +34,8 @@ def search(
     """Search by picture, by id or by tag."""
     if [image, image_id, tag].count(None) != 2:
         raise UsageError("search: expected exactly one of --image, --id and --tag")
+    if order is not None and tag is None:
+        raise UsageError(f"--order {order}: expected with --tag; leave it out")
     api = Api(client_settings(data_dir))
     options = {"limit": limit, "rank": rank, "collapse": collapse, "crop": crop}
     if image is not None:
@@ -38,7 +43,7 @@ def search(
     elif image_id is not None:
         page = api.get(f"/v1/search/id/{quote(image_id)}", **options)
     else:
-        page = api.get("/v1/search/tag", tag=tag, **options)
+        page = api.get("/v1/search/tag", tag=tag, order=order, **options)
     if sheet is not None:
         from admin.people.sheet import Row, draw_sheet, fetch_cells
 
@@ -79,7 +84,7 @@ def _show(page: dict[str, Any]) -> None:
         same = ", ".join(result["duplicates"])
         if result["near_duplicate_of"]:
             same += f" (near {result['near_duplicate_of']})"
-        tags = ", ".join(result["tags"][:8])
+        tags = ", ".join([*result["tags"][:8], *(f"({tag})" for tag in result["implied_tags"][:4])])
         rows.append((marked(score, result["above_threshold"]), result["image_id"], tags, same))
     score_column = Column("score", justify="right", overflow="fold")
     print_table(rows, score_column, "image", "tags", "same picture", caption=f"{page['took_ms']} ms, {versions}")
