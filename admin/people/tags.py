@@ -17,7 +17,8 @@ from pydantic import ValidationError
 from admin.connect import Api, client_settings
 from admin.console import out, print_json, print_table
 from admin.options import AsJson, DataDir
-from admin.people.post import SOURCE, send
+from admin.people.importing.send import SOURCE
+from admin.people.say import send
 from models.errors import InfrastructureError, NotFoundError, UsageError
 from models.tagging.examples import OperationKind
 from models.tagging.memory.names import normalise_tag

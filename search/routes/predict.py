@@ -24,7 +24,7 @@ def predict_image(
 def predict_id(running: Running, image_id: str, limit: TagLimit = 20, min_images: MinImages = 1) -> schemas.Prediction:
     """Tags for an image of the index."""
     started_s = time.perf_counter()
-    found = running.searcher.predict(running.searcher.vector_of(image_id), limit, min_images)
+    found = running.searcher.predict(running.searcher.vector_of(running.id_of(image_id)), limit, min_images)
     return views.prediction(found, _since_ms(started_s))
 
 
