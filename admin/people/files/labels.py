@@ -88,23 +88,22 @@ def _csv_lines(path: Path, text: str) -> Iterator[Line]:
     head = text.partition("\n")[0]
     delimiter = max("\t;,", key=head.count) if any(map(head.count, "\t;,")) else ","
     rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    columns = [name.strip().lower() for name in rows.fieldnames or ()]
-    if not {*FILE_COLUMNS, "image_id"} & set(columns) or len(columns) != len(set(columns)):
-        raise UsageError(
-            f"{path}: expected a header with the columns file or image_id, and tags, found {head[:100].strip()!r}; "
-            "correct the first line"
-        )
-    rows.fieldnames = columns
     try:
+        columns = [name.strip().lower() for name in rows.fieldnames or ()]
+        if not {*FILE_COLUMNS, "image_id"} & set(columns) or len(columns) != len(set(columns)):
+            raise UsageError(
+                f"{path}: expected a header with the columns file or image_id, and tags, found {head[:100].strip()!r}; "
+                "correct the first line"
+            )
+        rows.fieldnames = columns
         for row in rows:
-            try:
-                if None in row:
-                    raise TypeError(f"{len(columns)} columns")
-                yield _line(rows.line_num, _cells({name: (cell or "").strip() for name, cell in row.items()}))
-            except (ValueError, KeyError, TypeError) as error:
-                raise UsageError(f"{path} line {rows.line_num}: expected {error}; correct the line") from None
+            if None in row:
+                raise ValueError(f"{len(columns)} columns")
+            yield _line(rows.line_num, _cells({name: (cell or "").strip() for name, cell in row.items()}))
     except csv.Error as error:
         raise UsageError(f"{path} line {rows.line_num}: expected CSV ({error}); correct the line") from None
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UsageError(f"{path} line {rows.line_num}: expected {error}; correct the line") from None
 
 
 def _cells(row: Mapping[str, str]) -> dict[str, Any]:

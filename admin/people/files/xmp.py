@@ -4,6 +4,7 @@ In: an XMP packet, or the bytes of a picture. Out: `Said`. Raises ValueError for
 says in no way that is known here is nothing.
 """
 
+import codecs
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -29,7 +30,8 @@ def of_xmp(packet: bytes) -> Said:
     """
     if len(packet) > MAX_PACKET_BYTES:
         raise ValueError(f"{len(packet)} bytes, expected at most {MAX_PACKET_BYTES}")
-    text = packet.strip(b"\0 \r\n\t")
+    is_utf16 = packet.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = packet if is_utf16 else packet.strip(b"\0 \r\n\t")  # some are padded
     if b"<!" in text.replace(b"\0", b"").replace(b"<!--", b""):
         raise ValueError("a document type or CDATA, expected plain elements")
     try:

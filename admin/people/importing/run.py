@@ -4,6 +4,7 @@ In: what a person typed. Out: events in the log and a `Report`. Ctrl-C ends it a
 KeyboardInterrupt goes on to the command; the next run goes on from there.
 """
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -108,8 +109,8 @@ class _Import:
         return rate
 
     def _send(self, pictures: Sequence[Planned]) -> Iterator[int]:
-        """How many of each chunk were sent."""
-        with _bar("posting", len(pictures)) as advance:
+        """How many of each chunk were sent; Ctrl-C is heard once a chunk is acknowledged and reported."""
+        with _bar("posting", len(pictures)) as advance, _interrupts() as interrupted:
             for outcomes in self.sender.outcomes(pictures):
                 for one in outcomes:
                     if self.waiter is not None and one.outcome == "posted":
@@ -118,6 +119,8 @@ class _Import:
                         self.report.add(one)
                 advance(len(outcomes))
                 yield sum(one.outcome == "posted" for one in outcomes)
+                if interrupted.is_set():
+                    raise KeyboardInterrupt
 
     def _wait(self, waiter: Waiter, count: int) -> None:
         with _bar("searchable", count) as advance:
@@ -153,6 +156,23 @@ def _watch(work: _Import, wanted: Wanted, first: Plan) -> None:
         done |= {path: now[path] for path in ready}
         for one in taken:
             out.print(f"took {shown(one.path)}", markup=False, soft_wrap=True)
+
+
+@contextmanager
+def _interrupts() -> Iterator[threading.Event]:
+    """Set by the first Ctrl-C inside the block; the next one ends the block at once."""
+    interrupted = threading.Event()
+    usual = signal.getsignal(signal.SIGINT)
+
+    def note(*_: object) -> None:
+        interrupted.set()
+        signal.signal(signal.SIGINT, usual)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, usual)
 
 
 def _state(path: Path) -> tuple[int, int]:
