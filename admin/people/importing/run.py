@@ -18,10 +18,10 @@ from admin.people.files.walk import SUFFIXES, Passed, Walk
 from admin.people.importing.plan import Plan, Planned, Wanted, make_plan
 from admin.people.importing.report import Outcome, Report
 from admin.people.importing.send import SOURCE, Sender
-from admin.people.importing.waiting import Waiter
+from admin.people.importing.waiting import TOPIC, Waiter
 from models.errors import ConfigurationError, UsageError
-from stream.log.dead_letter_tail import DeadLetterTail
 from stream.log.produce import LogWriter
+from stream.log.tail import LogTail
 from stream.settings import Settings
 
 WATCH_S = 1.0  # between two looks at a folder
@@ -53,7 +53,7 @@ def run(settings: Settings, wanted: Wanted, manner: Manner, report: Report) -> f
         writer = None if manner.dry_run else stack.enter_context(closing(LogWriter(settings, SOURCE)))
         waiter = None
         if manner.wait and api is not None:
-            waiter = Waiter(api, stack.enter_context(closing(DeadLetterTail(settings, ["images"]))))
+            waiter = Waiter(api, stack.enter_context(closing(LogTail(settings, [f"{TOPIC}.dlq"]))))
         sender = Sender(settings, writer, None if manner.again else api)
         work = _Import(sender, waiter, report, manner.timeout_s)
         rate = work.take(plan)

@@ -8,23 +8,21 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TypeAlias
 
 from admin.connect import Api
 from admin.people.importing.report import Outcome
 from admin.people.importing.send import known
 from models.errors import InfrastructureError
 from stream.events.schema import ImagePosted
-from stream.log.dead_letter import DeadLetter
-from stream.log.dead_letter_tail import DeadLetterTail
+from stream.log.dead_letter import DeadLetter, read_dead_letter
+from stream.log.tail import LogTail
 
 POLL_S = 0.1
 ASKED = 1_000  # ids in one question
+TOPIC = "images"
 
-Letters: TypeAlias = list[DeadLetter]
 
-
-def event_of(letter: DeadLetter) -> tuple[str, str]:
+def _event_of(letter: DeadLetter) -> tuple[str, str]:
     """Type and id of the event that a dead letter was."""
     named = {name.lower(): value.decode(errors="replace") for name, value in letter.headers}
     return named.get("ce_type", ""), named.get("ce_id", "")
@@ -33,7 +31,7 @@ def event_of(letter: DeadLetter) -> tuple[str, str]:
 class Waiter:
     """Knows what was posted and is not searchable yet; begin with it before the first picture is posted."""
 
-    def __init__(self, api: Api, dead: DeadLetterTail) -> None:
+    def __init__(self, api: Api, dead: LogTail) -> None:
         self._api = api
         self._dead = dead
         self._pending: dict[str, Outcome] = {}  # by the id of the event
@@ -71,7 +69,8 @@ class Waiter:
                 pause.wait(POLL_S)
 
     def _died(self) -> list[Outcome]:
-        events = ((event_of(letter), letter) for letter in self._dead.poll())
+        letters = (read_dead_letter(TOPIC, record) for record in self._dead.poll())
+        events = ((_event_of(letter), letter) for letter in letters if letter is not None)
         return [
             replace(self._pending[event_id], outcome="dead", reason=f"{letter.reason}: {letter.text}")
             for (kind, event_id), letter in events
