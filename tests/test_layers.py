@@ -42,6 +42,8 @@ ROOMS = (
     "search.routes",
     "search.app",
     "admin",
+    "admin.people.files",
+    "admin.people.importing",
     "admin.people",
     "admin.operators",
     "admin.demo",

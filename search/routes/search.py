@@ -67,6 +67,7 @@ def search_by_id(
 ) -> schemas.Page:
     """Images like one that is in the index, or like a crop of it."""
     started_s = time.perf_counter()
+    image_id = running.id_of(image_id)
     if part is None:
         vector = running.searcher.vector_of(image_id)
     else:
