@@ -13,7 +13,7 @@ from search import schemas
 from search.pictures.intake import check_tags, event_of, posted
 from search.pictures.outcomes import FOUND
 from search.routes.inputs import ImageIn, TagsIn
-from search.routes.parameters import IMAGE_BODY, PROBLEMS, ImageIdPath, Picture, Running
+from search.routes.parameters import IMAGE_BODY, PROBLEMS, NewIdPath, Picture, Running
 from search.service import SOURCE, Service
 from stream.events.schema import MAX_TAGS_PER_EVENT, ImageDeleted, ImageId, ImagePosted, TagsApplied, TagsRemoved
 
@@ -94,7 +94,7 @@ async def _found(running: Service, event: ImagePosted, event_id: str) -> bool:
 
 
 @router.put("/v1/images/{image_id:path}/tags", status_code=202)
-def put_tags(running: Running, image_id: ImageIdPath, given: Annotated[TagsIn, Body()]) -> schemas.Accepted:
+def put_tags(running: Running, image_id: NewIdPath, given: Annotated[TagsIn, Body()]) -> schemas.Accepted:
     """Put tags on a picture, beside those it has; they wait for one that is not there yet."""
     check_tags(given.tags)
     return schemas.Accepted(event_id=running.post(event_of(TagsApplied, given.model_dump() | {"image_id": image_id})))
@@ -102,7 +102,7 @@ def put_tags(running: Running, image_id: ImageIdPath, given: Annotated[TagsIn, B
 
 @router.delete("/v1/images/{image_id:path}/tags", status_code=202)
 def delete_tags(
-    running: Running, image_id: ImageIdPath, tags: Annotated[list[str], Query(min_length=1, max_length=1_000)]
+    running: Running, image_id: NewIdPath, tags: Annotated[list[str], Query(min_length=1, max_length=1_000)]
 ) -> schemas.Accepted:
     """Take tags off a picture."""
     check_tags(tags)
@@ -110,6 +110,6 @@ def delete_tags(
 
 
 @router.delete("/v1/images/{image_id:path}", status_code=202)
-def delete_image(running: Running, image_id: ImageIdPath) -> schemas.Accepted:
+def delete_image(running: Running, image_id: NewIdPath) -> schemas.Accepted:
     """Take a picture down everywhere: index, stored bytes, everything learned from it."""
     return schemas.Accepted(event_id=running.post(event_of(ImageDeleted, {"image_id": image_id})))

@@ -13,6 +13,7 @@ from models.tagging.examples import Example
 from models.tagging.tagger import Tagger
 from search.access.keys import Keys
 from search.app import create_app
+from search.pictures.outcomes import FOUND
 from search.pictures.thumbnails import Thumbnails
 from search.query import Searcher
 from search.served import ServedModels, ServedRanker, ServedTagger
@@ -26,7 +27,7 @@ from tests.fakes import D, FakeDecoder, FakeEncoder, FakeWriter, payload, unit
 
 
 class Quiet:
-    """A thread that follows, or watches, and has nothing to tell."""
+    """A thread that follows, or watches, and has nothing bad to tell."""
 
     failing = None
     stalls = ()
@@ -43,6 +44,12 @@ class Quiet:
 
     def join(self, timeout=None):
         pass
+
+    def prepare(self):
+        pass
+
+    def of(self, event, event_id, source):
+        return FOUND
 
 
 class Taste:
