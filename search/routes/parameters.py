@@ -6,7 +6,6 @@ of the others on a thread of its own.
 
 import difflib
 from typing import Annotated, Any
-from urllib.parse import unquote
 
 from fastapi import Depends, HTTPException, Path, Query, Request
 from pydantic import AfterValidator, BeforeValidator
@@ -50,7 +49,7 @@ ImageIdPath = Annotated[str, Path(description="an image id, percent-encoded, its
 NewIdPath = Annotated[
     ImageId, Path(description="an image id, percent-encoded, its slashes too"), BeforeValidator(id_of)
 ]
-NamePath = Annotated[str, Path(description="percent-encoded"), AfterValidator(unquote)]
+NamePath = Annotated[str, Path(description="percent-encoded"), AfterValidator(id_of)]
 
 
 async def known_parameters(request: Request) -> None:

@@ -15,6 +15,7 @@ from search.pictures.outcomes import FOUND
 from search.routes.inputs import ImageIn, TagsIn
 from search.routes.parameters import IMAGE_BODY, PROBLEMS, NewIdPath, Picture, Running
 from search.service import SOURCE, Service
+from stream.events.details import Text, WebUrl
 from stream.events.schema import MAX_TAGS_PER_EVENT, ImageDeleted, ImageId, ImagePosted, TagsApplied, TagsRemoved
 
 POLL_S = 0.05  # between two looks at whether a picture can be found
@@ -44,10 +45,16 @@ async def post_image(
     image_id: Annotated[ImageId | None, Query(alias="id", description="else the sha256 of the bytes")] = None,
     tags: Tags = [],  # noqa: B006 - FastAPI copies it
     complete: Annotated[bool, Query(description="the tag list is exhaustive")] = False,
+    title: Annotated[Text | None, Query()] = None,
+    source_url: Annotated[WebUrl | None, Query(description="where the picture comes from")] = None,
+    author: Annotated[Text | None, Query()] = None,
     wait: Until = None,
 ) -> schemas.Posted:
     """Post a picture: its bytes, and what is said of it in the query; or all of it as JSON, with a dataref."""
-    fields = {"image_id": image_id, "tags": tuple(tags), "complete": complete}
+    fields = {
+        "image_id": image_id, "tags": tuple(tags), "complete": complete, "title": title, "source_url": source_url,
+        "author": author,
+    }  # fmt: skip
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() == JSON:
         if asked := set(request.query_params) - {"wait"}:
             raise UsageError(

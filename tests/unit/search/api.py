@@ -61,9 +61,10 @@ class Taste:
         return vectors[:, 0]
 
 
-def make_service(folder, ingest=None, **serve):
+def make_service(folder, ingest=None, decoder=None, **serve):
     """A service of its own; what is posted is in `service.writer`."""
     settings = load_settings({}, data_dir=folder, serve=serve, ingest=ingest or {})
+    decoder = decoder or FakeDecoder()
     index = DictIndex()
     index.open(FakeEncoder.version, D)
     tagger = Tagger(dimension=D)
@@ -72,13 +73,13 @@ def make_service(folder, ingest=None, **serve):
     served = ServedModels(tagger=ServedTagger(tagger.predictor()), ranker=ServedRanker(Taste()))
     pictures = FakePictures()
     return Service(
-        settings=settings, index=index, searcher=Searcher(index, FakeEncoder(), FakeDecoder(), served), served=served,
+        settings=settings, index=index, searcher=Searcher(index, FakeEncoder(), decoder, served), served=served,
         follower=Quiet(), watch=Quiet(), writer=FakeWriter(), pictures=pictures,
         datarefs=DatarefReader(
             settings.ingest.dataref_roots, [], settings.ingest.max_image_bytes, uploads=settings.data_path / "uploads"
         ),
         encoder_version=FakeEncoder.version, keys=Keys(settings.serve), outcomes=Quiet(),
-        thumbnails=Thumbnails(FakeDecoder()),
+        thumbnails=Thumbnails(decoder),
     )  # fmt: skip
 
 

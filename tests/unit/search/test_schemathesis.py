@@ -1,7 +1,7 @@
 """The API against its own description: 1,500 requests made from the OpenAPI document, valid ones and broken ones.
 
-No answer is a 5xx, every status is documented with the shape of its answer, every valid request is accepted but for what
-`NOT_IN_SCHEMA` lists with a reason, and every broken one is refused.
+No answer is a 5xx, every status is documented with the shape of its answer, every valid request is accepted but for
+what `NOT_IN_SCHEMA` lists with a reason, and every broken one is refused.
 """
 
 import re
@@ -47,8 +47,7 @@ class Trusting(FakeDecoder):
 @pytest.fixture(scope="module")
 def described(tmp_path_factory):
     """The schema, over a server that is running."""
-    service = make_service(tmp_path_factory.mktemp("api"), max_limit=50)
-    service.searcher._decoder = service.thumbnails._decoder = Trusting()
+    service = make_service(tmp_path_factory.mktemp("api"), decoder=Trusting(), max_limit=50)
     for number, image_id in enumerate(("a", "0", "cats/1.jpg")):
         put(service, image_id, b"pic" + bytes([number]))
     with client_of(service) as client:

@@ -64,7 +64,8 @@ def test_only_what_is_asked_for_the_most_alike_first(api, asked, holds):
 
 
 @pytest.mark.parametrize("asked", [
-    {"posted_after": "yesterday"}, {"posted_before": "1763640000"}, {"posted_after": "2026-11-20T12:00:00"}, {"min_score": 2}, {"min_width": 0}, {"aspect": "round"}, {"diverse": 1.1},
+    {"posted_after": "yesterday"}, {"posted_before": "1763640000"}, {"posted_after": "2026-11-20T12:00:00"},
+    {"min_score": 2}, {"min_width": 0}, {"aspect": "round"}, {"diverse": 1.1},
     {"cursor": "?"}, {"limit": 0}, {"limit": 201}, {"with": "x" * 101}, {"without": "\u0007"}, {"like": "i/1"},
 ])  # fmt: skip
 def test_what_cannot_be_asked_is_refused_by_name(api, asked):
