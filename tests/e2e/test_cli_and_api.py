@@ -7,9 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from kafka import KafkaProducer
-from rich.cells import cell_len
 
-from search.access.paths import quote_id
 from stream.events.codec import encode
 from stream.events.schema import ImageDeleted
 from tests.cluster import wait_for
@@ -65,30 +63,6 @@ def test_a_contact_sheet_shows_the_query_and_the_results(service, pictures, tmp_
     shown = [service.get(f"/v1/images/{result['image_id']}/bytes").content for result in page["results"]]
     assert all(is_in(drawn, content) for content in [(pictures / "p8.jpg").read_bytes(), *shown])
     assert not is_in(drawn, drawing(9_999))
-
-
-def test_ids_of_any_characters_work_on_the_command_line(service, tmp_path):
-    """Those that a folder gives too, and what a console would take for its own marks is shown as it was written."""
-    ids = ["any/[red]x[/red].jpg", "any/a/bytes", "any/50%25 ?#.png", "..", "any/猫"]
-    for number, image_id in enumerate(ids):
-        (tmp_path / "one.png").write_bytes(drawing(800 + number))
-        service.cli("post", str(tmp_path / "one.png"), "--id", image_id, "--tag", "[bold]any")
-    wait_for(lambda: all(service.has(quote_id(image_id)) for image_id in ids), "the pictures")
-    page = json.loads(service.cli("search", "--id", ids[1], "--with", "[bold]any", "--json"))
-    assert {row["image_id"] for row in page["results"]} == set(ids) - {ids[1]}
-    said = service.cli("search", "--id", ids[1], "--id", ids[2], "--unlike", "..", "--with", "[bold]any",
-                       "--sheet", str(tmp_path / "sheet.png"))  # fmt: skip
-    assert "[red]x" in said and "[bold]any" in said and "contact sheet" in said
-    assert max(map(cell_len, said.splitlines()[:-1])) <= 80
-    assert is_in(cv2.imread(str(tmp_path / "sheet.png")), drawing(804))
-    listed = json.loads(service.cli("images", "list", "--limit", "100000", "--json"))
-    assert set(ids) <= {image["image_id"] for image in listed}
-    shown = service.cli("images", "show", ids[0], "--save", str(tmp_path / "saved.png"))
-    assert ids[0] in shown
-    assert (tmp_path / "saved.png").read_bytes() == drawing(800)
-    assert "not in the index" in service.cli("images", "delete", "any/a", "..", "--yes", code=2)
-    assert ids[0] in service.cli("images", "delete", *ids, "--yes")
-    wait_for(lambda: not any(service.has(quote_id(image_id)) for image_id in ids), "the deletions")
 
 
 def is_in(sheet, content):
