@@ -15,7 +15,7 @@ from admin.operators.doctor import doctor
 from admin.operators.serve import serve
 from admin.operators.status import status
 from admin.operators.up import up
-from admin.people import tags
+from admin.people import images, tags
 from admin.people.post import post
 from admin.people.predict import predict
 from admin.people.say import click, tag
@@ -28,17 +28,21 @@ app = typer.Typer(
     name="mekiki",
     help="Streaming online learning for images: search, tags and taste that follow the event stream.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 
-for command in (demo, up, serve, post, tag, click, search, predict, status, doctor):
-    app.command()(command)
-for name, group in {
-    "work": work.app, "tags": tags.app, "topics": topics.app, "dlq": dlq.app, "encoder": encoder.app,
-}.items():  # fmt: skip
-    app.add_typer(group, name=name)
+PEOPLE, OPERATORS = "For people", "For operators"
+COMMANDS_OF = {PEOPLE: (post, tag, click, search, predict, demo), OPERATORS: (up, serve, status, doctor)}
+GROUPS_OF = {
+    PEOPLE: {"images": images.app, "tags": tags.app},
+    OPERATORS: {"work": work.app, "topics": topics.app, "dlq": dlq.app, "encoder": encoder.app},
+}
+for panel, commands in COMMANDS_OF.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+    for name, group in GROUPS_OF[panel].items():
+        app.add_typer(group, name=name, rich_help_panel=panel)
 
 
 def main() -> None:
@@ -47,9 +51,9 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names may have any bytes
     for found in entry_points(group=COMMANDS):  # of rooms above this one, which nothing here imports: benchmarks
-        app.add_typer(found.load(), name=found.name)
+        app.add_typer(found.load(), name=found.name, rich_help_panel=OPERATORS)
     try:
-        app()
+        app(prog_name="mekiki")  # which also names the variable of shell completion
         code = 0
     except MekikiError as error:
         logging.getLogger(__name__).debug("failed", exc_info=True)

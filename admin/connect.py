@@ -6,20 +6,16 @@ its addresses in `<data_dir>/service.json`; the file of a service that is gone i
 
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
-import httpx
-
-from models.errors import ConfigurationError, IndexUnavailableError, NotFoundError, UsageError
-from stream.environment import load_settings, without_credentials
+from models.errors import ConfigurationError
+from search.client import Client
+from search.client.transport import TIMEOUT_S
+from stream.environment import load_settings
 from stream.settings import Settings
 
 SERVICE_FILE = "service.json"
-TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -61,57 +57,15 @@ def client_settings(data_dir: Path | None = None) -> Settings:
     return settings.model_copy(update={"kafka": kafka, "serve": serve})
 
 
-class Api:
-    """The search API as commands use it: answers as dicts, failures as our errors."""
+class Api(Client):
+    """The client of the search API that the settings name."""
 
     def __init__(self, settings: Settings, timeout_s: float = TIMEOUT_S) -> None:
-        url = settings.serve.url
-        if not url:
+        serve = settings.serve
+        if not serve.url:
             raise ConfigurationError(
                 "search API: no running `mekiki up` found and MEKIKI_SERVE__URL not set; start one or name its URL"
             )
-        self._url = without_credentials(url)  # for sentences
-        self._client = httpx.Client(base_url=url, timeout=timeout_s, trust_env=False)
-
-    def get(self, path: str, **params: Any) -> Any:
-        """GET a JSON document."""
-        return self._ask("GET", path, params).json()
-
-    def post(self, path: str, content: bytes | None = None, json_body: Any = None, **params: Any) -> Any:
-        """POST picture bytes or a JSON document."""
-        return self._ask("POST", path, params, content=content, json=json_body).json()
-
-    def picture(self, image_id: str) -> bytes:
-        """GET the bytes of an image."""
-        return self._ask("GET", f"/v1/images/{quote(image_id, safe='')}/bytes").content
-
-    def _ask(self, method: str, path: str, params: Mapping[str, Any] = {}, **body: Any) -> httpx.Response:
-        named = {name: value for name, value in params.items() if value is not None}
-        try:
-            answer = self._client.request(method, path, params=named, **body)
-        except httpx.HTTPError as error:
-            raise IndexUnavailableError(
-                f"search API at {self._url}: does not answer ({error}); start `mekiki up` or `mekiki serve`"
-            ) from error
-        if answer.is_success:
-            return answer
-        text = _detail(answer)
-        if answer.status_code == 404:
-            raise NotFoundError(text)
-        if answer.status_code < 500:
-            raise UsageError(text)
-        raise IndexUnavailableError(f"search API at {self._url}: {text}")
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
-
-
-def _detail(answer: httpx.Response) -> str:
-    try:
-        detail = answer.json()["detail"]
-    except (ValueError, KeyError, TypeError):
-        return f"HTTP {answer.status_code}"
-    if isinstance(detail, list) and detail:
-        return f"{detail[0].get('loc', ['?'])[-1]}: {detail[0].get('msg', '?')}"
-    return str(detail)
+        keys = (serve.api_key, serve.api_key_next, serve.read_key, serve.read_key_next)
+        key = next((key.get_secret_value() for key in keys if key is not None), None)
+        super().__init__(serve.url, key, timeout_s)

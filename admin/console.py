@@ -10,8 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 from rich.table import Column, Table
 from rich.text import Text
 
-out = Console(highlight=False)
-errors_out = Console(stderr=True)
+out = Console(highlight=False, markup=False)  # what people write is shown as they wrote it
+errors_out = Console(stderr=True, markup=False)
 
 
 def shown(name: object) -> str:
@@ -54,7 +54,8 @@ def print_error(text: str) -> None:
 def progress() -> Progress:
     """A progress bar with a rate, on standard error so that output stays clean."""
     return Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TaskProgressColumn(show_speed=True),
-        TextColumn("{task.fields[note]}"), TimeRemainingColumn(), console=errors_out,
+        TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+        TaskProgressColumn(show_speed=True),
+        TextColumn("{task.fields[note]}", markup=False), TimeRemainingColumn(), console=errors_out,
         refresh_per_second=4,
     )  # fmt: skip

@@ -47,6 +47,10 @@ def create_app(service: Service) -> FastAPI:
     app.state.service = service
     for noun in (search, predict, posting, images, clicks, status, tags, session):
         app.include_router(noun.router)
+    for path, methods in app.openapi()["paths"].items():  # made once and kept
+        for parameter in methods.get("get", methods.get("post", {})).get("parameters", ()):
+            if path.startswith("/v1/search") and parameter["name"] == "limit":
+                parameter["schema"]["maximum"] = service.settings.serve.max_limit
     app.add_exception_handler(MekikiError, _sentence)
     app.add_exception_handler(RequestValidationError, _first_mistake)
     serve = service.settings.serve  # of what follows the one added last comes first

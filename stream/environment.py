@@ -18,6 +18,7 @@ from models.errors import ConfigurationError
 from stream.settings import DELIMITER, PREFIX, Section, Settings
 
 TEST_PREFIX = "MEKIKI_TEST_"  # read by the test suite, not by the service
+SECRETS = ("PASSWORD", "_KEY", "_KEY_NEXT")  # how names of secrets end
 PARENT_PIPE = "MEKIKI_PARENT_PIPE"  # the embedded service sets it: standard input closes when it dies
 
 
@@ -45,7 +46,8 @@ def load_settings(environment: Mapping[str, str] | None = None, **overrides: Any
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + DELIMITER.join(str(part) for part in first["loc"]).upper()
-        raise ConfigurationError(f"{name} {first.get('input')!r}: {first['msg']}; correct the variable") from error
+        shown = "********" if name.endswith(SECRETS) else repr(first.get("input"))
+        raise ConfigurationError(f"{name} {shown}: {first['msg']}; correct the variable") from error
     except ValueError as error:  # pydantic-settings: a nested value that is not the JSON it must be
         raise ConfigurationError(f"settings: {error}; lists are written as JSON, e.g. '[\"/pictures\"]'") from error
 

@@ -3,10 +3,12 @@
 What fields there are and what they may be; stream/environment.py reads them.
 """
 
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic_core import PydanticCustomError
 
 PREFIX = "MEKIKI_"
 DELIMITER = "__"
@@ -108,6 +110,15 @@ class RankingSettings(Section):
     seed: int = 0
 
 
+def _key(key: SecretStr) -> SecretStr:
+    if not re.fullmatch("[!-~]{16,1000}", key.get_secret_value()):
+        raise PydanticCustomError("key", "expected 16 or more letters, digits and signs of ASCII, without spaces")
+    return key
+
+
+ApiKey: TypeAlias = Annotated[SecretStr, AfterValidator(_key)]
+
+
 class ServeSettings(Section):
     """The search API."""
 
@@ -122,9 +133,9 @@ class ServeSettings(Section):
     api_key: SecretStr | None = Field(
         None, min_length=16, description="who has it may ask for everything; none: anybody"
     )
-    api_key_next: SecretStr | None = Field(None, min_length=16, description="a second one, while clients change over")
-    read_key: SecretStr | None = Field(None, min_length=16, description="who has it may search, and change nothing")
-    read_key_next: SecretStr | None = Field(None, min_length=16, description="a second one, while clients change over")
+    api_key_next: ApiKey | None = Field(None, description="a second one, while clients change over")
+    read_key: ApiKey | None = Field(None, description="who has it may search, and change nothing")
+    read_key_next: ApiKey | None = Field(None, description="a second one, while clients change over")
     open: bool = Field(False, description="listen beyond this machine without a key")
     requests_per_minute: int | None = Field(
         None, ge=1, description="of each key, or address without one; beyond: 429; empty: no limit"

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from rich.console import Console
 from rich.table import Column, Table
@@ -105,30 +104,30 @@ def _common(plan: Plan) -> list[str]:
 
 
 def _similar(api: Api, plan: Plan, image_id: str) -> Row:
-    page = api.get(f"/v1/search/id/{quote(image_id)}", limit=COLUMNS)
+    page = api.search_id(image_id, limit=COLUMNS)
     item = plan.posted[image_id]
-    return Row(f"like {item.picture.name.replace('_', ' ')}", item.content, fetch_cells(api, page["results"]))
+    return Row(f"like {item.picture.name.replace('_', ' ')}", item.content, fetch_cells(api, page.results))
 
 
 def _tag_row(api: Api, tag: str, kind: str) -> Row:
-    page = api.get("/v1/search/tag", tag=tag, limit=COLUMNS)
-    return Row(f"{kind}: {tag}", None, fetch_cells(api, page["results"]))
+    page = api.search_tag(tag, limit=COLUMNS)
+    return Row(f"{kind}: {tag}", None, fetch_cells(api, page.results))
 
 
 def _predicted(api: Api, plan: Plan) -> Row:
     cells = []
     for image_id in plan.held_out[:COLUMNS]:
         item = plan.posted[image_id]
-        best = api.post("/v1/predict", content=item.content, limit=3, min_images=5)["tags"]
-        words = ", ".join(f"{row['tag']} {row['probability']:.2f}" for row in best)
+        best = api.predict(item.content, limit=3, min_images=5).tags
+        words = ", ".join(f"{row.tag} {row.probability:.2f}" for row in best)
         cells.append(Cell(item.content, ("predicted", words)))
     return Row("never tagged: predicted tags", None, cells)
 
 
 def _taste(api: Api, plan: Plan) -> Row:
-    ranked = api.post("/v1/rank", json_body={"image_ids": plan.held_out[:400]})["ranked"][:COLUMNS]
+    ranked = api.rank(plan.held_out[:400]).ranked[:COLUMNS]
     cells = []
     for row in ranked:
-        item = plan.posted[row["image_id"]]
-        cells.append(Cell(item.content, (f"{row['score']:.2f}", ", ".join(item.tags[:2]))))
+        item = plan.posted[row.image_id]
+        cells.append(Cell(item.content, (f"{row.score:.2f}", ", ".join(item.tags[:2]))))
     return Row("unseen pictures, by taste", None, cells)

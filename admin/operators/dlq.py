@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +9,8 @@ from kafka import TopicPartition
 
 from admin.connect import Api, client_settings
 from admin.console import out, print_error, print_json, print_table
+from admin.operators.letters.reasons import reason_of
+from admin.operators.letters.shown import name_of, show_by_reason
 from admin.options import AsJson, DataDir
 from models.errors import UsageError
 from stream.events.schema import WaitingEnded
@@ -53,7 +54,7 @@ def list_letters(
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Dead letters, oldest first; or what waits for images that are not there."""
+    """Dead letters by reason, each with what to do about it; or what waits for images that are not there."""
     if waiting:
         _list_waiting(client_settings(data_dir), as_json)
         return
@@ -64,11 +65,7 @@ def list_letters(
     if not letters:
         out.print("no dead letters")
         return
-    rows = []
-    for letter in letters:
-        when = datetime.fromtimestamp(letter.timestamp_ms / 1000, UTC).isoformat(timespec="seconds")
-        rows.append((letter.id, letter.topic, when, letter.reason, letter.text))
-    print_table(rows, "id", "topic", "when", "reason", "what", caption=f"{len(letters)} dead letters")
+    show_by_reason(letters)
 
 
 def _list_waiting(settings: Settings, as_json: bool) -> None:
@@ -97,10 +94,16 @@ def read_waiting(settings: Settings) -> Iterator[dict[str, Any]]:
 
 
 def _row(letter: DeadLetter) -> dict[str, Any]:
-    return {name: getattr(letter, name) for name in ("id", "topic", "origin", "reason", "text", "timestamp_ms")} | {
-        "key": None if letter.key is None else letter.key.decode(errors="replace"),
-        "value_bytes": letter.cut_bytes or len(letter.value or b""),
-    }
+    named = {"name": name_of(letter), "remedy": reason_of(letter.reason).remedy}
+    same = ("id", "topic", "origin", "reason", "text", "timestamp_ms")
+    return (
+        named
+        | {name: getattr(letter, name) for name in same}
+        | {
+            "key": None if letter.key is None else letter.key.decode(errors="replace"),
+            "value_bytes": letter.cut_bytes or len(letter.value or b""),
+        }
+    )
 
 
 def _find(letters: list[DeadLetter], wanted: str) -> DeadLetter:

@@ -43,8 +43,8 @@ def _broker(settings: Settings) -> str:
 
 
 def _api(settings: Settings) -> str:
-    status = Api(settings).get("/v1/status")
-    return f"{about(status)}{status['images']} images, {status['tags']} tags"
+    status = Api(settings).status()
+    return f"{about(status.estimated)}{status.images} images, {status.tags} tags"
 
 
 def _index(settings: Settings) -> str:

@@ -115,8 +115,8 @@ class EmbeddedService:
                 self.check(restart_after_s=0.0)
                 with contextlib.suppress(MekikiError):
                     api.get("/readyz")
-                    status = api.get("/v1/status")
-                    if status["tagger_version"] is not None and status["ranker_version"] is not None:
+                    status = api.status()
+                    if status.tagger_version is not None and status.ranker_version is not None:
                         return
                 process_wait(self._children["serve"].process, 0.1)
         raise BrokerUnavailableError(f"service: not ready within {READY_DEADLINE_S:.0f} s; see {self._logs}")

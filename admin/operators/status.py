@@ -1,7 +1,6 @@
 """`mekiki status`: how far everything is, in records and seconds, and which versions serve."""
 
 import time
-from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
 
@@ -26,7 +25,8 @@ POLL_MS = 1_000  # to see how old the first unread record is
 def status(as_json: AsJson = False, data_dir: DataDir = None) -> None:
     """Lag in records and seconds, counts, versions."""
     settings = client_settings(data_dir)
-    document = Api(settings).get("/v1/status") | {"lag": lags(settings), "dead_letters": len(read_all(settings))}
+    found_status = Api(settings).status().model_dump(mode="json")
+    document: dict[str, Any] = found_status | {"lag": lags(settings), "dead_letters": len(read_all(settings))}
     if as_json:
         print_json(document)
         return
@@ -38,13 +38,13 @@ def status(as_json: AsJson = False, data_dir: DataDir = None) -> None:
     for stall in document["stalled"]:
         out.print(stall["said"], markup=False, soft_wrap=True)
     for name in SHOWN:
-        estimate = about(document) if name.startswith("images") else ""
+        estimate = about(document["estimated"]) if name.startswith("images") else ""
         out.print(f"{name.replace('_', ' ')}: {estimate}{document[name]}")
 
 
-def about(status: Mapping[str, Any]) -> str:
+def about(estimated: bool) -> str:
     """What to say before the numbers of images."""
-    return "about " if status["estimated"] else ""
+    return "about " if estimated else ""
 
 
 def lags(settings: Settings) -> dict[str, dict[str, float]]:

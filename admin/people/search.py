@@ -1,8 +1,7 @@
 """`mekiki search`: by picture, id or tag, as a table, JSON or a contact sheet."""
 
 from pathlib import Path
-from typing import Annotated, Any
-from urllib.parse import quote
+from typing import Annotated, cast
 
 import typer
 from rich.table import Column
@@ -11,6 +10,8 @@ from admin.connect import Api, client_settings
 from admin.console import out, print_json, print_table
 from admin.options import AsJson, DataDir
 from models.errors import UsageError
+from search.client.client import SearchOptions
+from search.schemas import Order, Page
 
 MARK = "*"
 MARK_MEANS = f"{MARK} at or above the tag's threshold, which has maximised its F1 so far"
@@ -18,9 +19,21 @@ MARK_MEANS = f"{MARK} at or above the tag's threshold, which has maximised its F
 
 def search(
     image: Annotated[Path | None, typer.Option(help="Like this picture.")] = None,
-    image_id: Annotated[str | None, typer.Option("--id", help="Like this image of the index.")] = None,
+    image_id: Annotated[
+        list[str] | None, typer.Option("--id", help="Like this image of the index; repeatable.")
+    ] = None,
+    unlike: Annotated[list[str] | None, typer.Option(help="Unlike this image of the index; repeatable.")] = None,
     tag: Annotated[str | None, typer.Option(help="What this tag fits.")] = None,
     crop: Annotated[str | None, typer.Option(help="left,top,width,height as shares of the picture.")] = None,
+    with_tag: Annotated[
+        list[str] | None, typer.Option("--with", help="Only what carries this tag; repeatable.")
+    ] = None,
+    without: Annotated[list[str] | None, typer.Option(help="Only what does not; repeatable.")] = None,
+    posted_after: Annotated[str | None, typer.Option(help="RFC 3339, e.g. 2026-11-21T12:00:00Z.")] = None,
+    posted_before: Annotated[str | None, typer.Option(help="RFC 3339.")] = None,
+    min_score: Annotated[float | None, typer.Option(min=-1, max=1)] = None,
+    aspect: Annotated[str | None, typer.Option(help="landscape, portrait or square.")] = None,
+    diverse: Annotated[float, typer.Option(min=0, max=1, help="How unlike each other results are to be.")] = 0.0,
     limit: Annotated[int, typer.Option(min=1)] = 12,
     rank: Annotated[str, typer.Option(help="similarity or taste.")] = "similarity",
     collapse: Annotated[str, typer.Option(help="exact, near or none.")] = "exact",
@@ -36,22 +49,34 @@ def search(
         raise UsageError("search: expected exactly one of --image, --id and --tag")
     if order is not None and tag is None:
         raise UsageError(f"--order {order}: expected with --tag; leave it out")
+    if tag is not None and (unlike or crop):
+        raise UsageError("search --tag: expected neither --unlike nor --crop; name pictures with --id or --image")
+    if crop is not None and (unlike or len(image_id or ()) > 1) and image is None:
+        raise UsageError(f"--crop {crop}: expected one picture; leave out the other ids")
     api = Api(client_settings(data_dir))
-    options = {"limit": limit, "rank": rank, "collapse": collapse, "crop": crop}
-    if image is not None:
-        page = api.post("/v1/search/image", content=read_picture(image), **options)
-    elif image_id is not None:
-        page = api.get(f"/v1/search/id/{quote(image_id)}", **options)
+    given = {
+        "limit": limit, "rank": rank, "collapse": collapse, "with_tags": with_tag, "without": without,
+        "posted_after": posted_after, "posted_before": posted_before, "min_score": min_score, "aspect": aspect,
+        "diverse": diverse or None,
+    }  # fmt: skip
+    options = cast(SearchOptions, {name: value for name, value in given.items() if value is not None})
+    content = None if image is None else read_picture(image)
+    if content is not None:
+        page = api.search_image(content, crop=crop, unlike=unlike or (), **options)
+    elif tag is not None:
+        page = api.search_tag(tag, order=cast(Order, order or "carried"), **options)
+    elif image_id and len(image_id) == 1 and not unlike:
+        page = api.search_id(image_id[0], crop=crop, **options)
     else:
-        page = api.get("/v1/search/tag", tag=tag, order=order, **options)
+        page = api.search(like=image_id or (), unlike=unlike or (), **options)
     if sheet is not None:
         from admin.people.sheet import Row, draw_sheet, fetch_cells
 
-        query = image.read_bytes() if image is not None else api.picture(image_id) if image_id is not None else None
-        title = tag or image_id or str(image)
-        draw_sheet([Row(title, query, fetch_cells(api, page["results"]))], sheet)
+        query = content if content is not None else api.picture(image_id[0]) if image_id else None
+        title = tag or ", ".join(image_id or ()) or str(image)
+        draw_sheet([Row(title, query, fetch_cells(api, page.results))], sheet)
     if as_json:
-        print_json(page)
+        print_json(page.model_dump(mode="json"))
     else:
         _show(page)
         if sheet is not None:
@@ -72,23 +97,23 @@ def read_picture(path: Path) -> bytes:
         raise UsageError(f"{path}: no such file; check the path") from None
 
 
-def _show(page: dict[str, Any]) -> None:
-    versions = f"encoder {page['encoder_version'][:12]}"
-    if page["ranker_version"] is not None:
-        versions += f", ordered by ranker {page['ranker_version']}"
-    if page["tagger_version"] is not None:
-        versions += f", tagger {page['tagger_version']}"
+def _show(page: Page) -> None:
+    versions = f"encoder {page.encoder_version[:12]}"
+    if page.ranker_version is not None:
+        versions += f", ordered by ranker {page.ranker_version}"
+    if page.tagger_version is not None:
+        versions += f", tagger {page.tagger_version}"
     rows = []
-    for result in page["results"]:
-        score = result["score"] if result["rank_score"] is None else result["rank_score"]
-        same = ", ".join(result["duplicates"])
-        if result["near_duplicate_of"]:
-            same += f" (near {result['near_duplicate_of']})"
-        tags = ", ".join([*result["tags"][:8], *(f"({tag})" for tag in result["implied_tags"][:4])])
-        rows.append((marked(score, result["above_threshold"]), result["image_id"], tags, same))
+    for result in page.results:
+        score = result.score if result.rank_score is None else result.rank_score
+        same = ", ".join(result.duplicates)
+        if result.near_duplicate_of:
+            same += f" (near {result.near_duplicate_of})"
+        tags = ", ".join([*result.tags[:8], *(f"({tag})" for tag in result.implied_tags[:4])])
+        rows.append((marked(score, result.above_threshold), result.image_id, tags, same))
     score_column = Column("score", justify="right", overflow="fold")
-    print_table(rows, score_column, "image", "tags", "same picture", caption=f"{page['took_ms']} ms, {versions}")
-    if page["tagger_version"] is not None:
+    print_table(rows, score_column, "image", "tags", "same picture", caption=f"{page.took_ms} ms, {versions}")
+    if page.tagger_version is not None:
         out.print(MARK_MEANS)
 
 

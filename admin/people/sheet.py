@@ -7,13 +7,13 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from admin.connect import Api
+from search.client import Client
+from search.schemas import Result
 
 CELL_PX = 132
 PICTURE_PX = 112
@@ -43,12 +43,12 @@ class Row:
     cells: Sequence[Cell]
 
 
-def fetch_cells(api: Api, results: Sequence[dict[str, Any]]) -> list[Cell]:
+def fetch_cells(api: Client, results: Sequence[Result]) -> list[Cell]:
     """The pictures of a results page."""
     cells = []
     for result in results:
-        score = result["score"] if result["rank_score"] is None else result["rank_score"]
-        cells.append(Cell(api.picture(result["image_id"]), (f"{score:.3f}", _words(result["tags"]))))
+        score = result.score if result.rank_score is None else result.rank_score
+        cells.append(Cell(api.picture(result.image_id), (f"{score:.3f}", _words(result.tags))))
     return cells
 
 

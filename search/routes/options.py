@@ -3,10 +3,13 @@
 In: a request. Out: `Options`. Raises UsageError for what the settings do not allow.
 """
 
-from datetime import UTC, datetime
+import re
+from datetime import datetime
 from typing import Annotated, Literal, TypeAlias
 
 from fastapi import Depends, Query
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
 
 from models.errors import UsageError
 from search import schemas
@@ -31,7 +34,16 @@ With = Annotated[
 ]
 Tags = Annotated[Names, Query(alias="tags", max_length=MOST_TAGS, deprecated=True, description="the same as with")]
 Without = Annotated[Names, Query(max_length=MOST_TAGS, description="only images that carry none of these")]
-Posted = Annotated[datetime | None, Query(description="RFC 3339; without an offset it is UTC; itself included")]
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+
+
+def _time(text: object) -> object:
+    if isinstance(text, str) and not _RFC_3339.fullmatch(text):
+        raise PydanticCustomError("time", "expected RFC 3339, e.g. 2026-11-21T12:00:00Z; correct it")
+    return text
+
+
+Posted = Annotated[datetime | None, BeforeValidator(_time), Query(description="RFC 3339; itself included")]
 Px = Annotated[int | None, Query(ge=1, le=1_000_000)]
 Like = Annotated[list[ImageId], Query(max_length=MOST_EXAMPLES, description="ids of images; may be repeated")]
 
@@ -77,9 +89,7 @@ async def options(
 
 
 def _seconds(time: datetime | None) -> float | None:
-    if time is None:
-        return None
-    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    return None if time is None else time.timestamp()
 
 
 Asked = Annotated[Options, Depends(options)]

@@ -6,15 +6,15 @@ of the others on a thread of its own.
 
 import difflib
 from typing import Annotated, Any
-from urllib.parse import unquote
 
 from fastapi import Depends, HTTPException, Path, Query, Request
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 
 from models.errors import UsageError
 from search import schemas
 from search.access.paths import id_of
 from search.service import Service
+from stream.events.schema import ImageId
 from stream.pictures.decode_pool import Crop
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -46,7 +46,10 @@ async def service(request: Request) -> Service:
 
 Running = Annotated[Service, Depends(service)]
 ImageIdPath = Annotated[str, Path(description="an image id, percent-encoded, its slashes too"), AfterValidator(id_of)]
-NamePath = Annotated[str, Path(description="percent-encoded"), AfterValidator(unquote)]
+NewIdPath = Annotated[
+    ImageId, Path(description="an image id, percent-encoded, its slashes too"), BeforeValidator(id_of)
+]
+NamePath = Annotated[str, Path(description="percent-encoded"), AfterValidator(id_of)]
 
 
 async def known_parameters(request: Request) -> None:

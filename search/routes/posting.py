@@ -13,8 +13,9 @@ from search import schemas
 from search.pictures.intake import check_tags, event_of, posted
 from search.pictures.outcomes import FOUND
 from search.routes.inputs import ImageIn, TagsIn
-from search.routes.parameters import IMAGE_BODY, PROBLEMS, ImageIdPath, Picture, Running
+from search.routes.parameters import IMAGE_BODY, PROBLEMS, NewIdPath, Picture, Running
 from search.service import SOURCE, Service
+from stream.events.details import Text, WebUrl
 from stream.events.schema import MAX_TAGS_PER_EVENT, ImageDeleted, ImageId, ImagePosted, TagsApplied, TagsRemoved
 
 POLL_S = 0.05  # between two looks at whether a picture can be found
@@ -44,10 +45,16 @@ async def post_image(
     image_id: Annotated[ImageId | None, Query(alias="id", description="else the sha256 of the bytes")] = None,
     tags: Tags = [],  # noqa: B006 - FastAPI copies it
     complete: Annotated[bool, Query(description="the tag list is exhaustive")] = False,
+    title: Annotated[Text | None, Query()] = None,
+    source_url: Annotated[WebUrl | None, Query(description="where the picture comes from")] = None,
+    author: Annotated[Text | None, Query()] = None,
     wait: Until = None,
 ) -> schemas.Posted:
     """Post a picture: its bytes, and what is said of it in the query; or all of it as JSON, with a dataref."""
-    fields = {"image_id": image_id, "tags": tuple(tags), "complete": complete}
+    fields = {
+        "image_id": image_id, "tags": tuple(tags), "complete": complete, "title": title, "source_url": source_url,
+        "author": author,
+    }  # fmt: skip
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() == JSON:
         if asked := set(request.query_params) - {"wait"}:
             raise UsageError(
@@ -94,7 +101,7 @@ async def _found(running: Service, event: ImagePosted, event_id: str) -> bool:
 
 
 @router.put("/v1/images/{image_id:path}/tags", status_code=202)
-def put_tags(running: Running, image_id: ImageIdPath, given: Annotated[TagsIn, Body()]) -> schemas.Accepted:
+def put_tags(running: Running, image_id: NewIdPath, given: Annotated[TagsIn, Body()]) -> schemas.Accepted:
     """Put tags on a picture, beside those it has; they wait for one that is not there yet."""
     check_tags(given.tags)
     return schemas.Accepted(event_id=running.post(event_of(TagsApplied, given.model_dump() | {"image_id": image_id})))
@@ -102,7 +109,7 @@ def put_tags(running: Running, image_id: ImageIdPath, given: Annotated[TagsIn, B
 
 @router.delete("/v1/images/{image_id:path}/tags", status_code=202)
 def delete_tags(
-    running: Running, image_id: ImageIdPath, tags: Annotated[list[str], Query(min_length=1, max_length=1_000)]
+    running: Running, image_id: NewIdPath, tags: Annotated[list[str], Query(min_length=1, max_length=1_000)]
 ) -> schemas.Accepted:
     """Take tags off a picture."""
     check_tags(tags)
@@ -110,6 +117,6 @@ def delete_tags(
 
 
 @router.delete("/v1/images/{image_id:path}", status_code=202)
-def delete_image(running: Running, image_id: ImageIdPath) -> schemas.Accepted:
+def delete_image(running: Running, image_id: NewIdPath) -> schemas.Accepted:
     """Take a picture down everywhere: index, stored bytes, everything learned from it."""
     return schemas.Accepted(event_id=running.post(event_of(ImageDeleted, {"image_id": image_id})))

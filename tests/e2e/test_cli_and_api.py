@@ -192,7 +192,8 @@ def test_secrets_are_masked(service):
 @pytest.mark.parametrize(("path", "status", "words"), [
     ("/v1/search/id/nobody", 404, "not in the index"),
     ("/v1/search/tag?tag=never-used", 404, "never-used"),
-    ("/v1/search/id/p1?limit=100000", 400, "expected at most"),
+    ("/v1/search/id/p1?limit=100000", 422, "limit: Input should be less than or equal to 1000"),
+    ("/v1/search/id/p1?limit=500", 400, "expected at most 200"),
     ("/v1/search/id/p1?crop=1,2", 400, "left,top,width,height"),
     ("/v1/images/nobody", 404, "post it first"),
     ("/v1/tags/never-used", 404, "never-used"),

@@ -12,6 +12,7 @@ from kafka import KafkaProducer
 
 from tests.cluster import Cluster, kafka_skip_reason, real_kafka, wait_for
 from tests.e2e.conftest import drawing
+from tests.e2e.recipes import recipe
 
 
 def test_a_plain_kafka_python_producer(service):
@@ -97,3 +98,9 @@ def _post_with_kcat(cluster, folder):
     wait_for(lambda: ask("/v1/search/tag", tag="kettle").status_code == 200, "the new tag")
     assert ask("/v1/search/tag", tag="kettle").json()["results"][0]["image_id"] == "by-kcat"
     assert ask("/v1/images/by-kcat").json()["tags"] == ["kettle"]
+    (folder / "cat.jpg").write_bytes(drawing(23, ".jpg"))
+    images = {"mekiki.images.v1": cluster.settings.topic("images")}
+    command = recipe("api.md", "With kcat", **{"$BROKER": cluster.settings.kafka.bootstrap_servers}, **images)
+    subprocess.run(["bash", "-ec", command], cwd=folder, check=True, timeout=60)
+    wait_for(lambda: ask("/v1/images/cats%2F3.jpg").status_code == 200, "the recipe's picture")
+    wait_for(lambda: ask("/v1/images/cats%2F3.jpg").json()["tags"] == ["cat", "pet"], "its tag")

@@ -13,6 +13,7 @@ from models.tagging.examples import Example
 from models.tagging.tagger import Tagger
 from search.access.keys import Keys
 from search.app import create_app
+from search.pictures.outcomes import FOUND
 from search.pictures.thumbnails import Thumbnails
 from search.query import Searcher
 from search.served import ServedModels, ServedRanker, ServedTagger
@@ -26,7 +27,7 @@ from tests.fakes import D, FakeDecoder, FakeEncoder, FakeWriter, payload, unit
 
 
 class Quiet:
-    """A thread that follows, or watches, and has nothing to tell."""
+    """A thread that follows, or watches, and has nothing bad to tell."""
 
     failing = None
     stalls = ()
@@ -44,6 +45,12 @@ class Quiet:
     def join(self, timeout=None):
         pass
 
+    def prepare(self):
+        pass
+
+    def of(self, event, event_id, source):
+        return FOUND
+
 
 class Taste:
     """Prefers vectors whose first number is large."""
@@ -54,9 +61,10 @@ class Taste:
         return vectors[:, 0]
 
 
-def make_service(folder, ingest=None, **serve):
+def make_service(folder, ingest=None, decoder=None, **serve):
     """A service of its own; what is posted is in `service.writer`."""
     settings = load_settings({}, data_dir=folder, serve=serve, ingest=ingest or {})
+    decoder = decoder or FakeDecoder()
     index = DictIndex()
     index.open(FakeEncoder.version, D)
     tagger = Tagger(dimension=D)
@@ -65,13 +73,13 @@ def make_service(folder, ingest=None, **serve):
     served = ServedModels(tagger=ServedTagger(tagger.predictor()), ranker=ServedRanker(Taste()))
     pictures = FakePictures()
     return Service(
-        settings=settings, index=index, searcher=Searcher(index, FakeEncoder(), FakeDecoder(), served), served=served,
+        settings=settings, index=index, searcher=Searcher(index, FakeEncoder(), decoder, served), served=served,
         follower=Quiet(), watch=Quiet(), writer=FakeWriter(), pictures=pictures,
         datarefs=DatarefReader(
             settings.ingest.dataref_roots, [], settings.ingest.max_image_bytes, uploads=settings.data_path / "uploads"
         ),
         encoder_version=FakeEncoder.version, keys=Keys(settings.serve), outcomes=Quiet(),
-        thumbnails=Thumbnails(FakeDecoder()),
+        thumbnails=Thumbnails(decoder),
     )  # fmt: skip
 
 

@@ -151,3 +151,10 @@ def test_keys_reach_child_processes_and_no_eyes():
     settings = load_settings({"MEKIKI_SERVE__API_KEY": WRITE, "MEKIKI_SERVE__READ_KEY_NEXT": READ})
     assert load_settings(as_environment(settings)) == settings
     assert WRITE not in str(masked(settings)) and READ not in str(masked(settings)) and WRITE not in str(settings)
+
+
+@pytest.mark.parametrize("key", ["too short", "with spaces in it", "ключ" * 5])
+def test_a_key_that_no_header_holds_is_refused_and_not_repeated(key):
+    with pytest.raises(ConfigurationError, match=r"MEKIKI_SERVE__READ_KEY \*+: expected 16 or more") as refused:
+        load_settings({"MEKIKI_SERVE__READ_KEY": key})
+    assert key not in str(refused.value)

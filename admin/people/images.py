@@ -1,0 +1,73 @@
+"""`mekiki images list|show|delete`: what the index holds."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Column
+
+from admin.connect import Api, client_settings
+from admin.console import out, print_json, print_table
+from admin.options import AsJson, DataDir
+from search.schemas import ImageView
+
+app = typer.Typer(help="Images of the index.", no_args_is_help=True)
+
+
+@app.command(name="list")
+def list_images(
+    limit: Annotated[int, typer.Option(min=1)] = 40, as_json: AsJson = False, data_dir: DataDir = None
+) -> None:
+    """Images, in an order that means nothing."""
+    images = list(itertools.islice(Api(client_settings(data_dir)).images(), limit))
+    if as_json:
+        print_json([image.model_dump(mode="json") for image in images])
+        return
+    print_table(
+        _rows(images), Column("image", overflow="fold", ratio=3), Column("tags", overflow="fold", ratio=2), "size"
+    )
+
+
+def _rows(images: list[ImageView]) -> Iterator[tuple[str, str, str]]:
+    for image in images:
+        yield image.image_id, ", ".join(image.tags), f"{image.width_px} x {image.height_px}"
+
+
+@app.command()
+def show(
+    image_id: str,
+    save: Annotated[Path | None, typer.Option(help="Write the picture into this file.")] = None,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """One image: tags, size, format, where its copies are."""
+    api = Api(client_settings(data_dir))
+    image = api.image(image_id).model_dump(mode="json")
+    if save is not None:
+        save.write_bytes(api.picture(image_id))
+    if as_json:
+        print_json(image)
+        return
+    shown = {name: ", ".join(value) if isinstance(value, list) else value for name, value in image.items()}
+    print_table(((name.replace("_", " "), str(value)) for name, value in shown.items() if value not in ("", {})))
+    if save is not None:
+        out.print(f"picture: {save}")
+
+
+@app.command()
+def delete(
+    image_ids: Annotated[list[str], typer.Argument(metavar="IMAGE_ID...")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Take images down everywhere: index, stored bytes, everything learned from them."""
+    api = Api(client_settings(data_dir))
+    for image_id in image_ids:
+        api.image(image_id)  # a name that is not there is said before anything is deleted
+    if not yes:
+        typer.confirm(f"delete {len(image_ids)} images, and what was learned from them?", abort=True)
+    for image_id in image_ids:
+        api.delete_image(image_id)
+    out.print(f"deleting {', '.join(image_ids)}; within a second no search finds them")
