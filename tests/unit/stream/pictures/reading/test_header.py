@@ -84,7 +84,7 @@ def test_tells_why_it_is_no_picture(data: bytes, reason: str) -> None:
     ["", "\ufeff", '<?xml version="1.0"?>\n<!-- drawn -->\n', "\n  <!DOCTYPE svg>", '<?xml version="1.0"?><!-- > -->'],
 )
 def test_a_drawing_is_refused_by_name_with_the_remedy(start: str) -> None:
-    with pytest.raises(DecodeError, match="SVG.*export it as PNG") as caught:
+    with pytest.raises(DecodeError, match=r"SVG.*export it as PNG") as caught:
         open_picture(f'{start}<svg xmlns="http://www.w3.org/2000/svg"/>'.encode())
     assert caught.value.reason == "unsupported_format"
 
