@@ -204,3 +204,14 @@ def test_a_crop_of_a_picture_that_pillow_reads() -> None:
     image.paste("blue", (50, 0, 100, 50))
     square, width_px, height_px, name = decode(saved(image, "TIFF"), crop=(0.5, 0.0, 0.5, 1.0))
     assert (square == (0, 0, 255)).all() and (width_px, height_px, name) == (100, 50, "tiff")
+
+
+def test_a_panorama_is_taken_whole() -> None:
+    """Twelve megapixels, 34:1: red at the left, blue at the right, between white bars."""
+    image = Image.new("RGB", (20_500, 600), "red")
+    image.paste("blue", (10_250, 0, 20_500, 600))
+    square, width_px, height_px, _ = decode(saved(image, "JPEG"))
+    assert (width_px, height_px) == (20_500, 600)
+    assert difference(square[112:113, :110], np.full((1, 110, 3), (254, 0, 0), np.uint8)) < 1
+    assert difference(square[112:113, 114:], np.full((1, 110, 3), (0, 0, 254), np.uint8)) < 1
+    assert (square[:100] == 255).all() and (square[-100:] == 255).all()
