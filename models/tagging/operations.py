@@ -43,7 +43,10 @@ class TagOperations:
         known = self.by_id.get(asked.operation_id)
         if known is not None:
             return known
-        operation = AppliedOperation(asked.operation_id, asked.kind, asked.tags, asked.into)
+        operation = AppliedOperation(
+            asked.operation_id, asked.kind, asked.tags, asked.into,
+            by=asked.by, time_ms=asked.time_ms, said_by=asked.said_by, since=asked.since,
+        )  # fmt: skip
         self.by_id[asked.operation_id] = operation
         try:
             refusal = self._carry_out(asked, operation, position)
@@ -58,6 +61,8 @@ class TagOperations:
         """Why it cannot be done; empty when it was."""
         if asked.kind == "undo":
             return self._undo(asked.target)
+        if asked.kind == "revoke":
+            return ""  # its images were told themselves
         words = self._statistics.vocabulary
         operation.rows = [row for row in map(words.find, asked.tags) if row is not None]
         if not asked.tags or (len(operation.rows) < len(asked.tags) and asked.kind != "alias"):
@@ -179,6 +184,7 @@ class TagOperations:
             self._listed[operation.operation_id] = OperationRow(
                 operation.operation_id, operation.kind, operation.tags, operation.into,
                 operation.outcome, operation.active, moved,
+                operation.by, operation.time_ms, operation.said_by, operation.since,
             )  # fmt: skip
 
     def implied(self) -> tuple[Pair, ...]:

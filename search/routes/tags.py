@@ -26,9 +26,9 @@ def list_tags(
 
 
 @router.get("/v1/tags/{tag:path}")
-def show_tag(running: Running, tag: NamePath) -> schemas.TagView:
-    """One tag: counts, quality, first seen."""
-    return views.tag(running.searcher.tagger().catalogue.tag(tag))
+def show_tag(running: Running, tag: NamePath) -> schemas.TagDetail:
+    """One tag: counts, quality, first seen, its other names, what it implies and what implies it."""
+    return views.detail(running.searcher.tagger().catalogue.tag(tag), running.searcher.names())
 
 
 @router.get("/v1/operations")

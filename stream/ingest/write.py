@@ -18,6 +18,7 @@ from models.errors import InternalError, MekikiError, PoisonError, PolicyError
 from models.tagging.examples import Example, TagOperation
 from models.tagging.memory.names import normalise_tag
 from stream import metrics
+from stream.events.codec import Envelope
 from stream.events.example import SourcedExample, encode_example, example_headers
 from stream.events.schema import TagOperationPosted
 from stream.index.payload import EmbeddedImage, IndexRecord
@@ -135,7 +136,7 @@ class Write:
         event, record = item.envelope.event, item.record
         try:
             if isinstance(event, TagOperationPosted):
-                self._add_example(outcome, operation_of(event), record)
+                self._add_example(outcome, operation_of(event, item.envelope, record), record)
                 return None
             state = outcome.states.get(getattr(event, "image_id", ""))
             applied = apply_event(state, item.envelope, record, item.picture)
@@ -236,7 +237,7 @@ class Write:
         return until_available(attempt, self._aborting, what=what)
 
 
-def operation_of(event: TagOperationPosted) -> TagOperation:
+def operation_of(event: TagOperationPosted, envelope: Envelope, record: Record) -> TagOperation:
     """What an operation on tags is to the learner; no image changes by it.
 
     Raises:
@@ -244,4 +245,7 @@ def operation_of(event: TagOperationPosted) -> TagOperation:
     """
     names = tuple(dict.fromkeys(normalise_tag(tag) for tag in event.tags))
     into = normalise_tag(event.into) if event.into else ""
-    return TagOperation(event.operation_id, event.kind, names, into, event.images, event.target)
+    return TagOperation(
+        event.operation_id, event.kind, names, into, event.images, event.target,
+        event.by or envelope.source, record.time_ms or 0, event.said_by, event.since,
+    )  # fmt: skip

@@ -124,7 +124,7 @@ def _add(item: Item, expected: Expected) -> None:
         if envelope is None:
             return  # it stands in its home too, or is a mark
         if isinstance(envelope.event, TagOperationPosted):
-            expected.examples[source] = operation_of(envelope.event)
+            expected.examples[source] = operation_of(envelope.event, envelope, record)
             return
         state = expected.images.get(getattr(envelope.event, "image_id", ""))
         applied = apply_event(state, envelope, record, item.picture)
