@@ -1,5 +1,6 @@
 """The root of `mekiki`: commands, and errors as one sentence on standard error with the exit code of their fate."""
 
+import io
 import logging
 import os
 import sys
@@ -15,8 +16,9 @@ from admin.operators.serve import serve
 from admin.operators.status import status
 from admin.operators.up import up
 from admin.people import images, tags
-from admin.people.post import click, post, tag
+from admin.people.post import post
 from admin.people.predict import predict
+from admin.people.say import click, tag
 from admin.people.search import search
 from models.errors import EXIT_TEMPORARY, MekikiError
 
@@ -45,6 +47,9 @@ for panel, commands in COMMANDS_OF.items():
 
 def main() -> None:
     """Entry point of the `mekiki` command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # file names may have any bytes
     for found in entry_points(group=COMMANDS):  # of rooms above this one, which nothing here imports: benchmarks
         app.add_typer(found.load(), name=found.name, rich_help_panel=OPERATORS)
     try:

@@ -14,6 +14,16 @@ out = Console(highlight=False, markup=False)  # what people write is shown as th
 errors_out = Console(stderr=True, markup=False)
 
 
+def shown(name: object) -> str:
+    """The name of a file as it is shown: on one line, whatever bytes it has."""
+    text = str(name)
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() or character == "\u3000" else ascii(character)[1:-1] for character in text
+    )
+
+
 def print_json(document: Any) -> None:
     """One JSON document on standard output, for programs."""
     print(json.dumps(document, ensure_ascii=False, indent=2))

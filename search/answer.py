@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from search.pages.cursor import Shown
-from search.schemas import Collapse, Rank, TagProbability
+from search.schemas import Collapse, Order, Rank, TagProbability
 from stream.index.contract import Hit, Range
 
 
@@ -18,6 +18,7 @@ class Options:
         min_score: only results of this score or more.
         diverse: how unlike each other the results are to be, 0 to 1.
         shown: on pages before.
+        order: searching by a tag, whether pictures that carry it come before all others, or probability alone decides.
     """
 
     limit: int = 20
@@ -29,6 +30,7 @@ class Options:
     min_score: float | None = None
     diverse: float = 0.0
     shown: Shown = frozenset()
+    order: Order = "carried"
 
 
 @dataclass
@@ -40,6 +42,7 @@ class Found:
         rank_score: by the ranker, where it orders the page.
         duplicates: ids of the images collapsed into this one.
         near_duplicate_of: an earlier result that looks nearly the same.
+        carries: whether it comes before all that do not: searching by a tag, it carries the tag.
         above_threshold: whether the tag's probability is at or above its threshold; None where no tag was asked for.
     """
 
@@ -47,6 +50,7 @@ class Found:
     rank_score: float | None = None
     duplicates: list[str] = field(default_factory=list)
     near_duplicate_of: str | None = None
+    carries: bool = False
     above_threshold: bool | None = None
 
 

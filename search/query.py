@@ -88,13 +88,22 @@ class Searcher:
     def by_tag(self, tag: str, options: Options) -> Answer:
         """The images a tag fits best: its weight vector finds them, all evidence orders the best of them.
 
+        Images that carry the tag, by themselves or by implication, come first, unless `options.order` says otherwise.
+        The index is asked for them alone, and for others where they do not fill the page.
+
         Raises:
             NotFoundError: nobody used the tag yet.
         """
-        predictor = self.tagger()
+        predictor, names = self.tagger(), self.names()
         name = normalise_tag(tag)
+        weights = predictor.catalogue.weights(name)
         more = options.rank == "taste" or options.diverse > 0
         wanted = max(options.limit, RERANKED if more else RESCORED)
+        carried = names.wanted(name) if options.order == "carried" else frozenset()
+        carrying: list[Hit] = []  # the best of them
+
+        def carries(hit: Hit) -> bool:
+            return names.carries(hit.image_id, hit.payload.tags, carried)
 
         def rescore(hits: list[Hit]) -> list[Hit]:
             if not hits:
@@ -103,9 +112,22 @@ class Searcher:
             rescored = [replace(hit, score=float(score)) for hit, score in zip(hits, scores, strict=True)]
             return sorted(rescored, key=lambda hit: -hit.score)
 
-        found = self._candidates(predictor.catalogue.weights(name), wanted, options, True, rescore)
+        def only_carrying(hits: list[Hit]) -> list[Hit]:
+            carrying[:] = rescore(hits)
+            return carrying
+
+        def carrying_first(hits: list[Hit]) -> list[Hit]:
+            return [*carrying, *rescore([hit for hit in hits if not carries(hit)])]
+
+        found: list[Found] = []
+        if carried:
+            filtered = replace(options, tags=(*options.tags, name))
+            found = self._candidates(weights, wanted, filtered, True, only_carrying)
+        if len(found) < options.limit and len(carrying) < MOST_CANDIDATES:  # there are no more of them
+            found = self._candidates(weights, wanted, options, True, carrying_first)
         (threshold,) = predictor.catalogue.thresholds([name])
         for item in found:
+            item.carries = carries(item.hit)
             item.above_threshold = bool(item.hit.score >= threshold)
         return self._ordered(found, options, tagger_version=predictor.snapshot.version)
 
@@ -121,13 +143,15 @@ class Searcher:
         condition = self._condition(options)
         if condition is None:
             return []
+        least = -math.inf if options.min_score is None else options.min_score
         asked = min(wanted + wanted // 2 + 10 + len(options.shown), MOST_CANDIDATES)
         while True:
             hits = self._index.search(vector, asked, condition, with_vectors=with_vectors)
-            found = [one for one in collapse(prepare(hits), options.collapse) if not _was_shown(one, options.shown)]
-            if len(found) >= wanted or len(hits) < asked or asked >= MOST_CANDIDATES:
-                least = -math.inf if options.min_score is None else options.min_score
-                return [one for one in found[:wanted] if one.hit.score >= least]
+            every = collapse(prepare(hits), options.collapse)
+            found = [one for one in every if one.hit.score >= least and not _was_shown(one, options.shown)]
+            rest_is_less = bool(every) and every[-1].hit.score < least
+            if len(found) >= wanted or len(hits) < asked or asked >= MOST_CANDIDATES or rest_is_less:
+                return found[:wanted]
             asked = min(asked * 4, MOST_CANDIDATES)
 
     def _condition(self, options: Options) -> Condition | None:
@@ -149,7 +173,7 @@ class Searcher:
             found = predictor.predict(vector[None], limit)[0]
         else:
             scores = predictor.probabilities(vector[None])[0]
-            served = np.flatnonzero(snapshot.columns.counts >= min_images)
+            served = np.flatnonzero(snapshot.columns.carried >= min_images)
             best = served[np.argsort(-scores[served], kind="stable")[:limit]]
             found = [(snapshot.names[row], float(scores[row])) for row in best]
         thresholds = predictor.catalogue.thresholds([tag for tag, _ in found])
@@ -208,7 +232,7 @@ class Searcher:
             if found:
                 for item, score in zip(found, ranker.score(_vectors(found)), strict=True):
                     item.rank_score = float(score)
-                found = sorted(found, key=lambda item: -(item.rank_score or 0.0))
+                found = sorted(found, key=lambda item: (not item.carries, -(item.rank_score or 0.0)))
         results = found[: options.limit]
         whole = len(results) == options.limit  # else there is no more
         cursor = write_cursor(options.shown, (item.hit.image_id for item in results)) if whole else None

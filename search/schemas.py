@@ -8,14 +8,15 @@ from stream.events.details import Described
 
 Rank = Literal["similarity", "taste"]
 Collapse = Literal["exact", "near", "none"]
+Order = Literal["carried", "probability"]
 
 
 class Result(Described):
     """One image of a results page."""
 
     model_config = ConfigDict(json_schema_extra={"example": {
-        "image_id": "1F431", "score": 0.83, "rank_score": None, "above_threshold": None, "tags": ["animal", "cat"],
-        "duplicates": [], "near_duplicate_of": None, "width_px": 224, "height_px": 224,
+        "image_id": "1F431", "score": 0.83, "rank_score": None, "above_threshold": None, "tags": ["cat", "red"],
+        "implied_tags": ["animal"], "duplicates": [], "near_duplicate_of": None, "width_px": 224, "height_px": 224,
         "posted_at": "2026-11-21T12:00:00+00:00", "title": "Cat on a wall", "bytes_url": "/v1/images/1F431/bytes",
     }})  # fmt: skip
     image_id: str
@@ -25,6 +26,7 @@ class Result(Described):
         None, description="searching by tag: the tag's probability is at or above its threshold; null otherwise"
     )
     tags: list[str] = Field(description="applied by people, as they are called after operations on tags")
+    implied_tags: list[str] = Field(description="follow from `tags` by implication; nobody applied them")
     duplicates: list[str] = Field(description="ids of images with the same bytes, collapsed into this one")
     near_duplicate_of: str | None = Field(None, description="an earlier result that looks nearly the same")
     width_px: int
@@ -70,6 +72,7 @@ class ImageView(Described):
 
     image_id: str
     tags: list[str] = Field(description="applied by people, as they are called after operations on tags")
+    implied_tags: list[str] = Field(description="follow from `tags` by implication; nobody applied them")
     tags_as_written: list[str] = Field(description="the names they were applied with, and can be taken off with")
     complete: bool
     sha256: str
@@ -83,10 +86,11 @@ class ImageView(Described):
 
 
 class Waiting(BaseModel):
-    """An image that is not there and that events wait for."""
+    """An image that events wait for: not there, or with a picture still to be decoded."""
 
     image_id: str
     events: int
+    decoding: int = Field(0, description="how many of them are pictures that are fetched and decoded")
     partition: int = Field(description="of the oldest event, in images.v1")
     offset: int = Field(description="of the oldest event")
 
@@ -131,17 +135,6 @@ class Posted(Accepted):
     image_id: str
 
 
-class TagView(BaseModel):
-    """One tag the learner knows."""
-
-    name: str
-    count: int = Field(description="images that carry it")
-    first_seen: int = Field(description="log position of its first use")
-    quality: float | None = Field(description="running average precision, each image predicted before it was learned")
-    drift: int = Field(description="drift events so far")
-    threshold: float | None = Field(description="probability from which on predicting it has maximised F1 so far")
-
-
 class TagQuality(BaseModel):
     """How well tags are predicted: each evaluated image was predicted before it was learned; null before the first."""
 
@@ -154,39 +147,6 @@ class TagQuality(BaseModel):
     micro_ap: float | None = Field(description="average precision over all pairs of image and tag")
     macro_ap: float | None = Field(description="mean of the tags' average precisions")
     ece: float | None = Field(description="expected calibration error: how far probabilities are from frequencies")
-
-
-class TagPage(BaseModel):
-    """Tags by number of images."""
-
-    tags: list[TagView]
-    known: int
-    quality: TagQuality = Field(description="over all tags")
-    tagger_version: int
-
-
-class OperationView(BaseModel):
-    """What came of one operation on tags."""
-
-    model_config = ConfigDict(json_schema_extra={"example": {
-        "operation_id": "op-1", "kind": "merge", "tags": ["kitty", "moggy"], "into": "cat", "outcome": "done",
-        "in_force": True, "images_moved": 0,
-    }})  # fmt: skip
-    operation_id: str
-    kind: str
-    tags: list[str]
-    into: str
-    outcome: str = Field(description="done, undone, or why it was refused")
-    in_force: bool
-    images_moved: int = Field(description="by a split")
-
-
-class OperationPage(BaseModel):
-    """Operations on tags, newest first."""
-
-    operations: list[OperationView]
-    known: int
-    tagger_version: int
 
 
 class Stalled(BaseModel):

@@ -1,8 +1,11 @@
 """The parts one running search API holds: index, searcher, models, and the writer for clicks and impressions."""
 
 import contextlib
+import unicodedata
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from models.errors import IndexUnavailableError, InfrastructureError, NotFoundError, PolicyError
 from models.tagging.examples import OperationRow
@@ -16,7 +19,7 @@ from search.served import ServedModels
 from search.stalled import StallWatch
 from stream.events.schema import Event
 from stream.index.contract import VectorIndex
-from stream.index.payload import ImagePayload
+from stream.index.payload import ImagePayload, IndexRecord
 from stream.log.model_versions import ModelFollower
 from stream.log.produce import LogWriter
 from stream.pictures.dataref import DatarefReader, checked_sha256
@@ -25,6 +28,14 @@ from stream.settings import Settings
 from stream.stopped import stopped_workers
 
 SOURCE = "mekiki/search"  # of events that the API posts
+
+
+def _spellings(image_id: str) -> list[str]:
+    """An id as it was asked for, then composed and decomposed: a file's name may come in either form."""
+    if image_id.isascii():
+        return [image_id]
+    forms: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
+    return list(dict.fromkeys((image_id, *(unicodedata.normalize(form, image_id) for form in forms))))
 
 
 @dataclass
@@ -51,10 +62,22 @@ class Service:
         Raises:
             NotFoundError: it is not there.
         """
-        record = self.index.fetch([image_id]).get(image_id)
+        record = self.records([image_id]).get(image_id)
         if record is None or record.payload is None:
             raise NotFoundError(f"image {image_id!r}: not in the index; post it first")
         return record.payload
+
+    def records(self, image_ids: Sequence[str]) -> dict[str, IndexRecord]:
+        """What is known of images, by the id asked for; where nobody used that, of its other Unicode form."""
+        spellings = {image_id: _spellings(image_id) for image_id in image_ids}
+        found = self.index.fetch([spelling for forms in spellings.values() for spelling in forms])
+        known = {i: [found[form] for form in forms if form in found] for i, forms in spellings.items()}
+        return {i: next((one for one in records if one.payload), records[0]) for i, records in known.items() if records}
+
+    def id_of(self, image_id: str) -> str:
+        """The id of an image as it was posted: the one asked for, or its other Unicode form."""
+        record = self.records([image_id]).get(image_id)
+        return image_id if record is None else record.image_id
 
     def picture(self, image_id: str) -> bytes:
         """The bytes of one image.

@@ -14,7 +14,6 @@ from typing import Any
 from pydantic import BaseModel
 
 from models.tagging.calibration.metrics import Quality
-from models.tagging.examples import OperationRow
 from models.tagging.serving.columns import TagRow
 from search import schemas
 from search.access.paths import bytes_url
@@ -31,8 +30,9 @@ def waiting(record: IndexRecord) -> schemas.Waiting:
     """An image that events wait for."""
     oldest = Record.from_text(record.waiting[0])
     return schemas.Waiting(
-        image_id=record.image_id, events=len(record.waiting), partition=oldest.partition, offset=oldest.offset
-    )
+        image_id=record.image_id, events=len(record.waiting), decoding=len(record.undecoded),
+        partition=oldest.partition, offset=oldest.offset,
+    )  # fmt: skip
 
 
 def stalled(stall: Stall) -> schemas.Stalled:
@@ -54,7 +54,7 @@ def page(answer: Answer, names: TagNames, **others: Any) -> schemas.Page:
 def _result(item: Found, names: TagNames) -> schemas.Result:
     image_id, payload = item.hit.image_id, item.hit.payload
     return schemas.Result(
-        **_kept(payload, schemas.Result) | {"tags": names.shown(image_id, payload.tags)},
+        **_kept(payload, schemas.Result) | _tags(image_id, payload, names),
         image_id=image_id,
         score=round(item.hit.score, DIGITS),
         rank_score=None if item.rank_score is None else round(item.rank_score, DIGITS),
@@ -68,7 +68,7 @@ def _result(item: Found, names: TagNames) -> schemas.Result:
 def image(image_id: str, payload: ImagePayload, names: TagNames, duplicates: Iterable[str]) -> schemas.ImageView:
     """One image as the index holds it, with the ids of images of the same bytes."""
     return schemas.ImageView(
-        **_kept(payload, schemas.ImageView) | {"tags": names.shown(image_id, payload.tags)},
+        **_kept(payload, schemas.ImageView) | _tags(image_id, payload, names),
         image_id=image_id,
         tags_as_written=list(payload.tags),
         duplicates=sorted(duplicates),
@@ -82,20 +82,15 @@ def prediction(found: Prediction, took_ms: float) -> schemas.Prediction:
     return schemas.Prediction(tags=tags, tagger_version=found.tagger_version, took_ms=took_ms)
 
 
-def tag(row: TagRow) -> schemas.TagView:
-    """One tag of the learner."""
-    return schemas.TagView(**_numbers(row))
-
-
 def quality(row: Quality) -> schemas.TagQuality:
     """The running metrics over all tags."""
-    return schemas.TagQuality(**_numbers(row))
+    return schemas.TagQuality(**numbers(row))
 
 
-def operation(row: OperationRow) -> schemas.OperationView:
-    """What came of one operation on tags."""
-    same = {name: getattr(row, name) for name in ("operation_id", "kind", "tags", "into", "outcome")}
-    return schemas.OperationView(**same, in_force=row.active, images_moved=len(row.moved))
+def _tags(image_id: str, payload: ImagePayload, names: TagNames) -> dict[str, list[str]]:
+    """What the picture carries: its tags as they are called now, and what follows from them."""
+    shown = names.shown(image_id, payload.tags)
+    return {"tags": shown, "implied_tags": names.implied(shown)}
 
 
 def _kept(payload: ImagePayload, model: type[BaseModel]) -> dict[str, Any]:
@@ -103,7 +98,7 @@ def _kept(payload: ImagePayload, model: type[BaseModel]) -> dict[str, Any]:
     return {field.name: getattr(payload, field.name) for field in fields(payload) if field.name in model.model_fields}
 
 
-def _numbers(row: TagRow | Quality) -> dict[str, Any]:
+def numbers(row: TagRow | Quality) -> dict[str, Any]:
     """Fields of a row; null for what is not a number yet."""
     values = asdict(row)
     return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in values.items()}

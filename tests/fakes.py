@@ -183,9 +183,10 @@ class FakeWriter:
         """Queue one event."""
         self._queue(Sent(event.topic, *encode(event, source="/test", event_id=event_id), event))
 
-    def send_now(self, event: Event, *, event_id: str | None = None, timeout_s: float = 10.0) -> None:
-        """Send one event and have it acknowledged; from any thread."""
+    def send_now(self, event: Event, *, event_id: str | None = None, timeout_s: float = 10.0) -> int:
+        """Send one event and have it acknowledged; its offset. From any thread."""
         self.acknowledged.append(Sent(event.topic, *encode(event, source="/test", event_id=event_id), event))
+        return len(self.acknowledged) - 1
 
     def _queue(self, sent: Sent) -> None:
         if self.refusing:

@@ -1,4 +1,4 @@
-"""`mekiki dlq list|show|replay|skip|give-up|resume`: records no step could take, why, and their way back."""
+"""`mekiki dlq list|show|replay|drop|skip|give-up|resume`: records no step could take, why, and their way back."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -76,9 +76,10 @@ def _list_waiting(settings: Settings, as_json: bool) -> None:
     if not images:
         out.print("nothing waits for an image")
         return
-    caption = f"{len(images)} images are not there; post them, or `mekiki dlq give-up`"
-    rows = ([str(image[name]) for name in ("image_id", "events", "partition", "offset")] for image in images)
-    print_table(rows, "image", "events", "partition", "offset of the oldest", caption=caption)
+    caption = "post what is not there, or `mekiki dlq give-up`; what is being decoded comes by itself"
+    names = ("image_id", "events", "decoding", "partition", "offset")
+    rows = ([str(image[name]) for name in names] for image in images)
+    print_table(rows, "image", "events", "being decoded", "partition", "offset of the oldest", caption=caption)
 
 
 def read_waiting(settings: Settings) -> Iterator[dict[str, Any]]:
@@ -136,13 +137,7 @@ def replay(
 ) -> None:
     """Post dead letters again as they were, once what was wrong is mended."""
     settings = client_settings(data_dir)
-    letters = read_all(settings)
-    if letter_ids:
-        letters = [_find(letters, wanted) for wanted in letter_ids]
-    elif not everything and reason is None:
-        raise UsageError("dlq replay: expected ids, --reason or --all")
-    if reason is not None:
-        letters = [letter for letter in letters if letter.reason == reason]
+    letters = _chosen("replay", read_all(settings), letter_ids, everything=everything, reason=reason)
     for letter in letters:
         if letter.cut_bytes:
             print_error(
@@ -159,6 +154,34 @@ def replay(
             writer.send(f"{letter.topic}.dlq", letter.key, None, [(REPLAYED, letter.id.encode())])
             writer.flush()
     out.print(f"replayed {len(letters)} dead letters")
+
+
+@app.command()
+def drop(
+    letter_ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Drop all of them.")] = False,
+    reason: Annotated[str | None, typer.Option(help="Only those with this reason code.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Take dead letters off the list that nobody will mend; the log keeps them as long as it keeps anything."""
+    settings = client_settings(data_dir)
+    letters = _chosen("drop", read_all(settings), letter_ids, everything=everything, reason=reason)
+    with closing(LogWriter(settings, "mekiki/cli")) as writer:
+        for letter in letters:
+            writer.send(f"{letter.topic}.dlq", letter.key, None, [(REPLAYED, letter.id.encode())])
+        writer.flush()
+    out.print(f"dropped {len(letters)} dead letters")
+
+
+def _chosen(
+    command: str, letters: list[DeadLetter], ids: list[str] | None, *, everything: bool, reason: str | None
+) -> list[DeadLetter]:
+    """The letters that a command is for."""
+    if ids:
+        letters = [_find(letters, wanted) for wanted in ids]
+    elif not everything and reason is None:
+        raise UsageError(f"dlq {command}: expected ids, --reason or --all")
+    return letters if reason is None else [letter for letter in letters if letter.reason == reason]
 
 
 @app.command()

@@ -37,6 +37,9 @@ def search(
     limit: Annotated[int, typer.Option(min=1)] = 12,
     rank: Annotated[str, typer.Option(help="similarity or taste.")] = "similarity",
     collapse: Annotated[str, typer.Option(help="exact, near or none.")] = "exact",
+    order: Annotated[
+        str | None, typer.Option(help="With --tag: carried (pictures that carry it first) or probability.")
+    ] = None,
     as_json: AsJson = False,
     sheet: Annotated[Path | None, typer.Option(help="Draw a contact sheet into this PNG.")] = None,
     data_dir: DataDir = None,
@@ -48,6 +51,8 @@ def search(
         raise UsageError("search --tag: expected neither --unlike nor --crop; name pictures with --id or --image")
     if crop is not None and (unlike or len(image_id or ()) > 1) and image is None:
         raise UsageError(f"--crop {crop}: expected one picture; leave out the other ids")
+    if order is not None and tag is None:
+        raise UsageError(f"--order {order}: expected with --tag; leave it out")
     api = Api(client_settings(data_dir))
     given = {
         "limit": limit, "rank": rank, "collapse": collapse, "with_tags": with_tag, "without": without,
@@ -59,7 +64,7 @@ def search(
     if content is not None:
         page = api.search_image(content, crop=crop, unlike=unlike or (), **options)
     elif tag is not None:
-        page = api.search_tag(tag, **options)
+        page = api.search_tag(tag, order=order, **options)
     elif image_id and len(image_id) == 1 and not unlike:
         page = api.search_id(image_id[0], crop=crop, **options)
     else:
@@ -104,7 +109,8 @@ def _show(page: Page) -> None:
         same = ", ".join(result.duplicates)
         if result.near_duplicate_of:
             same += f" (near {result.near_duplicate_of})"
-        rows.append((marked(score, result.above_threshold), result.image_id, ", ".join(result.tags[:8]), same))
+        tags = ", ".join([*result.tags[:8], *(f"({tag})" for tag in result.implied_tags[:4])])
+        rows.append((marked(score, result.above_threshold), result.image_id, tags, same))
     score_column = Column("score", justify="right", overflow="fold")
     print_table(rows, score_column, "image", "tags", "same picture", caption=f"{page.took_ms} ms, {versions}")
     if page.tagger_version is not None:

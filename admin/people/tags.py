@@ -16,8 +16,9 @@ from pydantic import ValidationError
 
 from admin.connect import Api, client_settings
 from admin.console import out, print_json, print_table
-from admin.options import AsJson, DataDir
-from admin.people.post import SOURCE, send
+from admin.options import AsJson, DataDir, TimeoutS, Wait
+from admin.people.importing.send import SOURCE
+from admin.people.say import send
 from models.errors import InfrastructureError, NotFoundError, UsageError
 from models.tagging.examples import OperationKind
 from models.tagging.memory.names import normalise_tag
@@ -28,8 +29,6 @@ POLL_S = 0.1  # between two looks at what came of an operation
 app = typer.Typer(help="What the tag learner knows, and operations on tags.", no_args_is_help=True)
 TagList = Annotated[list[str], typer.Argument(metavar="TAG...")]
 Into = Annotated[str, typer.Option(help="The tag that results.")]
-Wait = Annotated[bool, typer.Option(help="Wait until the search API serves what came of it.")]
-TimeoutS = Annotated[float, typer.Option("--timeout", min=0.0, help="Seconds to wait at most.")]
 
 
 @app.command(name="list")

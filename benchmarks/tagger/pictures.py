@@ -12,7 +12,7 @@ import numpy as np
 from admin.console import errors_out, progress
 from admin.openmoji import load_pictures
 from admin.operators.fit import extract_features
-from admin.people.labels import labels_of, read_labels
+from admin.people.files.labels import Said, by_file, read_labels
 from models.encoders.load import load_extractor
 from models.errors import PoisonError, PolicyError, UsageError
 from models.tagging.memory.names import normalise_tag
@@ -57,10 +57,11 @@ def load_folder(folder: Path, tags_file: Path) -> tuple[np.ndarray, list[Tags]]:
 
 
 def _labelled(folder: Path, tags_file: Path) -> list[tuple[Path, Tags]]:
-    labels = read_labels(tags_file)
+    labels = by_file(read_labels(tags_file))
     found = []
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        label = labels.get(file.relative_to(folder).as_posix()) or labels_of(labels, file)
+        names = (file.relative_to(folder).as_posix(), file.name, str(file))
+        label = next((labels[name] for name in names if name in labels), Said())
         if label.tags:
             try:
                 found.append((file, tuple(dict.fromkeys(map(normalise_tag, label.tags)))))

@@ -5,59 +5,19 @@ undo makes the mapping anew from the operations in force, so that it leaves what
 to the bit: a merged tag has the sums of relearning from the merged log, an undone merge those of before.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from models.errors import PolicyError
+from models.tagging.applied_operation import AppliedOperation, map_rows, split_row
 from models.tagging.examples import OperationRow, TagOperation
-from models.tagging.memory.implications import Pair, in_one_pass
+from models.tagging.memory.implications import Pair, circle_through, in_one_pass
 from models.tagging.memory.mapping import NOTHING, TagMapping
+from models.tagging.memory.names import normalise_tag
 from models.tagging.memory.sufficient_statistics import SufficientStatistics
 
-
-@dataclass(slots=True)
-class AppliedOperation:
-    """An operation as carried out.
-
-    Attributes:
-        operation_id: its name on the log.
-        kind: of operation.
-        tags: the tags operated on, as written.
-        into: the tag that results, as written.
-        rows: rows of the tags when it was carried out; for a split the hidden row that its images carry instead.
-        target: row of the result.
-        created: whether `target` was new.
-        moved: for a split the images moved, with the rows they had.
-        active: false once undone or refused.
-        outcome: "done", "undone" or why it was refused.
-    """
-
-    operation_id: str
-    kind: str
-    tags: tuple[str, ...]
-    into: str
-    rows: list[int] = field(default_factory=list)
-    target: int = NOTHING
-    created: bool = False
-    moved: dict[str, list[int]] = field(default_factory=dict)
-    active: bool = True
-    outcome: str = "done"
-
-    @property
-    def refused(self) -> bool:
-        """Whether it could not be done."""
-        return not self.active and self.outcome != "undone"
-
-    @property
-    def hidden(self) -> bool:
-        """Whether an undo needed it beside; nobody posted it."""
-        return self.operation_id.startswith("\0")
-
-
-def split_row(operation_id: str) -> str:
-    """The name of the row that images moved by a split carry; nobody can write it."""
-    return f"\0split {operation_id}"
+UNUSED = -2  # stands for the row of a tag that nobody used yet
 
 
 class TagOperations:
@@ -73,6 +33,7 @@ class TagOperations:
         self._changed: set[str] = set()
         self._listed: dict[str, OperationRow] = {}
         self._implied: tuple[Pair, ...] | None = None  # None: to be made anew
+        self._now: dict[int, set[int]] | None = None  # what each tag implies by itself; None likewise
 
     def apply(self, asked: TagOperation, position: int) -> AppliedOperation:
         """Carry out one operation. What cannot be done is remembered as refused and changes nothing.
@@ -98,12 +59,13 @@ class TagOperations:
         if asked.kind == "undo":
             return self._undo(asked.target)
         words = self._statistics.vocabulary
+        operation.rows = [row for row in map(words.find, asked.tags) if row is not None]
+        if not asked.tags or (len(operation.rows) < len(asked.tags) and asked.kind != "alias"):
+            return f"tags {', '.join(asked.tags)}: expected tags that were used before"
+        if refusal := self._closes_circle(asked, operation.rows):
+            return refusal
         if asked.kind == "alias":
             operation.rows = [words.row(tag, position) for tag in asked.tags]
-        else:
-            operation.rows = [row for row in map(words.find, asked.tags) if row is not None]
-        if not asked.tags or len(operation.rows) < len(asked.tags):
-            return f"tags {', '.join(asked.tags)}: expected tags that were used before"
         if asked.kind == "forget":
             for row in sorted(self._statistics.mapping.members(operation.rows)):
                 words.detach(row)
@@ -113,7 +75,7 @@ class TagOperations:
         if asked.kind == "split":
             self._move_images(asked, operation, position)
         mapping = TagMapping(self._statistics.mapping)
-        _map(mapping, operation)
+        map_rows(mapping, operation)
         self._statistics.remap(mapping)
         return ""
 
@@ -128,12 +90,14 @@ class TagOperations:
         operation = self.by_id.get(target)
         if operation is None or not operation.active or operation.kind == "undo":
             return f"operation {target!r}: expected one that is in force"
+        if operation.kind == "forget" and (refusal := self._circle_remembered(operation)):
+            return refusal
         operation.active, operation.outcome = False, "undone"
         self._note(operation)
         if operation.kind == "split":
             self._statistics.give_rows_back(operation.moved, operation.rows[0])
         if operation.kind == "forget":
-            for row in operation.rows:
+            for row in sorted(self.mapping().members(operation.rows)):
                 self._remember(row)
         self._statistics.remap(self.mapping())
         return ""
@@ -147,16 +111,65 @@ class TagOperations:
             self.by_id[name] = AppliedOperation(name, "merge", (), words.names[row], [anew], row)
             self._note(self.by_id[name])
 
-    def mapping(self) -> TagMapping:
-        """What the operations in force make rows count for, made from nothing."""
+    def mapping(self, without: AppliedOperation | None = None) -> TagMapping:
+        """What the operations in force make rows count for, made from nothing; one of them may be left out."""
         mapping = TagMapping()
         for operation in self.by_id.values():
-            _map(mapping, operation)
+            if operation is not without:
+                map_rows(mapping, operation)
         return mapping
+
+    def _closes_circle(self, asked: TagOperation, rows: list[int]) -> str:
+        """Why an operation on these rows cannot be done: what tags imply would lead back to one of them; else empty."""
+        if asked.kind not in ("imply", "merge", "rename", "alias"):
+            return ""
+        found = self._statistics.vocabulary.find(asked.into)
+        mapping = self._statistics.mapping
+        if asked.kind == "imply":
+            tag, into = mapping.of(rows[0]), UNUSED if found is None else mapping.of(found)
+            direct = self._direct()
+            return self._circle([tag], {**direct, tag: {*direct.get(tag, ()), into}}, asked.into)
+        mapping = TagMapping(mapping)
+        target = UNUSED if found is None else mapping.of(found)
+        mapping.move(rows, target)
+        return self._circle([target], self._direct_under(mapping), asked.into)
+
+    def _circle_remembered(self, forget: AppliedOperation) -> str:
+        """Why a forgotten tag cannot come back: it was used anew meanwhile, and with what it implied is a circle."""
+        words, mapping = self._statistics.vocabulary, self.mapping(without=forget)
+        for row in sorted(mapping.members(forget.rows)):
+            anew = words.find(words.names[row])
+            mapping.move([] if anew is None else [anew], mapping.of(row))
+        return self._circle([mapping.of(row) for row in forget.rows], self._direct_under(mapping), "")
+
+    def _circle(self, starts: Sequence[int], direct: Mapping[int, set[int]], unused: str) -> str:
+        way = next(filter(None, (circle_through(start, direct) for start in starts)), None)
+        if way is None:
+            return ""
+        names = self._statistics.vocabulary.names
+        shown = " -> ".join(normalise_tag(unused) if row == UNUSED else names[row] for row in way)
+        return f"implications {shown}: expected no circle; undo one of them first"
+
+    def _direct(self) -> dict[int, set[int]]:
+        if self._now is None:
+            self._now = self._direct_under(self._statistics.mapping)
+        return self._now
+
+    def _direct_under(self, mapping: TagMapping) -> dict[int, set[int]]:
+        """What each tag implies by itself, with what a mapping makes rows count for."""
+        direct: dict[int, set[int]] = {}
+        for operation in self.by_id.values():
+            if operation.active and operation.kind == "imply":
+                _imply(direct, operation, mapping)
+        return direct
 
     def _note(self, operation: AppliedOperation) -> None:
         """Remember that an operation is new, or was undone."""
         self._implied = None
+        if operation.kind == "imply" and operation.active and self._now is not None:
+            _imply(self._now, operation, self._statistics.mapping)
+        else:
+            self._now = None
         self._changed.add(operation.operation_id)
         self._list(operation)
 
@@ -171,14 +184,7 @@ class TagOperations:
     def implied(self) -> tuple[Pair, ...]:
         """Pairs of rows (tag, what it implies), in an order in which one pass carries chains through."""
         if self._implied is None:
-            of = self._statistics.mapping.of
-            pairs = {
-                (of(row), of(operation.target))
-                for operation in self.by_id.values()
-                if operation.active and operation.kind == "imply"
-                for row in operation.rows
-            }
-            self._implied = in_one_pass({pair for pair in pairs if pair[0] != pair[1] and NOTHING not in pair})
+            self._implied = in_one_pass({(tag, into) for tag, of_tag in self._direct().items() for into in of_tag})
         return self._implied
 
     def rows(self) -> tuple[OperationRow, ...]:
@@ -203,11 +209,8 @@ class TagOperations:
             self._list(operation)
 
 
-def _map(mapping: TagMapping, operation: AppliedOperation) -> None:
-    """Let rows count for what one operation, after those before it, makes them count for."""
-    if operation.kind == "split" and operation.outcome == "undone":
-        # An image carries the hidden row only if a later split took it from there and was undone later still.
-        had = [row for rows in operation.moved.values() for row in rows]
-        mapping.put(operation.rows[0], mapping.of(min(had)) if had else NOTHING)
-    elif operation.active and operation.kind not in ("imply", "undo"):
-        mapping.move(operation.rows, NOTHING if operation.kind == "forget" else mapping.of(operation.target))
+def _imply(direct: dict[int, set[int]], operation: AppliedOperation, mapping: TagMapping) -> None:
+    """Add one implication, unless a tag of it is forgotten or both are one by now."""
+    tag, into = mapping.of(operation.rows[0]), mapping.of(operation.target)
+    if tag != into and NOTHING not in (tag, into):
+        direct.setdefault(tag, set()).add(into)

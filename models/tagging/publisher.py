@@ -9,6 +9,7 @@ import numpy as np
 
 from models.tagging.calibration.figures import TagFigures
 from models.tagging.calibration.prequential import PrequentialEvaluator
+from models.tagging.memory.implications import Pair
 from models.tagging.memory.mapping import NOTHING
 from models.tagging.memory.sufficient_statistics import SufficientStatistics
 from models.tagging.operations import TagOperations
@@ -61,7 +62,8 @@ class Publisher:
     def _made(self) -> Snapshot:
         statistics, evaluator = self.statistics, self.evaluator
         names = statistics.vocabulary.names
-        columns = self._columns()
+        implied = self.operations.implied()
+        columns = self._columns(implied)
         return Snapshot(
             version=self.last.version + 1,
             images=statistics.sums.images,
@@ -71,19 +73,20 @@ class Publisher:
             exemplars=statistics.exemplars.freeze(),
             metric=evaluator.metric,
             co_occurrence=evaluator.co_occurrence,
-            implied=self.operations.implied(),
+            implied=implied,
             aliases=tuple((names[row], target) for row, target in sorted(statistics.mapping) if target != NOTHING),
             neighbours=self.last.neighbours,
             quality=self._figures.quality,
             operations=self.operations.rows(),
         )
 
-    def _columns(self) -> Columns:
+    def _columns(self, implied: tuple[Pair, ...]) -> Columns:
         statistics, evaluator = self.statistics, self.evaluator
         counts = statistics.sums.counts.copy()
         thresholds, quality = self._figures.of(len(counts))
         return Columns(
             counts=counts,
+            carried=counts + statistics.implied_counts(implied),
             first_seen=np.array(statistics.vocabulary.first_seen, np.int64),
             table=evaluator.calibrators.array(len(counts)).astype(np.float32),
             thresholds=thresholds,

@@ -9,6 +9,7 @@ from typing import Any, TypedDict, Unpack
 from search import schemas
 from search.access.paths import bytes_url, quote_id
 from search.client.transport import Transport
+from search.tags import schemas as tag_schemas
 
 PAGE = 1_000  # images asked for at once
 
@@ -61,9 +62,9 @@ class Client(Transport):
         """Images like one of the index, or a crop of it: left,top,width,height as shares."""
         return self._page("GET", f"/v1/search/id/{quote_id(image_id)}", {"crop": crop}, options)
 
-    def search_tag(self, tag: str, **options: Unpack[SearchOptions]) -> schemas.Page:
-        """Images that a tag fits, tagged by anybody or not."""
-        return self._page("GET", "/v1/search/tag", {"tag": tag}, options)
+    def search_tag(self, tag: str, *, order: str | None = None, **options: Unpack[SearchOptions]) -> schemas.Page:
+        """Images that a tag fits, tagged by anybody or not; `order` is carried or probability."""
+        return self._page("GET", "/v1/search/tag", {"tag": tag, "order": order}, options)
 
     def search_image(
         self, content: bytes, *, crop: str | None = None, like: Sequence[str] = (), unlike: Sequence[str] = (),
@@ -153,14 +154,14 @@ class Client(Transport):
         body = {"impression_id": impression_id, "image_id": image_id, "session_id": session_id}
         return schemas.Accepted.model_validate_json(self.ask("POST", "/v1/clicks", json_body=body).content)
 
-    def tags(self, *, limit: int = 100, prefix: str = "") -> schemas.TagPage:
+    def tags(self, *, limit: int = 100, prefix: str = "") -> tag_schemas.TagPage:
         """Tags the learner knows, most images first."""
         answer = self.ask("GET", "/v1/tags", {"limit": limit, "prefix": prefix})
-        return schemas.TagPage.model_validate_json(answer.content)
+        return tag_schemas.TagPage.model_validate_json(answer.content)
 
-    def tag(self, name: str) -> schemas.TagView:
+    def tag(self, name: str) -> tag_schemas.TagView:
         """One tag."""
-        return schemas.TagView.model_validate_json(self.ask("GET", f"/v1/tags/{quote_id(name)}").content)
+        return tag_schemas.TagView.model_validate_json(self.ask("GET", f"/v1/tags/{quote_id(name)}").content)
 
     def status(self) -> schemas.Status:
         """Counts and versions."""

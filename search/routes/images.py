@@ -1,13 +1,16 @@
 """Images of the index: what is kept of one, its bytes, and which there are."""
 
 import uuid
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Body, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
 
 from search import schemas, views
 from search.pictures.answers import answer
 from search.routes.parameters import PROBLEMS, ImageIdPath, Running
+from stream.events.details import Described
+from stream.index.payload import IndexRecord
 
 SAME_BYTES = 100  # ids shown of images with the same bytes
 BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -18,6 +21,39 @@ Cursor = Annotated[uuid.UUID | None, Query(description="of the page before")]
 ThumbnailPx = Annotated[
     int | None, Query(ge=64, le=1_024, description="a WebP thumbnail, its long side so long at most; 224 at most")
 ]
+
+
+class KnownIn(BaseModel):
+    """Images that somebody wants to post, or has posted."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"image_ids": ["1F431", "1F436"]}})
+    image_ids: Annotated[list[Annotated[str, Field(max_length=256)]], Field(min_length=1, max_length=1_000)]
+
+
+class Known(Described):
+    """What the index knows of one of them."""
+
+    asked: str
+    image_id: str = Field(description="as it was posted, maybe under the other Unicode form of the id asked for")
+    state: Literal["there", "decoding", "waiting", "deleted"] = Field(
+        description="waiting: events wait for a picture that nobody posted yet"
+    )
+    sha256: str = Field(description="of its bytes, also while they are being decoded; empty where they are not here")
+    tags: list[str] = Field(description="as they were written, normalised")
+    complete: bool
+    events: list[str] = Field(description="the last that are in it: each the hash of an event's source and id")
+
+
+class KnownPage(BaseModel):
+    """What the index knows of them; an id that nobody used is left out."""
+
+    images: list[Known]
+
+
+@router.post("/v1/images/known")
+def list_known(running: Running, wanted: Annotated[KnownIn, Body()]) -> KnownPage:
+    """Which of these images are there, with which bytes: what a producer need not send again."""
+    return KnownPage(images=[_known(asked, record) for asked, record in running.records(wanted.image_ids).items()])
 
 
 @router.get("/v1/waiting")
@@ -59,7 +95,24 @@ def image_bytes(request: Request, running: Running, image_id: ImageIdPath, size:
 @router.get("/v1/images/{image_id:path}")
 def show_image(running: Running, image_id: ImageIdPath) -> schemas.ImageView:
     """What the index holds of one image."""
+    image_id = running.id_of(image_id)
     payload = running.payload(image_id)
     same = running.index.find_sha256(payload.sha256, SAME_BYTES)
     duplicates = {hit.image_id for hit in same} - {image_id}
     return views.image(image_id, payload, running.searcher.names(), duplicates)
+
+
+def _known(asked: str, record: IndexRecord) -> Known:
+    payload = record.payload
+    state = "decoding" if record.undecoded else "there" if payload else "deleted" if record.deleted else "waiting"
+    kept = {} if payload is None else {name: getattr(payload, name) for name in Described.model_fields}
+    return Known(
+        **({"posted_at": ""} | kept),
+        asked=asked,
+        image_id=record.image_id,
+        state=state,
+        sha256=record.undecoded[-1] if record.undecoded else payload.sha256 if payload else "",
+        tags=list(payload.tags) if payload else [],
+        complete=payload is not None and payload.complete,
+        events=list(record.seen),
+    )

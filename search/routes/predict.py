@@ -26,7 +26,7 @@ def predict_id(
 ) -> schemas.Prediction:
     """Tags for an image of the index."""
     started_s = time.perf_counter()
-    found = running.searcher.predict(running.searcher.vector_of(image_id), limit, min_images)
+    found = running.searcher.predict(running.searcher.vector_of(running.id_of(image_id)), limit, min_images)
     return views.prediction(found, _since_ms(started_s))
 
 

@@ -4,6 +4,7 @@ import logging
 import time
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Query
@@ -66,6 +67,7 @@ def search_by_id(
 ) -> schemas.Page:
     """Images like one that is in the index, or like a crop of it."""
     started_s = time.perf_counter()
+    image_id = running.id_of(image_id)
     if part is None:
         vector = running.searcher.vector_of(image_id)
     else:
@@ -76,11 +78,16 @@ def search_by_id(
 
 @router.get("/v1/search/tag")
 def search_by_tag(
-    running: Running, tag: Annotated[str, Query(max_length=1000)], asked: Asked, session_id: Session = None
+    running: Running,
+    tag: Annotated[str, Query(max_length=1000)],
+    asked: Asked,
+    order: Annotated[schemas.Order, Query(description="carried: images that carry the tag come first")] = "carried",
+    session_id: Session = None,
 ) -> schemas.Page:
-    """Images that a tag fits, tagged by anybody or not; the score is the tag's probability."""
+    """Images that a tag fits, those that carry it first; the score is the tag's probability."""
     started_s = time.perf_counter()
-    return _page(running, running.searcher.by_tag(tag, asked), started_s, f"tag:{tag}", session_id)
+    answer = running.searcher.by_tag(tag, replace(asked, order=order))
+    return _page(running, answer, started_s, f"tag:{tag}", session_id)
 
 
 @router.post("/v1/rank")

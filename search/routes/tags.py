@@ -4,8 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from search import schemas, views
 from search.routes.parameters import PROBLEMS, NamePath, Running
+from search.tags import schemas, views
+from search.views import quality
 
 router = APIRouter(responses=PROBLEMS, tags=["tags"])
 
@@ -19,7 +20,7 @@ def list_tags(
     return schemas.TagPage(
         tags=[views.tag(row) for row in tagger.catalogue.tags(limit, prefix)],
         known=tagger.snapshot.known,
-        quality=views.quality(tagger.snapshot.quality),
+        quality=quality(tagger.snapshot.quality),
         tagger_version=tagger.snapshot.version,
     )
 

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 POLL_S = 0.05  # longest wait of one poll while something is under way
 BUSY_POLL_S = 0.2  # between two polls while the steps are busy; two batches with the encoder last longer
+AWAY_S = 0.5  # between two polls while a neighbour is away
 IDLE_POLL_S = 0.5  # and while nothing is; a poll returns as soon as there are records
 BATCH_IMAGES = {"cpu": 48, "cuda": 128}  # the CPU works picture by picture: small batches overlap better
 EMBED_BATCHES = 2  # with the encoder at once
@@ -122,7 +123,7 @@ class IngestPipeline:
             records = self._parts.reader.poll(0.0 if self._pending else wait_s)
         except InfrastructureError as error:  # the broker, or in a rebalance the index
             log.warning("%s", error)
-            self._stages.aborting.wait(POLL_S)
+            self._stages.aborting.wait(AWAY_S)
             return
         self._polled_s = time.monotonic()
         if accept:

@@ -60,10 +60,7 @@ class SlowLane(threading.Thread):
         """Decode what waits until the worker ends."""
         while not self._aborting.is_set():
             try:
-                self._look()
-                group = self._take()
-                if group:
-                    self._work(group)
+                self.step()
             except StoppedError:
                 return
             except MekikiError as error:
@@ -72,6 +69,19 @@ class SlowLane(threading.Thread):
             except Exception:  # what waits is still in the index; a lane that ended would leave it there
                 log.exception("slow pictures wait")
                 self._aborting.wait(LOOK_S)
+
+    def step(self, wait_s: float = LOOK_S) -> bool:
+        """Decode the next of what waits, or wait for some; whether there was any.
+
+        Raises:
+            InfrastructureError: it still waits.
+            StoppedError: the worker ends.
+        """
+        self._look()
+        group = self._take(wait_s)
+        if group:
+            self._work(group)
+        return bool(group)
 
     def end(self, timeout_s: float) -> None:
         """Once the worker ends: wait for the lane, but not for a picture that is being decoded."""
@@ -94,11 +104,11 @@ class SlowLane(threading.Thread):
                 break
         self._partitions = ours
 
-    def _take(self) -> list[Waits]:
+    def _take(self, wait_s: float) -> list[Waits]:
         """A picture of our own, or some that others serve; nothing if none comes for a while."""
         with self._changed:
             if not (self._waiting or self._aborting.is_set()):
-                self._changed.wait(LOOK_S)
+                self._changed.wait(wait_s)
             first = next(iter(self._waiting.items()), None)
             if first is None:
                 return []

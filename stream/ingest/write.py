@@ -28,6 +28,7 @@ from stream.ingest.slow_lane import SlowLane
 from stream.ingest.waiting import WaitingEvents
 from stream.ingest.waits import BYTES_HEADER, Undecoded, events_of
 from stream.log.dead_letter import CircuitBreaker, send_dead_letters
+from stream.log.reading.positions import epoch_of
 from stream.log.record import Record
 from stream.retry import until_available
 
@@ -108,9 +109,15 @@ class Write:
         log.debug("batch of %s records, %s images, %s dead", len(batch.items), batch.images, len(outcome.dead))
 
     def _states(self, batch: Batch) -> dict[str, IndexRecord]:
-        ids = {getattr(item.envelope.event, "image_id", "") for item in batch.items if item.envelope is not None} - {""}
-        states = {i: self._recent[i] for i in ids if i in self._recent}
-        unknown = sorted(ids - states.keys())
+        """The images of a batch as they are. Since its epoch is over, one may have had another owner."""
+        epochs: dict[str, int] = {}
+        for item in batch.items:
+            image_id = getattr(item.envelope and item.envelope.event, "image_id", None)
+            if image_id is not None:
+                epochs[image_id] = epoch_of(item.record.position)
+        known = ((i, self._recent[i]) for i in epochs if i in self._recent)
+        states = {i: state for i, state in known if epoch_of(state.position) == epochs[i]}
+        unknown = sorted(epochs.keys() - states.keys())
         return states | (self._parts.index.fetch(unknown, with_vectors=True) if unknown else {})
 
     def _remember(self, changed: dict[str, IndexRecord]) -> None:
@@ -128,7 +135,7 @@ class Write:
         event, record = item.envelope.event, item.record
         try:
             if isinstance(event, TagOperationPosted):
-                self._add_example(outcome, _operation_of(event), record)
+                self._add_example(outcome, operation_of(event), record)
                 return None
             state = outcome.states.get(getattr(event, "image_id", ""))
             applied = apply_event(state, item.envelope, record, item.picture)
@@ -229,7 +236,7 @@ class Write:
         return until_available(attempt, self._aborting, what=what)
 
 
-def _operation_of(event: TagOperationPosted) -> TagOperation:
+def operation_of(event: TagOperationPosted) -> TagOperation:
     """What an operation on tags is to the learner; no image changes by it.
 
     Raises:

@@ -45,8 +45,8 @@ class LogWriter:
         """Queue one event on its topic."""
         self.send(event.topic, *encode(event, source=self._source, event_id=event_id))
 
-    def send_now(self, event: Event, *, event_id: str | None = None, timeout_s: float = SEND_TIMEOUT_S) -> None:
-        """Send one event and wait for its acknowledgement; from any thread.
+    def send_now(self, event: Event, *, event_id: str | None = None, timeout_s: float = SEND_TIMEOUT_S) -> int:
+        """Send one event and wait for its acknowledgement; its offset. From any thread.
 
         Raises:
             BrokerUnavailableError: none came in time.
@@ -56,7 +56,7 @@ class LogWriter:
         with broker_errors(self._settings):
             try:
                 sent = self._producer.send(full_name(self._settings, event.topic), value, key=key, headers=headers)
-                sent.get(timeout=timeout_s)
+                return int(sent.get(timeout=timeout_s).offset)
             except _TOO_LARGE:
                 raise PolicyError("event: larger than its topic takes; say less in one", "too_large") from None
 

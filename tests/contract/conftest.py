@@ -15,7 +15,7 @@ from stream.index.remote import RemoteIndex
 from stream.index.server import IndexServer
 from stream.log.embedded_broker import free_port
 from stream.settings import QdrantSettings
-from tests.dict_index import DictIndex
+from tests.contract.dict_index import DictIndex
 
 D = 16
 QDRANT_URL = os.environ.get("MEKIKI_TEST_QDRANT_URL")

@@ -63,9 +63,20 @@ class Service:
 
     def cli(self, *arguments, code=0, **environment):
         """Run `mekiki ...` beside the service; its standard output."""
-        done = run_cli(*arguments, MEKIKI_DATA_DIR=str(self.data_dir), **environment)
+        done = self.run(*arguments, **environment)
         assert done.returncode == code, f"mekiki {arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout if code == 0 else done.stderr
+
+    def run(self, *arguments, **environment):
+        """Run `mekiki ...` beside the service; the process that ended."""
+        return run_cli(*arguments, MEKIKI_DATA_DIR=str(self.data_dir), **environment)
+
+    def beside(self, *arguments, stdin=subprocess.DEVNULL):
+        """A `mekiki ...` that goes on running beside the service."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "admin.cli", *arguments], cwd=ROOT, text=True, stdin=stdin,
+            env=clean_environment(MEKIKI_DATA_DIR=str(self.data_dir)), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
 
     def has(self, image_id):
         return self.get(f"/v1/images/{image_id}").status_code == 200

@@ -1,10 +1,12 @@
 """Implications: one pass over the ordered pairs is the transitive closure, and there are few pairs."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.tagging.memory.implications import Pair, ancestors, in_one_pass
+from models.tagging.memory.implications import Pair, ancestors, circle_through, in_one_pass
 
 TAGS = range(9)
 GRAPHS = st.sets(st.tuples(st.sampled_from(TAGS), st.sampled_from(TAGS)).filter(lambda pair: pair[0] != pair[1]))
@@ -31,6 +33,16 @@ def test_ancestors_are_all_that_imply_a_tag(pairs: set[Pair]) -> None:
     closed, ordered = closure(pairs), in_one_pass(pairs)
     for tag in TAGS:
         assert ancestors(ordered, tag) == {a for a, b in closed if b == tag} - {tag}
+
+
+@given(GRAPHS)
+def test_a_circle_is_found_through_every_tag_that_is_on_one_and_through_no_other(pairs: set[Pair]) -> None:
+    direct = {tag: {b for a, b in pairs if a == tag} for tag, _ in pairs}
+    for tag in TAGS:
+        way = circle_through(tag, direct)
+        assert bool(way) == ((tag, tag) in closure(pairs))
+        assert not way or way[0] == way[-1] == tag
+        assert set(pairwise(way)) <= pairs
 
 
 CHAIN = {(tag, tag + 1) for tag in range(2000)}

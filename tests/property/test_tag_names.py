@@ -21,7 +21,7 @@ some_tags = st.lists(st.sampled_from((*TAGS, *NEW)), min_size=1, max_size=2, uni
 into = st.sampled_from((*TAGS, *NEW))
 operations = st.one_of(
     st.builds(TagOperation, st.just(""), st.sampled_from(["merge", "alias"]), some_tags, into),
-    st.builds(TagOperation, st.just(""), st.just("rename"), one_tag, into),
+    st.builds(TagOperation, st.just(""), st.sampled_from(["rename", "imply", "imply"]), one_tag, into),
     st.builds(
         TagOperation, st.just(""), st.just("split"), one_tag, into,
         images=st.lists(st.sampled_from(IMAGES), min_size=1, max_size=4, unique=True).map(tuple),
@@ -52,6 +52,17 @@ def learned(tagger: Tagger) -> dict[str, set[str]]:
     return {state.image_id: {names[row] for row in tagger.statistics.tags_of(state)} for state in all_images(tagger)}
 
 
+def carried_by(tagger: Tagger) -> dict[str, set[str]]:
+    """The same with what follows by implication."""
+    names = tagger.statistics.vocabulary.names
+    carrying = learned(tagger)
+    for carries in carrying.values():
+        for row, implied in tagger.operations.implied():
+            if names[row] in carries:
+                carries.add(names[implied])
+    return carrying
+
+
 def meets(image_id: str, tags: tuple[str, ...], group: tuple[TagFilter, ...]) -> bool:
     """What an index does with a group of conditions."""
     return any(
@@ -67,15 +78,23 @@ def test_images_show_and_are_found_by_what_the_learner_says_they_carry(
 ) -> None:
     tagger = play(tags_of, operations)
     catalogue = TagCatalogue(tagger.snapshot(wait=True))
-    names, truth = TagNames(catalogue), learned(tagger)
+    names, said, truth = TagNames(catalogue), learned(tagger), carried_by(tagger)
     for image_id, tags in zip(IMAGES, tags_of, strict=True):
-        assert set(names.shown(image_id, tags)) == truth[image_id]
+        shown = names.shown(image_id, tags)
+        assert set(shown) == said[image_id]
+        implied = names.implied(shown)
+        assert len(set(implied)) == len(implied) and set(implied) == truth[image_id] - said[image_id]
     for tag in (*TAGS, *NEW, FORGETTABLE):
         row = catalogue.find(tag)
         wanted = {i for i, carries in truth.items() if row is not None and catalogue.snapshot.names[row] in carries}
         group = names.filters(tag)
         assert {i for i, tags in zip(IMAGES, tags_of, strict=True) if meets(i, tags, group)} == wanted
-        assert catalogue.snapshot.columns.counts[row] == len(wanted) if row is not None else not wanted
+        some = names.wanted(tag)
+        assert {i for i, tags in zip(IMAGES, tags_of, strict=True) if names.carries(i, tags, some)} == wanted
+        assert row is not None or not wanted
+        if row is not None:
+            known = catalogue.tag(tag)
+            assert (known.count, known.tagged) == (len(wanted), sum(known.name in carries for carries in said.values()))
 
 
 def test_names_stand_for_themselves_before_a_model_is_served() -> None:

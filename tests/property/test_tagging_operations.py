@@ -107,19 +107,6 @@ def test_a_merged_tag_ranks_like_a_relearned_one() -> None:
     assert [row.name for row in one.tags()].count("cat") == 0
 
 
-def test_implied_tags_are_never_less_probable() -> None:
-    learner = small()
-    learner.learn_many([*plain_log(2, 100), TagOperation("a", "imply", ("cat",), "animal")], 0)
-    learner.learn_many([TagOperation("b", "imply", ("animal",), "being")], 101)
-    predictor = learner.predictor()
-    queries = VECTORS[:20].astype(np.float32) / 32767
-    probabilities = predictor.probabilities(queries)
-    cat, animal, being = (predictor.catalogue.row(tag) for tag in ("cat", "animal", "being"))
-    assert (probabilities[:, animal] >= probabilities[:, cat]).all()
-    assert (probabilities[:, being] >= probabilities[:, cat]).all()
-    assert np.allclose(predictor.score("being", queries), probabilities[:, being], atol=1e-6)
-
-
 @pytest.mark.parametrize(
     "operation",
     [
@@ -138,6 +125,14 @@ def test_what_cannot_be_done_is_refused_and_changes_nothing(operation: TagOperat
     assert "expected" in learner.operations.by_id["s"].outcome
     assert exact_digest(learner) == before
     learner.learn_many([Example("a", None, (TAGS[1],))], 2)
+
+
+def test_other_names_of_a_forgotten_tag_come_back_with_it() -> None:
+    learner = small()
+    log = [Example("a", VECTORS[0], ("cat",)), TagOperation("k", "alias", ("kitty",), "cat")]
+    learner.learn_many([*log, TagOperation("f", "forget", ("cat",)), TagOperation("u", "undo", target="f")], 0)
+    learner.learn_many([Example("b", VECTORS[1], ("kitty",))], 4)
+    assert [(row.name, row.count) for row in learner.predictor().catalogue.tags()] == [("cat", 2)]
 
 
 def test_a_forgotten_tag_begins_anew_and_comes_back_with_undo() -> None:

@@ -128,6 +128,11 @@ class ImageMemory:
             last = states[-1].key
             yield states
 
+    def labelled_tags(self) -> Iterator[tuple[int, ...]]:
+        """The rows, as written, of every image that counts in the sums."""
+        for (tags,) in self.database.execute("SELECT tags FROM images WHERE labelled"):
+            yield tuple(array("i", tags))
+
     def _select(self, which: str, parameters: Sequence[int | None]) -> list[ImageState]:
         return [
             ImageState(

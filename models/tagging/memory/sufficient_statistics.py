@@ -19,6 +19,7 @@ from models.tagging.examples import Example
 from models.tagging.memory.contributions import Changes, Contribution, contribution_of
 from models.tagging.memory.exemplars import ExemplarSet, image_hash
 from models.tagging.memory.images import ImageMemory, ImageState
+from models.tagging.memory.implications import ImpliedCounts, Pair
 from models.tagging.memory.mapping import TagMapping
 from models.tagging.memory.sums import Sums
 from models.tagging.memory.vocabulary import Vocabulary
@@ -43,6 +44,7 @@ class SufficientStatistics:
         self.vocabulary = Vocabulary()
         self.mapping = TagMapping()
         self.remapped: set[int] = set()
+        self._implied = ImpliedCounts()
         self._sums = Sums(dimension)
         self._thread = BackgroundThread("tag-sums")
         self._summing: deque[Future[None]] = deque()
@@ -104,6 +106,18 @@ class SufficientStatistics:
         gone = [row for row in chain((row for row, _ in self.mapping), self.vocabulary.free) if row < len(result)]
         result[gone] = True
         return result
+
+    def implied_counts(self, pairs: tuple[Pair, ...]) -> Int64:
+        """How many images carry each tag by implication alone [T].
+
+        Other `pairs` than the last time cost a look at every image.
+        """
+        if pairs != self._implied.pairs:
+            self._implied = ImpliedCounts(pairs)
+            written = self.mapping.members(self._implied.sources)
+            images = self.memory.labelled_tags() if pairs else ()
+            self._implied.add(self.mapping.tags(rows) for rows in images if not written.isdisjoint(rows))
+        return self._implied.array(self.sums.rows)
 
     def _check(self, examples: Sequence[Example]) -> None:
         self.vocabulary.check(chain.from_iterable((*example.added, *example.removed) for example in examples))
@@ -186,6 +200,7 @@ class SufficientStatistics:
         for state, old in touched:
             new = contribution_of(state, self.mapping)
             changes.replace(old, new)
+            self._implied.replace(old.tags if old is not None else (), new.tags if new is not None else ())
             if state.hash >= limit and state.hash not in exemplars:
                 continue  # nearly all, once the set is full
             if new is None:

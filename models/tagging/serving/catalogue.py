@@ -62,7 +62,7 @@ class TagCatalogue:
         return self._thresholds(np.array([self.row(tag) for tag in tags], np.int64))
 
     def tags(self, limit: int | None = None, prefix: str = "") -> list[TagRow]:
-        """The first `limit` tags with this beginning, as written, the most used first.
+        """The first `limit` tags with this beginning, as written, those on most images first.
 
         Raises:
             PolicyError: `prefix` cannot be the beginning of a tag.
@@ -70,14 +70,15 @@ class TagCatalogue:
         begins = normalise_tag(prefix) if prefix.strip() else ""
         names, columns = self.snapshot.names, self.snapshot.columns
         known = [row for row, name in enumerate(names) if name.startswith(begins) and not columns.hidden[row]]
-        known.sort(key=lambda row: (-int(columns.counts[row]), names[row]))
+        known.sort(key=lambda row: (-int(columns.carried[row]), names[row]))
         return [self._known(row) for row in known[:limit]]
 
     def _known(self, row: int) -> TagRow:
         columns = self.snapshot.columns
         return TagRow(
             name=self.snapshot.names[row],
-            count=int(columns.counts[row]),
+            count=int(columns.carried[row]),
+            tagged=int(columns.counts[row]),
             first_seen=int(columns.first_seen[row]),
             quality=float(columns.quality[row]),
             drift=int(columns.drift[row]),

@@ -14,7 +14,8 @@ class TagRow:
 
     Attributes:
         name: its one spelling.
-        count: images that carry it.
+        count: images that carry it, by themselves or because a tag of theirs implies it.
+        tagged: those that carry it by themselves.
         first_seen: log position of its first use.
         quality: running average precision; NaN before it was evaluated.
         drift: drift events so far.
@@ -23,6 +24,7 @@ class TagRow:
 
     name: str
     count: int
+    tagged: int
     first_seen: int
     quality: float
     drift: int
@@ -31,10 +33,11 @@ class TagRow:
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """Numbers per tag; the first five are those of TagRow.
+    """Numbers per tag.
 
     Attributes:
-        counts: images that carry it [T].
+        counts: images that carry it by themselves [T].
+        carried: images that carry it by themselves or by implication [T].
         first_seen: log position of its first use [T].
         table: weights and intercept of its classifier [T, NUMBERS].
         thresholds: probability from which on it is predicted [T].
@@ -44,6 +47,7 @@ class Columns:
     """
 
     counts: Int64
+    carried: Int64
     first_seen: Int64
     table: Float32
     thresholds: Float32
@@ -55,4 +59,4 @@ class Columns:
     def empty(cls) -> "Columns":
         """Of no tag."""
         whole, real = np.empty(0, np.int64), np.empty(0, np.float32)
-        return cls(whole, whole, np.empty((0, NUMBERS), np.float32), real, real, whole, np.empty(0, np.bool_))
+        return cls(whole, whole, whole, np.empty((0, NUMBERS), np.float32), real, real, whole, np.empty(0, np.bool_))

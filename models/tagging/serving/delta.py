@@ -20,7 +20,7 @@ from models.tagging.memory.exemplars import Exemplars
 from models.tagging.serving.columns import Columns
 from models.tagging.serving.snapshot import Snapshot
 
-FORMAT = 3
+FORMAT = 4
 
 
 def encode(new: Snapshot, old: Snapshot | None = None) -> bytes:
@@ -136,7 +136,8 @@ def _columns(tensors: dict[str, Array], old: Columns, count: int) -> Columns:
         before = getattr(old, field.name)
         after = np.zeros((count, *before.shape[1:]), before.dtype)
         after[: len(before)] = before[:count]
-        after[tensors[f"{field.name}.rows"]] = tensors[f"{field.name}.values"]
+        name = field.name if f"{field.name}.rows" in tensors else "counts"  # `carried` came with format 4
+        after[tensors[f"{name}.rows"]] = tensors[f"{name}.values"]
         columns[field.name] = after
     return Columns(**columns)
 

@@ -21,7 +21,7 @@ from search.service import Service
 from stream.environment import load_settings
 from stream.index.payload import IndexRecord
 from stream.pictures.dataref import DatarefReader
-from tests.dict_index import DictIndex
+from tests.contract.dict_index import DictIndex
 from tests.fake_stores import FakePictures
 from tests.fakes import D, FakeDecoder, FakeEncoder, FakeWriter, payload, unit
 

@@ -10,6 +10,7 @@ def fast_retries(monkeypatch):
     """A neighbour that is away is asked again at once."""
     monkeypatch.setattr("stream.retry.FIRST_WAIT_S", 0.001)
     monkeypatch.setattr("stream.retry.LONGEST_WAIT_S", 0.001)
+    monkeypatch.setattr("stream.ingest.pipeline.AWAY_S", 0.001)
 
 
 @pytest.fixture

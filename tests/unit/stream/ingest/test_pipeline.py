@@ -11,7 +11,7 @@ import pytest
 
 from models.errors import CircuitBreakerError
 from models.tagging.examples import TagOperation
-from stream.events.schema import ImagePosted, TagOperationPosted, TopicGrown
+from stream.events.schema import ImagePosted, TagOperationPosted
 from stream.ingest.batch import FIRST_IMAGES
 from stream.log.dead_letter import TEXT
 from stream.log.reading.positions import position_of
@@ -202,34 +202,3 @@ def test_a_dataref_that_is_not_given_is_a_dead_letter_and_its_neighbours_go_on(t
     assert 2 <= asked.count("/500") <= 4
     stored = rig.index.real.fetch(["good3"])["good3"].payload
     assert (stored.uri, stored.bytes) == (f"{url}/3", len(b"pic/3"))
-
-
-def test_a_record_in_another_partition_than_its_home_is_sent_there_and_applied_there_alone(rig):
-    """Producers differ in how they choose a partition; two of them must not give an image two orders."""
-    rig.log.post(post("a", b"pic1"), tag("a", "cat"), post("b", b"pic2"))
-    worker = rig.worker()
-    worker.reader.homes["a"] = 3
-    worker.drain()
-    sent = rig.writer.to("images")
-    assert [(one.key, one.partition) for one in sent] == [(b"a", 3), (b"a", 3)]
-    read = rig.log.read("images", 0, 0)
-    assert [(one.value, one.headers) for one in sent] == [(one.value, list(one.headers)) for one in read[:2]]
-    assert rig.index.real.fetch(["a", "b"]).keys() == {"b"}
-    assert rig.offsets() == {("images", 0): 3}
-    assert not rig.examples() and not rig.dead()
-
-
-def test_what_went_astray_is_there_before_its_offset(rig):
-    rig.log.post(post("a"))
-    worker = rig.worker()
-    worker.reader.homes["a"] = 1
-    worker.drain()
-    kinds = [kind for kind, _ in rig.journal.entries]
-    assert kinds.index("acknowledged") < kinds.index("index")
-
-
-def test_a_mark_that_a_topic_grew_moves_the_offset_and_nothing_else(rig):
-    rig.log.append(replace(make_record(TopicGrown(topic_id="t", partitions=(1, 2))), topic="images"))
-    rig.run()
-    assert rig.offsets() == {("images", 0): 1}
-    assert not rig.dead() and not rig.writer.acknowledged

@@ -105,10 +105,8 @@ def test_an_image_that_tags_wait_for_is_unknown(clicks):
     assert clicks.dead() == ["unknown_image"]
 
 
-@settings(max_examples=50)
-@given(st.lists(events, min_size=1, max_size=8), st.integers(-(2**63), 2**63 - 1), st.none() | st.binary(max_size=40))
-def test_no_record_ends_the_worker(tmp_path_factory, made, timestamp_ms, value):
-    clicks = Clicks(tmp_path_factory.mktemp("odd"))
+def no_record_ends(folder, made, timestamp_ms, value):
+    clicks = Clicks(folder)
     records = [make_record(event, timestamp_ms=timestamp_ms) for event in made]
     records.append(replace(records[0], value=value))
     for offset, record in enumerate(records):
@@ -116,6 +114,26 @@ def test_no_record_ends_the_worker(tmp_path_factory, made, timestamp_ms, value):
     clicks.log.post(pair("i1", "i2"))
     clicks.run()
     assert same(clicks.learned(), expected((1, 2, 1.0)))
+
+
+ODD = {
+    "made": st.lists(events, min_size=1, max_size=8), "timestamp_ms": st.integers(-(2**63), 2**63 - 1),
+    "value": st.none() | st.binary(max_size=40),
+}  # fmt: skip
+
+
+@settings(max_examples=50)
+@given(**ODD)
+def test_no_record_ends_the_worker(tmp_path_factory, made, timestamp_ms, value):
+    no_record_ends(tmp_path_factory.mktemp("odd"), made, timestamp_ms, value)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@settings(max_examples=2_000)
+@given(**ODD)
+def test_no_record_ends_the_worker_for_minutes(tmp_path_factory, made, timestamp_ms, value):
+    no_record_ends(tmp_path_factory.mktemp("odd"), made, timestamp_ms, value)
 
 
 def test_of_a_page_with_an_unknown_image_a_replay_learns_what_was_missing_and_nothing_twice(clicks):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -214,10 +215,8 @@ RAW = st.builds(Record, st.just("images"), st.just(0), st.just(0), st.just(0), T
                 st.none() | st.binary(max_size=60), HEADERS)  # fmt: skip
 
 
-@settings(max_examples=100)
-@given(st.lists(MADE | BROKEN | RAW, min_size=1, max_size=12), st.sampled_from(["images", "operations"]))
-def test_no_record_ends_the_worker(tmp_path_factory, records, topic):
-    rig = Rig(tmp_path_factory.mktemp("odd"), ingest={"breaker_records": 1_000_000})
+def no_record_ends(folder, records, topic):
+    rig = Rig(folder, ingest={"breaker_records": 1_000_000})
     for offset, record in enumerate(records):
         rig.log.append(replace(record, topic=topic, offset=offset, position=offset + 1))
     rig.run()
@@ -225,3 +224,23 @@ def test_no_record_ends_the_worker(tmp_path_factory, records, topic):
     rig.log.post(post("after"))
     rig.run()
     assert rig.index.real.fetch(["after"])["after"].kind == "image"
+
+
+ODD = {
+    "records": st.lists(MADE | BROKEN | RAW, min_size=1, max_size=12),
+    "topic": st.sampled_from(["images", "operations"]),
+}
+
+
+@settings(max_examples=100)
+@given(**ODD)
+def test_no_record_ends_the_worker(tmp_path_factory, records, topic):
+    no_record_ends(tmp_path_factory.mktemp("odd"), records, topic)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@settings(max_examples=2_000)
+@given(**ODD)
+def test_no_record_ends_the_worker_for_minutes(tmp_path_factory, records, topic):
+    no_record_ends(tmp_path_factory.mktemp("odd"), records, topic)
