@@ -143,13 +143,15 @@ class Searcher:
         condition = self._condition(options)
         if condition is None:
             return []
+        least = -math.inf if options.min_score is None else options.min_score
         asked = min(wanted + wanted // 2 + 10 + len(options.shown), MOST_CANDIDATES)
         while True:
             hits = self._index.search(vector, asked, condition, with_vectors=with_vectors)
-            found = [one for one in collapse(prepare(hits), options.collapse) if not _was_shown(one, options.shown)]
-            if len(found) >= wanted or len(hits) < asked or asked >= MOST_CANDIDATES:
-                least = -math.inf if options.min_score is None else options.min_score
-                return [one for one in found[:wanted] if one.hit.score >= least]
+            every = collapse(prepare(hits), options.collapse)
+            found = [one for one in every if one.hit.score >= least and not _was_shown(one, options.shown)]
+            rest_is_less = bool(every) and every[-1].hit.score < least
+            if len(found) >= wanted or len(hits) < asked or asked >= MOST_CANDIDATES or rest_is_less:
+                return found[:wanted]
             asked = min(asked * 4, MOST_CANDIDATES)
 
     def _condition(self, options: Options) -> Condition | None:

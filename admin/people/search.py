@@ -11,7 +11,7 @@ from admin.console import out, print_json, print_table
 from admin.options import AsJson, DataDir
 from models.errors import UsageError
 from search.client.client import SearchOptions
-from search.schemas import Order, Page
+from search.schemas import Page
 
 MARK = "*"
 MARK_MEANS = f"{MARK} at or above the tag's threshold, which has maximised its F1 so far"
@@ -47,12 +47,12 @@ def search(
     """Search by picture, by id or by tag."""
     if [image, image_id, tag].count(None) != 2:
         raise UsageError("search: expected exactly one of --image, --id and --tag")
-    if order is not None and tag is None:
-        raise UsageError(f"--order {order}: expected with --tag; leave it out")
     if tag is not None and (unlike or crop):
         raise UsageError("search --tag: expected neither --unlike nor --crop; name pictures with --id or --image")
     if crop is not None and (unlike or len(image_id or ()) > 1) and image is None:
         raise UsageError(f"--crop {crop}: expected one picture; leave out the other ids")
+    if order is not None and tag is None:
+        raise UsageError(f"--order {order}: expected with --tag; leave it out")
     api = Api(client_settings(data_dir))
     given = {
         "limit": limit, "rank": rank, "collapse": collapse, "with_tags": with_tag, "without": without,
@@ -64,7 +64,7 @@ def search(
     if content is not None:
         page = api.search_image(content, crop=crop, unlike=unlike or (), **options)
     elif tag is not None:
-        page = api.search_tag(tag, order=cast(Order, order or "carried"), **options)
+        page = api.search_tag(tag, order=order, **options)
     elif image_id and len(image_id) == 1 and not unlike:
         page = api.search_id(image_id[0], crop=crop, **options)
     else:

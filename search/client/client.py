@@ -62,10 +62,8 @@ class Client(Transport):
         """Images like one of the index, or a crop of it: left,top,width,height as shares."""
         return self._page("GET", f"/v1/search/id/{quote_id(image_id)}", {"crop": crop}, options)
 
-    def search_tag(
-        self, tag: str, *, order: schemas.Order = "carried", **options: Unpack[SearchOptions]
-    ) -> schemas.Page:
-        """Images that a tag fits, tagged by anybody or not; those that carry it first, or by probability alone."""
+    def search_tag(self, tag: str, *, order: str | None = None, **options: Unpack[SearchOptions]) -> schemas.Page:
+        """Images that a tag fits, tagged by anybody or not; `order` is carried or probability."""
         return self._page("GET", "/v1/search/tag", {"tag": tag, "order": order}, options)
 
     def search_image(

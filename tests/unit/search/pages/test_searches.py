@@ -20,17 +20,30 @@ def image(number, **known):
     return IndexRecord(f"i/{number}", 1, payload(**(fields | known)), unit(number))
 
 
-@pytest.fixture
-def service(tmp_path):
-    service = make_service(tmp_path)
+def filled(folder):
+    service = make_service(folder)
     service.index.write([image(number) for number in range(COUNT)], [])
     return service
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    """That no test changes."""
+    return filled(tmp_path_factory.mktemp("api"))
+
+
+@pytest.fixture(scope="module")
 def api(service):
     with client_of(service) as client:
         yield client
+
+
+@pytest.fixture
+def growing(tmp_path):
+    """A service of the test's own, and its client."""
+    service = filled(tmp_path)
+    with client_of(service) as client:
+        yield service, client
 
 
 def numbers(answer):
@@ -120,8 +133,8 @@ def test_results_unlike_each_other(tmp_path):
     ("/v1/search/id/i%2F7", {}), ("/v1/search/tag", {"tag": "cat"}), ("/v1/search/id/i%2F7", {"rank": "taste"}),
     ("/v1/search/id/i%2F7", {"diverse": 0.5}), ("/v1/search/id/i%2F7", {"collapse": "near"}),
 ])  # fmt: skip
-def test_pages_hold_everything_once_while_pictures_arrive_and_go(service, api, asked):
-    path, params = asked
+def test_pages_hold_everything_once_while_pictures_arrive_and_go(growing, asked):
+    (service, api), (path, params) = growing, asked
     seen, cursor, arrived, pages = [], "", 100, 0
     while cursor is not None:
         answer = api.get(path, params=params | {"limit": 7, "cursor": cursor})
@@ -141,7 +154,8 @@ def test_pages_hold_everything_once_while_pictures_arrive_and_go(service, api, a
     assert pages > 8
 
 
-def test_a_copy_of_what_was_shown_is_not_shown_on_the_next_page(service, api):
+def test_a_copy_of_what_was_shown_is_not_shown_on_the_next_page(growing):
+    service, api = growing
     first = api.get("/v1/search/id/i%2F7", params={"limit": 5}).json()
     best = int(first["results"][0]["image_id"][2:])
     copy = image(best)
@@ -149,3 +163,17 @@ def test_a_copy_of_what_was_shown_is_not_shown_on_the_next_page(service, api):
     second = api.get("/v1/search/id/i%2F7", params={"limit": 100, "cursor": first["cursor"]})
     assert 500 not in numbers(second)
     assert second.json()["cursor"] is None
+
+
+def test_a_least_score_leaves_no_page_short_before_the_end(api):
+    """Also by tag, where pictures that carry it come first and may be less probable."""
+    asked = {"tag": "cat", "collapse": "none"}
+    scores = [row["score"] for row in api.get("/v1/search/tag", params=asked | {"limit": 200}).json()["results"]]
+    least = sum(sorted(scores)[COUNT // 2 - 1 : COUNT // 2 + 1]) / 2  # between two of them
+    seen, cursor = [], ""
+    while cursor is not None:
+        page = api.get("/v1/search/tag", params=asked | {"limit": 7, "min_score": least, "cursor": cursor}).json()
+        assert all(row["score"] >= least for row in page["results"])
+        seen += [row["image_id"] for row in page["results"]]
+        cursor = page["cursor"]
+    assert len(seen) == len(set(seen)) == COUNT // 2

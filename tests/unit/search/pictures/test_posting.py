@@ -1,6 +1,7 @@
 """Pictures and tags posted over HTTP: what stands in the log afterwards."""
 
 import hashlib
+import shutil
 
 import pytest
 
@@ -9,15 +10,25 @@ from stream.events.schema import ImageDeleted, ImagePosted, TagsApplied, TagsRem
 from tests.unit.search.api import client_of, make_service
 
 
-@pytest.fixture
-def service(tmp_path):
-    return make_service(tmp_path)
-
-
-@pytest.fixture
-def api(service):
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    service = make_service(tmp_path_factory.mktemp("api"))
     with client_of(service) as client:
-        yield client
+        yield service, client
+
+
+@pytest.fixture
+def service(kept):
+    """Its log is empty, and so is its folder of uploads."""
+    service, _ = kept
+    service.writer.acknowledged.clear()
+    shutil.rmtree(service.settings.data_path / "uploads", ignore_errors=True)
+    return service
+
+
+@pytest.fixture
+def api(kept, service):
+    return kept[1]
 
 
 def posted(service):
