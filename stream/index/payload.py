@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 Vector: TypeAlias = npt.NDArray[np.float32]
 Said: TypeAlias = tuple[str, str, int]  # who said a tag: `by` and source of the event, and the time of its record in ms
+Revoked: TypeAlias = tuple[str, str, str, str, int]  # a revocation, a tag that it took back, and who had said it
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +31,10 @@ class ImagePayload:
         encoder: version of the encoder that made the vector.
         posted_at: RFC 3339, by the producer, or the time of its record.
         tags: as people wrote them, normalised, in the order of their first use.
-        speakers: who said tags, and when: the last time of each `by` and source.
+        speakers: who said tags, and when first: `by`, source, and time.
         said: for each of the tags the places in `speakers` of those who said it.
         complete: whether somebody said that the tags are all there are.
+        revoked: what was taken back of what taggers said, so that it can be given back.
     """
 
     sha256: str
@@ -48,6 +50,7 @@ class ImagePayload:
     speakers: tuple[Said, ...] = ()
     said: tuple[tuple[int, ...], ...] = ()
     complete: bool = False
+    revoked: tuple[Revoked, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,13 +121,14 @@ def to_fields(record: IndexRecord) -> dict[str, Any]:
         stored["tags"] = list(record.payload.tags)
         stored["speakers"] = [list(speaker) for speaker in record.payload.speakers]
         stored["said"] = [list(places) for places in record.payload.said]
+        stored["revoked"] = [list(revoked) for revoked in record.payload.revoked]
     return stored
 
 
 def to_payload(stored: Mapping[str, Any]) -> ImagePayload:
     """The typed payload of an image's point."""
     known = {name: stored[name] for name in _FIELDS if name in stored}
-    lists = {name: tuple(map(tuple, stored.get(name, ()))) for name in ("speakers", "said")}
+    lists = {name: tuple(map(tuple, stored.get(name, ()))) for name in ("speakers", "said", "revoked")}
     return ImagePayload(**(known | lists | {"tags": tuple(stored.get("tags", ()))}))
 
 

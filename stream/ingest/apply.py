@@ -8,6 +8,7 @@ image that is not there waits in the image's record and is put on it when it com
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ from stream.events.schema import (
     ImagePosted,
     TagsApplied,
     TagsRemoved,
+    TagsRevoked,
     WaitingEnded,
 )
 from stream.index.payload import EmbeddedImage, ImagePayload, IndexRecord
@@ -31,6 +33,7 @@ from stream.log.record import Record
 
 SEEN_EVENTS = 16  # identities kept per image; a producer's retry comes within a few events of the original
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+AboutTags: TypeAlias = TagsApplied | TagsRemoved | TagsRevoked
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,9 @@ def apply_event(
         return None if state is None else _end_waiting(state, event, context)
     if isinstance(event, ImageDecoded):
         return None if state is None else _decoded(state, event, picture, context)
-    if isinstance(event, (TagsApplied, TagsRemoved)):
+    if isinstance(event, TagsRevoked) and before.payload is None and not before.waiting:
+        return None  # nobody said anything of it
+    if isinstance(event, (TagsApplied, TagsRemoved, TagsRevoked)):
         waits = before.payload is None or before.undecoded
         return _wait(before, event, context) if waits else _tag(before, event, context)
     raise TypeError(f"{type(event).__name__} is not an ingest event")
@@ -132,7 +137,7 @@ def _with_picture(state: IndexRecord, story: Sequence[Waits], picture: EmbeddedI
     vector = dequantise(picture.quantised[None])[0]
     record = with_events(replace(state, payload=payload, vector=vector, deleted=False), [])
     replaced = before is not None and bool(before.tags or payload.complete)  # labelled: its vector in the sums changes
-    if not (tags.added or tags.removed or tags.said_complete or replaced):
+    if not (tags.added or tags.removed or tags.revoked or tags.said_complete or replaced):
         return Applied(record)
     return Applied(record, _example(state.image_id, picture.quantised, tags))
 
@@ -152,13 +157,19 @@ def _with_tags(done: Applied, rest: Sequence[Waits]) -> Applied:
 def _joined(first: Example, then: Example) -> Example:
     """Two examples of one image, one behind the other, as one."""
     said = dict(zip(first.added, first.said, strict=True)) | dict(zip(then.added, then.said, strict=True))
-    added = [tag for tag in said if tag not in then.removed]
+    added = [tag for tag in said if tag not in (*then.removed, *then.revoked)]
     removed = [tag for tag in (*first.removed, *then.removed) if tag not in added]
+    revoked = [tag for tag in (*first.revoked, *then.revoked) if tag not in added]
     complete = then.complete or first.complete
     return replace(
         then, added=tuple(added), removed=tuple(dict.fromkeys(removed)), complete=complete,
-        said=tuple(said[tag] for tag in added),
+        said=tuple(said[tag] for tag in added), revoked=tuple(dict.fromkeys(revoked)),
     )  # fmt: skip
+
+
+def tags_of(state: IndexRecord) -> ImageTags:
+    """The tags of an image with what waits for it."""
+    return _told(state.payload, events_of(state))
 
 
 def _told(before: ImagePayload | None, story: Sequence[Waits]) -> ImageTags:
@@ -173,7 +184,9 @@ def _told(before: ImagePayload | None, story: Sequence[Waits]) -> ImageTags:
 
 def _example(image_id: str, vector: npt.NDArray[np.int16], tags: ImageTags) -> Example:
     said = tags.said_last(tags.added)
-    return Example(image_id, vector, tags.added, tags.removed, tags.said_complete or None, said=said)
+    return Example(
+        image_id, vector, tags.added, tags.removed, tags.said_complete or None, said=said, revoked=tags.revoked
+    )
 
 
 def _posted_at(posted: Waits) -> str:
@@ -194,13 +207,14 @@ def _delete(state: IndexRecord, context: _Context) -> Applied:
     return Applied(tombstone, Example(state.image_id, None, (), (), None, True), dead)  # it may have had tags once
 
 
-def _wait(state: IndexRecord, event: TagsApplied | TagsRemoved, context: _Context) -> Applied:
+def _wait(state: IndexRecord, event: AboutTags, context: _Context) -> Applied:
     if state.deleted and not state.undecoded:
         raise UnknownImageError(
             f"image {event.image_id!r}: deleted before this tag; nothing to do", reason="image_deleted"
         )
-    names, dead = good_names(event.tags, event.image_id, context.envelope, context.record)
-    if event.tags and not names:
+    said = getattr(event, "tags", ())
+    names, dead = good_names(said, event.image_id, context.envelope, context.record)
+    if said and not names:
         return Applied(_advanced(state, context), dead=dead)
     record, ended = put(_advanced(state, context), context.envelope, context.record)
     return Applied(record, dead=(*dead, *ended))
@@ -213,15 +227,17 @@ def _end_waiting(state: IndexRecord, event: WaitingEnded, context: _Context) -> 
     return Applied(record, dead=dead)
 
 
-def _tag(state: IndexRecord, event: TagsApplied | TagsRemoved, context: _Context) -> Applied:
+def _tag(state: IndexRecord, event: AboutTags, context: _Context) -> Applied:
     assert state.payload is not None
     if state.vector is None:
         raise TypeError("a tag needs the state with its vector")
-    names, dead = good_names(event.tags, event.image_id, context.envelope, context.record)
+    said = getattr(event, "tags", ())
+    names, dead = good_names(said, event.image_id, context.envelope, context.record)
     tags = ImageTags(state.payload)
     tags.apply(names, context.envelope, context.record)
     record = _advanced(state, context, payload=tags.put_on(state.payload))
-    if event.tags and not names:
+    nothing = not (tags.added or tags.revoked) if isinstance(event, TagsRevoked) else said and not names
+    if nothing:
         return Applied(record, dead=dead)
     removed = names if isinstance(event, TagsRemoved) else ()  # also where it was not there: then it is said so
     example = replace(_example(event.image_id, requantise(state.vector), tags), removed=removed)
