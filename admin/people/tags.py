@@ -113,7 +113,8 @@ def forget(tags: TagList, wait: Wait = True, timeout_s: TimeoutS = 10.0, data_di
 @app.command()
 def undo(operation_id: str, wait: Wait = True, timeout_s: TimeoutS = 10.0, data_dir: DataDir = None) -> None:
     """Take an operation back, as if it had never been."""
-    give_back(operation_id, max(timeout_s, GIVEN_BACK_S) if wait else None, data_dir)
+    if operation_id:
+        give_back(operation_id, max(timeout_s, GIVEN_BACK_S) if wait else None, data_dir)
     operate("undo", [], "", Asked(wait, timeout_s, data_dir), target=operation_id)
 
 

@@ -9,7 +9,8 @@ from search.tags import said, schemas, views
 from search.views import quality
 from stream.events.operations import Since, since_ms
 
-Cursor = Annotated[str | None, Query(max_length=100, description="of the page before")]
+UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+Cursor = Annotated[str | None, Query(pattern=f"^(waiting/)?({UUID})?$", description="of the page before")]
 PageSize = Annotated[int, Query(ge=1, le=1_000, description="pictures looked at")]
 
 router = APIRouter(responses=PROBLEMS, tags=["tags"])

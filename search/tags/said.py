@@ -37,7 +37,7 @@ def taken_by(revocation: str) -> Meant:
 def page(index: VectorIndex, meant: Meant, cursor: str | None, limit: int) -> SaidPage:
     """The next page. A picture that has events waiting may come twice."""
     if cursor is None or not cursor.startswith(_WAITING):
-        hits, following = index.scroll(cursor, limit)
+        hits, following = index.scroll(cursor or None, limit)
         found = _found(meant, ((hit.image_id, ImageTags(hit.payload)) for hit in hits))
         return SaidPage(images=found, cursor=following or _WAITING)
     records, following = index.scroll_waiting(cursor.removeprefix(_WAITING) or None, limit)

@@ -98,6 +98,14 @@ def test_what_waited_for_its_picture_is_taken_back_too(service, bot, tmp_path):
     assert service.get("/v1/images/r-late").json()["tags"] == ["right"]
 
 
+@pytest.mark.parametrize("asked", [
+    {"by": "x", "since": "yesterday"}, {"by": "x", "since": "2026-11-21T12:00:00"}, {"by": ""}, {},
+    {"by": "x", "cursor": "garbage"}, {"by": "x", "limit": 0},
+])  # fmt: skip
+def test_wrong_questions_are_refused(service, asked):
+    assert service.get("/v1/said", **asked).status_code == 422
+
+
 @pytest.mark.parametrize(("arguments", "words"), [
     (("--by", ""), "revoke: expected said_by"),
     (("--by", "x", "--since", "yesterday"), "since: expected RFC 3339"),
