@@ -53,7 +53,7 @@ def operate(
     try:
         event = TagOperationPosted(operation_id=operation_id, kind=kind, by=SOURCE, **fields)
     except ValidationError as error:
-        raise UsageError(_sentence(error)) from None
+        raise UsageError(sentence(error)) from None
     settings = client_settings(ask.data_dir)
     api = Api(settings) if ask.wait else None
     send(settings, event)
@@ -67,7 +67,8 @@ def operate(
     out.print(f"{operation_id}: {row['outcome']}{moved}", markup=False)
 
 
-def _sentence(error: ValidationError) -> str:
+def sentence(error: ValidationError) -> str:
+    """What is wrong with an event, in words."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     return f"{where}: {first['msg']}" if where else first["msg"]

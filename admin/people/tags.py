@@ -13,12 +13,18 @@ from admin.connect import Api, client_settings
 from admin.console import out, print_json, print_table
 from admin.options import AsJson, DataDir, TimeoutS, Wait
 from admin.people.operating import Asked, agree, operate, taken_along
+from admin.people.revoke import give_back, revoke
 from models.errors import UsageError
+
+GIVEN_BACK_S = 60.0  # at least, that an undone revoke may take
 
 app = typer.Typer(help="What the tag learner knows, and operations on tags.", no_args_is_help=True)
 TagList = Annotated[list[str], typer.Argument(metavar="TAG...")]
 Into = Annotated[str, typer.Option(help="The tag that results.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+
+app.command()(revoke)
 
 
 @app.command(name="list")
@@ -105,6 +111,8 @@ def forget(tags: TagList, wait: Wait = True, timeout_s: TimeoutS = 10.0, data_di
 @app.command()
 def undo(operation_id: str, wait: Wait = True, timeout_s: TimeoutS = 10.0, data_dir: DataDir = None) -> None:
     """Take an operation back, as if it had never been."""
+    if operation_id:
+        give_back(operation_id, max(timeout_s, GIVEN_BACK_S) if wait else None, data_dir)
     operate("undo", [], "", Asked(wait, timeout_s, data_dir), target=operation_id)
 
 

@@ -24,6 +24,7 @@ class Example:
         deleted: the image is gone, with everything learned from it; the other fields are not read.
         time_ms: when it happened, ms since 1970 by the log; 0 if that is not known.
         said: for each tag added who said it, as (`by` or nothing, source of the event); empty where that is not known.
+        revoked: tags that nobody says any more, by the very name they were put on with; others that mean the same stay.
     """
 
     image_id: str
@@ -34,6 +35,7 @@ class Example:
     deleted: bool = False
     time_ms: int = 0
     said: tuple[tuple[str, str], ...] = ()
+    revoked: tuple[str, ...] = ()
 
 
 OperationKind = Literal["merge", "split", "rename", "alias", "forget", "imply", "undo", "revoke"]

@@ -61,3 +61,18 @@ class OperationPage(BaseModel):
     operations: list[OperationView]
     known: int
     tagger_version: int
+
+
+class SaidOf(BaseModel):
+    """A picture of which somebody said tags."""
+
+    image_id: str
+    tags: list[str] = Field(description="as they were written")
+    alone: list[str] = Field(description="those of them that nobody else said")
+
+
+class SaidPage(BaseModel):
+    """Those of a page of pictures of which somebody said tags; pages may be empty before the last."""
+
+    images: list[SaidOf]
+    cursor: str | None = Field(None, description="asks for the next page; null on the last")

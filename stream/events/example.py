@@ -33,6 +33,7 @@ EXAMPLE_HEADER: dict[str, Any] = {
         "enc": {"type": "string", "description": "encoder version"},
         "add": {"type": "array", "items": {"type": "string"}, "description": "tags put on"},
         "rem": {"type": "array", "items": {"type": "string"}, "description": "tags taken off"},
+        "rev": {"type": "array", "items": {"type": "string"}, "description": "tags that nobody says any more"},
         "by": {"type": "array", "description": "who said the tags put on: pairs of by (or nothing) and source"},
         "said": {"type": "array", "items": {"type": "integer"}, "description": "for each tag put on its place in by"},
         "all": {"type": "boolean", "description": "the tag list is exhaustive"},
@@ -102,6 +103,8 @@ def _header(example: Example) -> dict[str, Any]:
     for name, value in (("add", example.added), ("rem", example.removed), ("by", list(by)), ("said", said)):
         if value:
             header[name] = value
+    if example.revoked:
+        header["rev"] = example.revoked
     if example.complete is not None:
         header["all"] = example.complete
     if example.deleted:
@@ -166,6 +169,7 @@ def _example(header: dict[str, Any], value: bytes, end: int, time_ms: int) -> Ex
         added=_names(header.get("add", [])),
         removed=_names(header.get("rem", [])),
         said=_said(header.get("by", []), header.get("said", [])),
+        revoked=_names(header.get("rev", [])),
         complete=header.get("all"),
         deleted=header.get("del", False),
         time_ms=time_ms,

@@ -1,6 +1,6 @@
-"""Operations on tags: a frozen event, checked on arrival."""
+"""Operations on tags, and what a revoke tells each image: frozen events, checked on arrival."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, ClassVar, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
@@ -11,6 +11,10 @@ from stream.events.base import MAX_TAGS_PER_EVENT, Event, ImageId, Name
 
 MAX_IMAGES_PER_SPLIT = 1_000  # that many ids of 256 characters fit in one record, whatever the alphabet
 MAX_SOURCE_CHARS = 2_000  # as of the source of an event
+
+
+BEFORE_ALL_MS = -(2**63)  # the log takes any time
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _is_time(text: str) -> str:
@@ -65,3 +69,27 @@ class TagOperationPosted(Event):
                 {"kind": self.kind, "rule": rule},
             )
         return self
+
+
+class TagsRevoked(Event):
+    """What one tagger said of a picture is taken back, as if it had never been said; or given back, to the letter."""
+
+    type: ClassVar[str] = "mekiki.tags.revoked.v1"
+    topic: ClassVar[str] = "images"
+
+    image_id: ImageId
+    revocation: Name = Field(description="operation_id of the revoke that this belongs to, for undo")
+    said_by: str = Field(min_length=1, max_length=MAX_SOURCE_CHARS, description="whose tags: by, or source")
+    since: Since = Field("", description="only those said from then on, RFC 3339")
+    undo: bool = Field(False, description="give back what this revocation took from the picture")
+    by: str | None = Field(None, max_length=256)
+
+    @property
+    def since_ms(self) -> int:
+        """The first ms since 1970 that is meant."""
+        return since_ms(self.since)
+
+
+def since_ms(since: str) -> int:
+    """The first ms since 1970 that is not before this time; of no time, before all others."""
+    return -((EPOCH - datetime.fromisoformat(since)) // timedelta(milliseconds=1)) if since else BEFORE_ALL_MS

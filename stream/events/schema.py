@@ -15,6 +15,7 @@ from stream.events.base import Event as Event
 from stream.events.base import ImageId as ImageId
 from stream.events.details import Details
 from stream.events.operations import TagOperationPosted as TagOperationPosted
+from stream.events.operations import TagsRevoked as TagsRevoked
 
 SessionId: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Propensity: TypeAlias = Annotated[float, Field(ge=0.0001, le=1)]  # less is no probability that anybody measured
@@ -180,7 +181,7 @@ class TagDrifted(Event):
 EVENTS: dict[str, type[Event]] = {
     event.type: event
     for event in (
-        ImagePosted, ImageDeleted, TagsApplied, TagsRemoved, WaitingEnded, ImageDecoded, TagOperationPosted,
-        Impression, Clicked, PairClicked, ModelPublished, TopicGrown, TagDrifted,
+        ImagePosted, ImageDeleted, TagsApplied, TagsRemoved, TagsRevoked, WaitingEnded, ImageDecoded,
+        TagOperationPosted, Impression, Clicked, PairClicked, ModelPublished, TopicGrown, TagDrifted,
     )
 }  # fmt: skip

@@ -18,9 +18,9 @@ from stream.events.schema import TagOperationPosted
 from stream.index.payload import IndexRecord
 from stream.ingest.apply import Applied, apply_event
 from stream.ingest.batch import Batch, Item
+from stream.ingest.image_tags import operation_of
 from stream.ingest.parts import Ingest
 from stream.ingest.prepare import Prepare
-from stream.ingest.write import operation_of
 from stream.learn.ranking import RankingWorker
 from stream.learn.worker import LearningParts
 from stream.log.dead_letter import ORIGIN, REASON

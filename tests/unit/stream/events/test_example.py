@@ -17,7 +17,7 @@ from tests.strategies import ids, sources, tag_lists, texts
 vectors = st.none() | arrays.arrays(np.int16, st.integers(1, 20))
 examples = st.builds(
     Example, image_id=ids, vector=vectors, added=tag_lists, removed=tag_lists, complete=st.none() | st.booleans(),
-    deleted=st.booleans(), said=st.lists(st.tuples(texts, sources), max_size=3).map(tuple),
+    deleted=st.booleans(), revoked=tag_lists, said=st.lists(st.tuples(texts, sources), max_size=3).map(tuple),
 )  # fmt: skip
 operations = st.builds(
     TagOperation, operation_id=ids, kind=st.sampled_from(get_args(OperationKind)), tags=tag_lists, into=texts,
@@ -46,6 +46,7 @@ def flat(one: SourcedExample):
         e.complete,
         e.deleted,
         e.said,
+        e.revoked,
     )
 
 
