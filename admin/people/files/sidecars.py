@@ -13,6 +13,7 @@ from admin.people.files.walk import Picture
 from admin.people.files.xmp import of_picture, of_xmp
 
 MAX_BYTES = 4_000_000
+PICTURE_BYTES = 20_000_000  # of a picture that are looked through; larger ones are not posted by default
 NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
 SOURCES = ("sidecars", "folders", "keywords")  # what --tags-from takes beside files
 
@@ -44,7 +45,8 @@ def beside(path: Path) -> Said:
 
 def inside(path: Path) -> Said:
     """What a picture's own bytes say."""
-    return of_picture(path.read_bytes())
+    with path.open("rb") as file:
+        return of_picture(file.read(PICTURE_BYTES))
 
 
 def folders(picture: Picture) -> Said:

@@ -154,10 +154,10 @@ def _single(path: Path) -> Picture:
 def _named(text: str) -> list[Path]:
     path = Path(text)
     try:
-        if path.exists() or path.is_symlink():
+        if text and (path.exists() or path.is_symlink()):
             return [path]
         anchor = Path(path.anchor) if path.anchor else Path()
-        found = sorted(anchor.glob(str(path.relative_to(anchor))))
+        found = sorted(anchor.glob(str(path.relative_to(anchor)))) if text else []
     except (OSError, ValueError, NotImplementedError) as error:
         raise UsageError(f"{text[:300]}: no path ({error}); check it") from None
     if not found:

@@ -168,7 +168,8 @@ def _interrupts() -> Iterator[threading.Event]:
         interrupted.set()
         signal.signal(signal.SIGINT, usual)
 
-    signal.signal(signal.SIGINT, note)
+    if usual is not signal.SIG_IGN:  # as in the background of a script
+        signal.signal(signal.SIGINT, note)
     try:
         yield interrupted
     finally:

@@ -106,7 +106,7 @@ def test_names_of_any_bytes(folder):
     assert walk("in/IMG [edited].jpg")[0] == ["in/IMG [edited].jpg"]
 
 
-@pytest.mark.parametrize("text", ["nothing", "nothing/*.jpg", "x" * 300, "a\0b"])
+@pytest.mark.parametrize("text", ["", "nothing", "nothing/*.jpg", "x" * 300, "a\0b"])
 def test_what_names_nothing_is_refused(folder, text):
     with pytest.raises(UsageError, match=r"no such file|no path"):
         walk(text)
