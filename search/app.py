@@ -1,6 +1,7 @@
 """The FastAPI application: routes, and our errors as HTTP answers of one sentence."""
 
 import logging
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -53,6 +54,7 @@ def create_app(service: Service) -> FastAPI:
                 parameter["schema"]["maximum"] = service.settings.serve.max_limit
     app.add_exception_handler(MekikiError, _sentence)
     app.add_exception_handler(RequestValidationError, _first_mistake)
+    app.add_exception_handler(405, _other_method)
     serve = service.settings.serve  # of what follows the one added last comes first
     app.add_middleware(Bodies, settings=serve)
     app.add_middleware(Gate, keys=service.keys, per_minute=serve.requests_per_minute)
@@ -85,6 +87,17 @@ async def _first_mistake(request: Request, error: Exception) -> Response:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
     return JSONResponse({"detail": f"{plain(where)}: {plain(first['msg'])}"}, status_code=422)
+
+
+async def _other_method(request: Request, error: Exception) -> Response:
+    """Says which methods the path has; of several routes with one path the router knows only the first."""
+    path, described = request.scope["path"], request.app.openapi()["paths"]
+    fitting = [one for one in described if re.fullmatch(re.sub(r"\{\w+\}", ".+", one), path)]
+    methods = described[path] if path in described else [method for one in fitting for method in described[one]]
+    allowed = {method.upper() for method in methods}
+    allowed |= {"HEAD"} if "GET" in allowed else set()
+    sentence = f"{request.method} {path[:200]}: expected {' or '.join(sorted(allowed))}"
+    return JSONResponse({"detail": sentence}, status_code=405, headers={"Allow": ", ".join(sorted(allowed))})
 
 
 def plain(text: str) -> str:

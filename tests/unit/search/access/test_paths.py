@@ -57,6 +57,17 @@ def test_head_says_what_get_would_and_sends_nothing(api):
     assert api.head("/v1/pairs").status_code == 405
 
 
+@pytest.mark.parametrize(("method", "path", "allowed"), [
+    ("PUT", "/v1/images", "GET, HEAD, POST"), ("POST", "/v1/images/a%2Fb", "DELETE, GET, HEAD"),
+    ("GET", "/v1/images/a/tags/", None), ("POST", "/v1/images/a/tags", "DELETE, GET, HEAD, PUT"),
+    ("DELETE", "/v1/pairs", "POST"), ("PUT", "/v1/images/known", "POST"), ("OPTIONS", "/v1/tags", "GET, HEAD"),
+])  # fmt: skip
+def test_another_method_is_refused_with_those_there_are(api, method, path, allowed):
+    answer = api.request(method, path)
+    assert answer.status_code == (404 if allowed is None else 405)
+    assert answer.headers.get("allow") == allowed
+
+
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=256))
 def test_an_id_comes_back_out_of_its_segment(image_id):
     segment = quote_id(image_id)
