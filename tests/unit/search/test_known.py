@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from models.errors import NotFoundError
+from search.access.keys import Keys
 from search.app import create_app
 from search.served import ServedModels
 from search.service import Service
@@ -21,7 +22,7 @@ def service(tmp_path):
     service = Service(
         settings=load_settings({}, data_dir=tmp_path), index=local_index(), searcher=None, served=ServedModels(),
         follower=None, watch=None, writer=None, pictures=None, datarefs=None, encoder_version="fake-1",
-        keys=None, outcomes=None, thumbnails=None,
+        keys=Keys(load_settings({}).serve), outcomes=None, thumbnails=None,
     )  # fmt: skip
     said = payload(sha256="1" * 64, tags=("cat",), title="Cat", metadata={"n": 1}, posted_at="2026-11-21T12:00:00Z")
     service.index.write([
