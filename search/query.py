@@ -20,7 +20,7 @@ from models.tagging.serving.predictor import Predictor
 from search.answer import Answer, Found, Options, Prediction
 from search.duplicates import collapse
 from search.pages.cursor import Shown, mark, write_cursor
-from search.pages.diverse import pick
+from search.pages.diverse import pick_first
 from search.schemas import TagProbability
 from search.served import ServedModels
 from search.tag_names import TagNames
@@ -222,9 +222,10 @@ class Searcher:
         return served.names if served is not None else TagNames(None)
 
     def _ordered(self, found: list[Found], options: Options, *, tagger_version: int | None) -> Answer:
-        if options.diverse > 0 and found:
-            scores = [item.hit.score for item in found]
-            found = [found[at] for at in pick(scores, _vectors(found), options.limit, options.diverse)]
+        if options.diverse > 0:
+            scores, first = [item.hit.score for item in found], [item.carries for item in found]
+            chosen = pick_first(first, scores, _vectors(found), options.limit, options.diverse) if found else []
+            found = [found[at] for at in chosen]
         version = None
         if options.rank == "taste":
             ranker = self.ranker()

@@ -28,3 +28,17 @@ def pick(scores: Sequence[float], vectors: npt.NDArray[np.float32], count: int, 
         picked.append(best)
         nearest = np.maximum(nearest, vectors @ vectors[best])
     return picked
+
+
+def pick_first(
+    first: Sequence[bool], scores: Sequence[float], vectors: npt.NDArray[np.float32], limit: int, diverse: float
+) -> list[int]:
+    """The same where some results come before all others: those among themselves, then others while there is room."""
+    chosen: list[int] = []
+    for group in (True, False):
+        places = [place for place, is_first in enumerate(first) if is_first == group]
+        room = limit - len(chosen)
+        if places and room > 0:
+            found = pick([scores[place] for place in places], vectors[places], room, diverse)
+            chosen += [places[at] for at in found]
+    return chosen
