@@ -31,6 +31,17 @@ def encoder(
 
 
 @app.command()
+def pictures(
+    folder: Annotated[Path, typer.Argument(help="Of pictures, e.g. Tests/images of Pillow's source package.")],
+    json_file: JsonFile = None,
+) -> None:
+    """Which pictures we take, and how far they are from what Pillow shows."""
+    from benchmarks.pictures import run
+
+    _report(run(folder), json_file)
+
+
+@app.command()
 def ingest(
     images: Annotated[int, typer.Option(min=50, help="Pictures to stream.")] = 600, json_file: JsonFile = None
 ) -> None:

@@ -89,6 +89,20 @@ class TagNames:
         rows = [row for row in map(self._catalogue.find, tags) if row is not None]
         return [self._catalogue.snapshot.names[row] for row in following(rows, self._implied)]
 
+    def aliases(self, tag: str) -> list[str]:
+        """The other names that mean a tag of this name."""
+        return sorted(self._others.get(tag, ()))
+
+    def implications(self, tag: str) -> tuple[list[str], list[str]]:
+        """What follows from a tag of this name, and what it follows from, the nearest first."""
+        row = None if self._catalogue is None else self._catalogue.find(tag)
+        if self._catalogue is None or row is None:
+            return [], []
+        snapshot = self._catalogue.snapshot
+        reverse = direct_of((implied, tag) for tag, implied in snapshot.implied)
+        names = [[snapshot.names[other] for other in following([row], way)] for way in (self._implied, reverse)]
+        return names[0], names[1]
+
     def wanted(self, tag: str) -> frozenset[str]:
         """The tags of which an image must carry one to carry this one: itself, and all that imply it.
 

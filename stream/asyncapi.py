@@ -39,6 +39,7 @@ EXAMPLES: tuple[events.Event, ...] = (
         image_id="cat-2", of=4711, failure="decode_timeout", text="png: expected to decode within 10 s"
     ),
     events.TagsRemoved(image_id="cat-1", tags=("dog",), by="user-7"),
+    events.TagsRevoked(image_id="cat-1", revocation="revoke-1", said_by="bot-3", since="2026-11-21T12:00:00Z"),
     events.TagOperationPosted(operation_id="op-1", kind="merge", tags=("kitty", "moggy"), into="cat", by="user-7"),
     events.Impression(
         impression_id="page-1", session_id="s1", shown=("cat-1", "dog-1"), query="tag:cat", ranker_version=12

@@ -69,6 +69,7 @@ class IngestSettings(Section):
 
     max_image_bytes: int = Field(20_000_000, ge=1_000)
     max_pixels: int = Field(100_000_000, ge=1_000)
+    max_side_px: int = Field(100_000, ge=100, description="of the longer side of a picture")
     decode_workers: int = Field(1, ge=1, le=64)
     decode_deadline_s: float = Field(10.0, gt=0)
     decode_memory_bytes: int = Field(900_000_000, ge=200_000_000, description="that one picture may take")

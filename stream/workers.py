@@ -73,14 +73,14 @@ def build_quick_decoder(settings: Settings) -> DecodePool:
     """Child processes for the stream, where nobody waits long for another's picture."""
     limits = _limits(settings)
     return DecodePool(settings.ingest.decode_workers, replace(
-        limits, max_work=QUICK_WORK, memory_bytes=min(limits.memory_bytes, QUICK_MEMORY_BYTES),
+        limits, quick_work=QUICK_WORK, memory_bytes=min(limits.memory_bytes, QUICK_MEMORY_BYTES),
     ))  # fmt: skip
 
 
 def _limits(settings: Settings) -> Limits:
     ingest = settings.ingest
     return Limits(
-        max_bytes=ingest.max_image_bytes, max_pixels=ingest.max_pixels,
+        max_bytes=ingest.max_image_bytes, max_pixels=ingest.max_pixels, max_side_px=ingest.max_side_px,
         memory_bytes=ingest.decode_memory_bytes, deadline_s=ingest.decode_deadline_s,
     )  # fmt: skip
 

@@ -29,6 +29,7 @@ ROOMS = (
     "stream",
     "stream.events",
     "stream.log",
+    "stream.pictures.reading",
     "stream.pictures",
     "stream.index",
     "stream.ingest",

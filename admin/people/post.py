@@ -73,11 +73,12 @@ def _report(wanted: Wanted, manner: Manner, path: Path | None, data_dir: Path | 
         try:
             rate = run(settings, wanted, manner, report)
         except KeyboardInterrupt:
-            rate = report.posted / max(time.perf_counter() - started_s, 1e-6)
             if not manner.watch:
                 print_error("interrupted; the same command goes on from here")
                 return EXIT_INTERRUPTED
         finally:
+            if rate is None:
+                rate = report.posted / max(time.perf_counter() - started_s, 1e-6)
             if report.counts:
                 report.show(rate=None if manner.dry_run else rate)
         return EXIT_FAILED if report.has_failed else 0

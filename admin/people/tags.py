@@ -3,32 +3,28 @@
 An operation is an event on the log like any other; the learner carries it out in log order, or says why not.
 """
 
-import threading
-import time
-import uuid
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
-from pydantic import ValidationError
 
 from admin.connect import Api, client_settings
 from admin.console import out, print_json, print_table
 from admin.options import AsJson, DataDir, TimeoutS, Wait
-from admin.people.importing.send import SOURCE
-from admin.people.say import send
-from models.errors import InfrastructureError, NotFoundError, UsageError
-from models.tagging.examples import OperationKind
-from models.tagging.memory.names import normalise_tag
-from stream.events.schema import TagOperationPosted
+from admin.people.operating import Asked, agree, operate, taken_along
+from admin.people.revoke import give_back, revoke
+from models.errors import UsageError
 
-POLL_S = 0.1  # between two looks at what came of an operation
+GIVEN_BACK_S = 60.0  # at least, that an undone revoke may take
 
 app = typer.Typer(help="What the tag learner knows, and operations on tags.", no_args_is_help=True)
 TagList = Annotated[list[str], typer.Argument(metavar="TAG...")]
 Into = Annotated[str, typer.Option(help="The tag that results.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+
+app.command()(revoke)
 
 
 @app.command(name="list")
@@ -49,18 +45,19 @@ def list_tags(
 
 @app.command()
 def show(tag: str, as_json: AsJson = False, data_dir: DataDir = None) -> None:
-    """One tag."""
+    """One tag: pictures, quality, other names, what it implies and what implies it."""
     row = Api(client_settings(data_dir)).get(f"/v1/tags/{quote(tag, safe='')}")
     if as_json:
         print_json(row)
         return
-    print_table((name.replace("_", " "), _cell(value)) for name, value in row.items())
+    shown = {name: ", ".join(value) or "-" if isinstance(value, list) else _cell(value) for name, value in row.items()}
+    print_table((name.replace("_", " "), value) for name, value in shown.items())
 
 
 @app.command()
 def merge(tags: TagList, into: Into, wait: Wait = True, timeout_s: TimeoutS = 10.0, data_dir: DataDir = None) -> None:
     """Let tags be one tag from now on, for what was learned too."""
-    _operate("merge", tags, into, _Ask(wait, timeout_s, data_dir))
+    operate("merge", tags, into, Asked(wait, timeout_s, data_dir))
 
 
 @app.command()
@@ -75,13 +72,13 @@ def split(
 ) -> None:
     """Let some of a tag's pictures carry another tag instead."""
     images = (*(image or ()), *(_read_ids(images_from) if images_from is not None else ()))
-    _operate("split", [tag], into, _Ask(wait, timeout_s, data_dir), images)
+    operate("split", [tag], into, Asked(wait, timeout_s, data_dir), images)
 
 
 @app.command()
 def rename(tag: str, new: str, wait: Wait = True, timeout_s: TimeoutS = 10.0, data_dir: DataDir = None) -> None:
     """Call a tag by another name; the old one goes on finding it."""
-    _operate("rename", [tag], new, _Ask(wait, timeout_s, data_dir))
+    operate("rename", [tag], new, Asked(wait, timeout_s, data_dir))
 
 
 @app.command()
@@ -90,43 +87,57 @@ def alias(
     of: Annotated[str, typer.Option(help="The tag that they mean.")],
     wait: Wait = True,
     timeout_s: TimeoutS = 10.0,
+    yes: Yes = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Make words other spellings of a tag, used before or not."""
-    _operate("alias", tags, of, _Ask(wait, timeout_s, data_dir))
+    """Make words other spellings of a tag, used before or not; asks before it takes pictures along."""
+    if not yes and (carried := taken_along(Api(client_settings(data_dir)), tags, of)):
+        agree(carried, yes=False)
+    operate("alias", tags, of, Asked(wait, timeout_s, data_dir))
 
 
 @app.command()
 def imply(tag: str, implied: str, wait: Wait = True, timeout_s: TimeoutS = 10.0, data_dir: DataDir = None) -> None:
-    """Predict a second tag at least as probably as the first: every cat is an animal."""
-    _operate("imply", [tag], implied, _Ask(wait, timeout_s, data_dir))
+    """Let pictures that carry a tag carry a second one too: every cat is an animal."""
+    operate("imply", [tag], implied, Asked(wait, timeout_s, data_dir))
 
 
 @app.command()
 def forget(tags: TagList, wait: Wait = True, timeout_s: TimeoutS = 10.0, data_dir: DataDir = None) -> None:
     """Take tags off every picture, with everything learned from them."""
-    _operate("forget", tags, "", _Ask(wait, timeout_s, data_dir))
+    operate("forget", tags, "", Asked(wait, timeout_s, data_dir))
 
 
 @app.command()
 def undo(operation_id: str, wait: Wait = True, timeout_s: TimeoutS = 10.0, data_dir: DataDir = None) -> None:
     """Take an operation back, as if it had never been."""
-    _operate("undo", [], "", _Ask(wait, timeout_s, data_dir), target=operation_id)
+    if operation_id:
+        give_back(operation_id, max(timeout_s, GIVEN_BACK_S) if wait else None, data_dir)
+    operate("undo", [], "", Asked(wait, timeout_s, data_dir), target=operation_id)
 
 
 @app.command()
 def history(
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 40, as_json: AsJson = False, data_dir: DataDir = None
 ) -> None:
-    """Operations on tags and what came of them, newest first."""
+    """Operations on tags, newest first: what came of each, who asked for it and when."""
     page = Api(client_settings(data_dir)).get("/v1/operations", limit=limit)
     if as_json:
         print_json(page)
         return
     shown = page["operations"]
-    rows = ((row["operation_id"], row["kind"], ", ".join(row["tags"]), row["into"], row["outcome"]) for row in shown)
+    rows = (
+        (row["operation_id"], row["kind"], _named(row), row["into"], row["outcome"], row["by"], row["time"][:19])
+        for row in shown
+    )
     caption = f"{page['known']} operations, tagger {page['tagger_version']}"
-    print_table(rows, "id", "kind", "tags", "into", "outcome", caption=caption)
+    print_table(rows, "id", "kind", "tags", "into", "outcome", "by", "when (UTC)", caption=caption)
+
+
+def _named(row: dict[str, Any]) -> str:
+    """What an operation is about: tags, or whose tags."""
+    since = f" since {row['since']}" if row["since"] else ""
+    return f"by {row['said_by']}{since}" if row["said_by"] else ", ".join(row["tags"])
 
 
 def quality_line(figures: dict[str, Any]) -> str:
@@ -142,63 +153,6 @@ def _cell(value: object) -> str:
     if value is None:
         return "-"
     return f"{value:.3f}" if isinstance(value, float) else str(value)
-
-
-@dataclass(frozen=True)
-class _Ask:
-    """How an operation is asked for: whether and how long to wait for it, and of which service."""
-
-    wait: bool
-    timeout_s: float
-    data_dir: Path | None
-
-
-def _operate(
-    kind: OperationKind, tags: list[str], into: str, ask: _Ask, images: tuple[str, ...] = (), target: str = ""
-) -> None:
-    names = {normalise_tag(tag) for tag in tags}
-    if into and names == {normalise_tag(into)}:
-        raise UsageError(f"{kind} {', '.join(tags)}: expected another tag than {into!r}; name two tags")
-    operation_id = f"{kind}-{uuid.uuid4().hex[:12]}"
-    fields: dict[str, Any] = {"tags": tuple(tags), "into": into, "images": images, "target": target}
-    try:
-        event = TagOperationPosted(operation_id=operation_id, kind=kind, by=SOURCE, **fields)
-    except ValidationError as error:
-        raise UsageError(_sentence(error)) from None
-    settings = client_settings(ask.data_dir)
-    api = Api(settings) if ask.wait else None
-    send(settings, event)
-    if api is None:
-        out.print(f"{operation_id}: posted; `mekiki tags history` shows what came of it", markup=False)
-        return
-    row = _outcome(api, operation_id, ask.timeout_s)
-    if not row["in_force"] and row["outcome"] != "undone":
-        raise UsageError(f"{operation_id}: refused, {row['outcome']}")
-    moved = f", {row['images_moved']} pictures moved" if kind == "split" else ""
-    out.print(f"{operation_id}: {row['outcome']}{moved}", markup=False)
-
-
-def _sentence(error: ValidationError) -> str:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return f"{where}: {first['msg']}" if where else first["msg"]
-
-
-def _outcome(api: Api, operation_id: str, timeout_s: float) -> dict[str, Any]:
-    """What came of an operation, as soon as the search API serves it."""
-    until_s = time.monotonic() + timeout_s
-    pause = threading.Event()
-    while True:
-        try:
-            row: dict[str, Any] = api.get(f"/v1/operations/{quote(operation_id, safe='')}")
-            return row
-        except (NotFoundError, InfrastructureError) as error:
-            if time.monotonic() >= until_s:
-                raise InfrastructureError(
-                    f"{operation_id}: posted, but not served within {timeout_s:g} s ({error}); `mekiki status` shows "
-                    "how far the learner is"
-                ) from None
-        pause.wait(POLL_S)
 
 
 def _read_ids(path: Path) -> tuple[str, ...]:

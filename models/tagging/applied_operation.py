@@ -20,6 +20,8 @@ class AppliedOperation:
         moved: for a split the images moved, with the rows they had.
         active: false once undone or refused.
         outcome: "done", "undone" or why it was refused.
+        by: who asked for it, and ...
+        time_ms: ... when; both as in TagOperation, and so is what follows.
     """
 
     operation_id: str
@@ -32,6 +34,10 @@ class AppliedOperation:
     moved: dict[str, list[int]] = field(default_factory=dict)
     active: bool = True
     outcome: str = "done"
+    by: str = ""
+    time_ms: int = 0
+    said_by: str = ""
+    since: str = ""
 
     @property
     def refused(self) -> bool:
@@ -55,5 +61,5 @@ def map_rows(mapping: TagMapping, operation: AppliedOperation) -> None:
         # An image carries the hidden row only if a later split took it from there and was undone later still.
         had = [row for rows in operation.moved.values() for row in rows]
         mapping.put(operation.rows[0], mapping.of(min(had)) if had else NOTHING)
-    elif operation.active and operation.kind not in ("imply", "undo"):
+    elif operation.active and operation.kind not in ("imply", "undo", "revoke"):
         mapping.move(operation.rows, NOTHING if operation.kind == "forget" else mapping.of(operation.target))

@@ -24,6 +24,7 @@ class Example:
         deleted: the image is gone, with everything learned from it; the other fields are not read.
         time_ms: when it happened, ms since 1970 by the log; 0 if that is not known.
         said: for each tag added who said it, as (`by` or nothing, source of the event); empty where that is not known.
+        revoked: tags that nobody says any more, by the very name they were put on with; others that mean the same stay.
     """
 
     image_id: str
@@ -34,9 +35,10 @@ class Example:
     deleted: bool = False
     time_ms: int = 0
     said: tuple[tuple[str, str], ...] = ()
+    revoked: tuple[str, ...] = ()
 
 
-OperationKind = Literal["merge", "split", "rename", "alias", "forget", "imply", "undo"]
+OperationKind = Literal["merge", "split", "rename", "alias", "forget", "imply", "undo", "revoke"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +49,16 @@ class TagOperation:
         operation_id: its name on the log; `undo` names the operation it takes back.
         kind: merge (`tags` become `into`), split (of `images`, those with `tags[0]` carry `into` instead), rename
             (`tags[0]` is called `into` from now on), alias (`tags` are other spellings of `into`), forget (`tags` are
-            taken off every image), imply (`tags[0]` implies `into` at prediction), undo (takes back `target`).
+            taken off every image), imply (`tags[0]` implies `into`), undo (takes back `target`), revoke (a note: the
+            images themselves were told that what `said_by` said is taken back).
         tags: the tags operated on.
         into: the tag that results.
         images: the images a split moves.
         target: the `operation_id` an undo takes back.
+        by: who asked for it.
+        time_ms: when, ms since 1970 by the log; 0 if that is not known.
+        said_by: whose tags a revoke takes back.
+        since: only those said from then on, RFC 3339; empty for all.
     """
 
     operation_id: str
@@ -60,6 +67,10 @@ class TagOperation:
     into: str = ""
     images: tuple[str, ...] = ()
     target: str = ""
+    by: str = ""
+    time_ms: int = 0
+    said_by: str = ""
+    since: str = ""
 
 
 class OperationRow(NamedTuple):
@@ -73,6 +84,10 @@ class OperationRow(NamedTuple):
         outcome: "done", "undone" or why it was refused.
         active: whether it is in force.
         moved: for a split the images moved, with the rows they had.
+        by: who asked for it.
+        time_ms: when, ms since 1970 by the log; 0 if that is not known.
+        said_by: whose tags a revoke takes back.
+        since: only those said from then on; empty for all.
     """
 
     operation_id: str
@@ -82,3 +97,7 @@ class OperationRow(NamedTuple):
     outcome: str
     active: bool
     moved: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    by: str = ""
+    time_ms: int = 0
+    said_by: str = ""
+    since: str = ""

@@ -6,12 +6,12 @@ to the bit: a merged tag has the sums of relearning from the merged log, an undo
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from models.errors import PolicyError
 from models.tagging.applied_operation import AppliedOperation, map_rows, split_row
-from models.tagging.examples import OperationRow, TagOperation
+from models.tagging.examples import Example, OperationRow, TagOperation
 from models.tagging.memory.implications import Pair, circle_through, in_one_pass
 from models.tagging.memory.mapping import NOTHING, TagMapping
 from models.tagging.memory.names import normalise_tag
@@ -43,7 +43,10 @@ class TagOperations:
         known = self.by_id.get(asked.operation_id)
         if known is not None:
             return known
-        operation = AppliedOperation(asked.operation_id, asked.kind, asked.tags, asked.into)
+        operation = AppliedOperation(
+            asked.operation_id, asked.kind, asked.tags, asked.into,
+            by=asked.by, time_ms=asked.time_ms, said_by=asked.said_by, since=asked.since,
+        )  # fmt: skip
         self.by_id[asked.operation_id] = operation
         try:
             refusal = self._carry_out(asked, operation, position)
@@ -58,6 +61,8 @@ class TagOperations:
         """Why it cannot be done; empty when it was."""
         if asked.kind == "undo":
             return self._undo(asked.target)
+        if asked.kind == "revoke":
+            return ""  # its images were told themselves
         words = self._statistics.vocabulary
         operation.rows = [row for row in map(words.find, asked.tags) if row is not None]
         if not asked.tags or (len(operation.rows) < len(asked.tags) and asked.kind != "alias"):
@@ -85,6 +90,24 @@ class TagOperations:
         old = self._statistics.mapping.members(operation.rows)
         operation.rows = [hidden]
         operation.moved = self._statistics.replace_rows(asked.images, old, hidden)
+
+    def behind_splits(self, example: Example) -> Example:
+        """The example with the hidden rows of splits that its image no longer carries once what it takes back is gone.
+
+        A split that is undone later gives back none of it.
+        """
+        names, gone = self._statistics.vocabulary.names, list(example.revoked)
+        for operation in self.by_id.values():
+            had = operation.moved.get(example.image_id) if operation.active else None
+            left = [row for row in had or () if names[row] not in gone]
+            if had is None or left == had:
+                continue
+            operation.moved[example.image_id] = left
+            if not left:
+                del operation.moved[example.image_id]
+                gone.append(split_row(operation.operation_id))
+            self._note(operation)
+        return replace(example, revoked=tuple(gone))
 
     def _undo(self, target: str) -> str:
         operation = self.by_id.get(target)
@@ -179,6 +202,7 @@ class TagOperations:
             self._listed[operation.operation_id] = OperationRow(
                 operation.operation_id, operation.kind, operation.tags, operation.into,
                 operation.outcome, operation.active, moved,
+                operation.by, operation.time_ms, operation.said_by, operation.since,
             )  # fmt: skip
 
     def implied(self) -> tuple[Pair, ...]:

@@ -146,7 +146,11 @@ class Tagger(MultiLabelClassifier):
 
     def _learn_run(self, records: Sequence[Example | TagOperation], position: int) -> None:
         left = self.schedule.sample_left(self.learned)
-        examples = [record for record in records if isinstance(record, Example)]
+        examples = [
+            self.operations.behind_splits(record) if record.revoked else record
+            for record in records
+            if isinstance(record, Example)
+        ]
         for record in records:
             if isinstance(record, TagOperation):
                 self._operate(record, position)

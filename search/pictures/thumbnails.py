@@ -13,7 +13,7 @@ import numpy as np
 
 from models.errors import PoisonError
 from stream.pictures.decode_pool import DecodePool
-from stream.pictures.decode_wire import SIZE_PX
+from stream.pictures.reading.limits import SIZE_PX
 
 KEPT_BYTES = 32_000_000  # of thumbnails, some 5,000
 QUALITY = 80  # of WebP: nobody sees the difference in a small picture

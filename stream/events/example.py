@@ -33,6 +33,7 @@ EXAMPLE_HEADER: dict[str, Any] = {
         "enc": {"type": "string", "description": "encoder version"},
         "add": {"type": "array", "items": {"type": "string"}, "description": "tags put on"},
         "rem": {"type": "array", "items": {"type": "string"}, "description": "tags taken off"},
+        "rev": {"type": "array", "items": {"type": "string"}, "description": "tags that nobody says any more"},
         "by": {"type": "array", "description": "who said the tags put on: pairs of by (or nothing) and source"},
         "said": {"type": "array", "items": {"type": "integer"}, "description": "for each tag put on its place in by"},
         "all": {"type": "boolean", "description": "the tag list is exhaustive"},
@@ -52,6 +53,10 @@ OPERATION_HEADER: dict[str, Any] = {
         "into": {"type": "string", "description": "the tag that results"},
         "images": {"type": "array", "items": {"type": "string"}, "description": "image_ids that a split moves"},
         "target": {"type": "string", "description": "the operation_id that an undo takes back"},
+        "by": {"type": "string", "description": "who asked for it"},
+        "ms": {"type": "integer", "description": "when, ms since 1970"},
+        "said_by": {"type": "string", "description": "whose tags a revoke takes back"},
+        "since": {"type": "string", "description": "only those said from then on"},
     },
     "required": ["op", "op_id", "src", "enc"], "additionalProperties": False,
 }  # fmt: skip
@@ -98,6 +103,8 @@ def _header(example: Example) -> dict[str, Any]:
     for name, value in (("add", example.added), ("rem", example.removed), ("by", list(by)), ("said", said)):
         if value:
             header[name] = value
+    if example.revoked:
+        header["rev"] = example.revoked
     if example.complete is not None:
         header["all"] = example.complete
     if example.deleted:
@@ -112,6 +119,10 @@ def _operation_header(operation: TagOperation) -> dict[str, Any]:
         ("into", operation.into),
         ("images", operation.images),
         ("target", operation.target),
+        ("by", operation.by),
+        ("ms", operation.time_ms),
+        ("said_by", operation.said_by),
+        ("since", operation.since),
     )
     return header | {name: value for name, value in fields if value}
 
@@ -158,6 +169,7 @@ def _example(header: dict[str, Any], value: bytes, end: int, time_ms: int) -> Ex
         added=_names(header.get("add", [])),
         removed=_names(header.get("rem", [])),
         said=_said(header.get("by", []), header.get("said", [])),
+        revoked=_names(header.get("rev", [])),
         complete=header.get("all"),
         deleted=header.get("del", False),
         time_ms=time_ms,
@@ -165,11 +177,13 @@ def _example(header: dict[str, Any], value: bytes, end: int, time_ms: int) -> Ex
 
 
 def _operation(header: dict[str, Any]) -> TagOperation:
-    into, target = header.get("into", ""), header.get("target", "")
-    if header["op"] not in get_args(OperationKind) or not _is(str, header["op_id"], into, target):
+    texts = [header.get(name, "") for name in ("into", "target", "by", "said_by", "since")]
+    time_ms = header.get("ms", 0)
+    if header["op"] not in get_args(OperationKind) or not _is(str, header["op_id"], *texts) or not _is(int, time_ms):
         raise TypeError("an operation of another kind")
     names, images = _names(header.get("tags", [])), _names(header.get("images", []))
-    return TagOperation(header["op_id"], header["op"], names, into, images, target)
+    into, target, by, said_by, since = texts
+    return TagOperation(header["op_id"], header["op"], names, into, images, target, by, time_ms, said_by, since)
 
 
 def _source(values: list[Any]) -> tuple[str, int, int]:

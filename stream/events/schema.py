@@ -6,46 +6,22 @@ rule raises SchemaError or PolicyError. Tags stay as the producer wrote them; th
 
 from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from models.tagging.examples import OperationKind
+from stream.events.base import MAX_TAGS_PER_EVENT as MAX_TAGS_PER_EVENT
+from stream.events.base import RESERVED_IDS as RESERVED_IDS
+from stream.events.base import Event as Event
+from stream.events.base import ImageId as ImageId
 from stream.events.details import Details
+from stream.events.operations import TagOperationPosted as TagOperationPosted
+from stream.events.operations import TagsRevoked as TagsRevoked
 
-KEY_FIELDS = {
-    "images": "image_id", "operations": "operation_id", "clicks": "session_id", "models": "model", "drift": "tag",
-    "topics": "topic_id",
-}  # fmt: skip
-RESERVED_IDS = {"tag-operation", "tag-surgery"}  # keys of operations on tags while these stood among the tags
-
-
-def _not_reserved(image_id: str) -> str:
-    if image_id in RESERVED_IDS:
-        raise PydanticCustomError("reserved", "expected another id: this one is kept for operations on tags")
-    return image_id
-
-
-Name: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
-ImageId: TypeAlias = Annotated[Name, AfterValidator(_not_reserved)]
 SessionId: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Propensity: TypeAlias = Annotated[float, Field(ge=0.0001, le=1)]  # less is no probability that anybody measured
 Sha256: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", to_lower=True)]
 
-MAX_TAGS_PER_EVENT = 1_000  # more is a mistake; the largest booru pictures carry about 300
 MAX_SHOWN = 1_000  # images on one results page
-MAX_IMAGES_PER_SPLIT = 1_000  # that many ids of 256 characters fit in one record, whatever the alphabet
-
-
-class Event(BaseModel):
-    """Common to all events: immutable, no unknown fields, `type` as CloudEvents writes it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    type: ClassVar[str]
-    topic: ClassVar[str]
-
-    def key(self) -> str:
-        """Kafka key: what must stay in order together."""
-        return str(getattr(self, KEY_FIELDS[self.topic]))
 
 
 class ImagePosted(Details, Event):
@@ -116,45 +92,6 @@ class ImageDecoded(Event):
     text: str = Field("", description="one sentence for people")
     vector: str = Field("", description="its embedding, int16 little endian [D] in base64, 1.0 being 32767")
     fields: dict[str, str | int] = Field(default_factory=dict, description="what the index keeps of it")
-
-
-# By kind: fewest and most tags, the other fields it needs, and the same in words.
-OPERATION_RULES: dict[OperationKind, tuple[int, int, set[str], str]] = {
-    "merge": (1, MAX_TAGS_PER_EVENT, {"into"}, "one tag or more, and into"),
-    "split": (1, 1, {"into", "images"}, "one tag, into, and one image or more"),
-    "rename": (1, 1, {"into"}, "one tag, and into"),
-    "alias": (1, MAX_TAGS_PER_EVENT, {"into"}, "one tag or more, and into"),
-    "forget": (1, MAX_TAGS_PER_EVENT, set(), "one tag or more"),
-    "imply": (1, 1, {"into"}, "one tag, and into"),
-    "undo": (0, 0, {"target"}, "target"),
-}
-
-
-class TagOperationPosted(Event):
-    """Somebody changed the tags themselves: merged, split, renamed, forgot them, or took such an operation back."""
-
-    type: ClassVar[str] = "mekiki.tags.operation.v1"
-    topic: ClassVar[str] = "operations"
-
-    operation_id: Name = Field(description="names the operation, for undo; a repeated one changes nothing")
-    kind: OperationKind
-    tags: tuple[str, ...] = Field((), max_length=MAX_TAGS_PER_EVENT, description="the tags operated on")
-    into: str = Field("", description="the tag that results, is meant by an alias, or is implied")
-    images: tuple[ImageId, ...] = Field((), max_length=MAX_IMAGES_PER_SPLIT, description="the images a split moves")
-    target: str = Field("", max_length=256, description="the operation_id that an undo takes back")
-    by: str | None = Field(None, max_length=256)
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        fewest, most, needed, rule = OPERATION_RULES[self.kind]
-        given = {name for name in ("into", "images", "target") if getattr(self, name)}
-        if not fewest <= len(self.tags) <= most or given != needed:
-            raise PydanticCustomError(
-                "operation",
-                "{kind}: expected {rule}, nothing else; correct the event",
-                {"kind": self.kind, "rule": rule},
-            )
-        return self
 
 
 class Impression(Event):
@@ -244,7 +181,7 @@ class TagDrifted(Event):
 EVENTS: dict[str, type[Event]] = {
     event.type: event
     for event in (
-        ImagePosted, ImageDeleted, TagsApplied, TagsRemoved, WaitingEnded, ImageDecoded, TagOperationPosted,
-        Impression, Clicked, PairClicked, ModelPublished, TopicGrown, TagDrifted,
+        ImagePosted, ImageDeleted, TagsApplied, TagsRemoved, TagsRevoked, WaitingEnded, ImageDecoded,
+        TagOperationPosted, Impression, Clicked, PairClicked, ModelPublished, TopicGrown, TagDrifted,
     )
 }  # fmt: skip

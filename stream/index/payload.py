@@ -16,6 +16,7 @@ from stream.events.details import MetadataValue
 
 Vector: TypeAlias = npt.NDArray[np.float32]
 Said: TypeAlias = tuple[str, str, int]  # who said a tag: `by` and source of the event, and the time of its record in ms
+Revoked: TypeAlias = tuple[str, str, str, str, int]  # a revocation, a tag that it took back, and who had said it
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +34,14 @@ class ImagePayload:
         encoder: version of the encoder that made the vector.
         posted_at: RFC 3339, by the producer, or the time of its record.
         tags: as people wrote them, normalised, in the order of their first use.
-        speakers: who said tags, and when: the last time of each `by` and source.
+        speakers: who said tags, and when first: `by`, source, and time.
         said: for each of the tags the places in `speakers` of those who said it.
         complete: whether somebody said that the tags are all there are.
         title: what people call it; empty where nobody said.
         source_url: where it comes from; empty where nobody said.
         author: who made it; empty where nobody said.
         metadata: what else its producer said of it.
+        revoked: what was taken back of what taggers said, so that it can be given back.
     """
 
     sha256: str
@@ -59,6 +61,7 @@ class ImagePayload:
     source_url: str = ""
     author: str = ""
     metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
+    revoked: tuple[Revoked, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,7 @@ def to_fields(record: IndexRecord) -> dict[str, Any]:
         stored["metadata"] = dict(record.payload.metadata)
         stored["said"] = [list(places) for places in record.payload.said]
         stored |= _numbers(record.payload)
+        stored["revoked"] = [list(revoked) for revoked in record.payload.revoked]
     return stored
 
 
@@ -150,7 +154,7 @@ def _numbers(payload: ImagePayload) -> dict[str, float]:
 def to_payload(stored: Mapping[str, Any]) -> ImagePayload:
     """The typed payload of an image's point."""
     known = {name: stored[name] for name in _FIELDS if name in stored}
-    lists = {name: tuple(map(tuple, stored.get(name, ()))) for name in ("speakers", "said")}
+    lists = {name: tuple(map(tuple, stored.get(name, ()))) for name in ("speakers", "said", "revoked")}
     return ImagePayload(**(known | lists | {"tags": tuple(stored.get("tags", ()))}))
 
 

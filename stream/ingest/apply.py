@@ -7,8 +7,7 @@ image that is not there waits in the image's record and is put on it when it com
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,16 +22,16 @@ from stream.events.schema import (
     ImagePosted,
     TagsApplied,
     TagsRemoved,
+    TagsRevoked,
     WaitingEnded,
 )
 from stream.index.payload import EmbeddedImage, ImagePayload, IndexRecord
 from stream.ingest.image_tags import DeadLetters, ImageTags, good_names
-from stream.ingest.waits import Picture, Undecoded, Waits, end, events_of, put, put_picture, with_events
+from stream.ingest.waits import Picture, Undecoded, Waits, end, events_of, put, put_picture, said_of, with_events
 from stream.log.record import Record
 
 SEEN_EVENTS = 16  # identities kept per image; a producer's retry comes within a few events of the original
-DETAILS = ("title", "source_url", "author", "metadata")  # said of a picture, and kept when a later post says nothing
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+AboutTags: TypeAlias = TagsApplied | TagsRemoved | TagsRevoked
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,9 @@ def apply_event(
         return None if state is None else _end_waiting(state, event, context)
     if isinstance(event, ImageDecoded):
         return None if state is None else _decoded(state, event, picture, context)
-    if isinstance(event, (TagsApplied, TagsRemoved)):
+    if isinstance(event, TagsRevoked) and before.payload is None and not before.waiting:
+        return None  # nobody said anything of it
+    if isinstance(event, (TagsApplied, TagsRemoved, TagsRevoked)):
         waits = before.payload is None or before.undecoded
         return _wait(before, event, context) if waits else _tag(before, event, context)
     raise TypeError(f"{type(event).__name__} is not an ingest event")
@@ -130,11 +131,11 @@ def _with_picture(state: IndexRecord, story: Sequence[Waits], picture: EmbeddedI
     """The image with this picture, which the last event of the story posted, and all the tags of the story."""
     before = state.payload
     tags = _told(before, story)
-    payload = tags.put_on(replace(picture.payload, **_said_of(before, story)))
+    payload = tags.put_on(replace(picture.payload, **said_of(before, story)))
     vector = dequantise(picture.quantised[None])[0]
     record = with_events(replace(state, payload=payload, vector=vector, deleted=False), [])
     replaced = before is not None and bool(before.tags or payload.complete)  # labelled: its vector in the sums changes
-    if not (tags.added or tags.removed or tags.said_complete or replaced):
+    if not (tags.added or tags.removed or tags.revoked or tags.said_complete or replaced):
         return Applied(record)
     return Applied(record, _example(state.image_id, picture.quantised, tags))
 
@@ -154,13 +155,19 @@ def _with_tags(done: Applied, rest: Sequence[Waits]) -> Applied:
 def _joined(first: Example, then: Example) -> Example:
     """Two examples of one image, one behind the other, as one."""
     said = dict(zip(first.added, first.said, strict=True)) | dict(zip(then.added, then.said, strict=True))
-    added = [tag for tag in said if tag not in then.removed]
+    added = [tag for tag in said if tag not in (*then.removed, *then.revoked)]
     removed = [tag for tag in (*first.removed, *then.removed) if tag not in added]
+    revoked = [tag for tag in (*first.revoked, *then.revoked) if tag not in added]
     complete = then.complete or first.complete
     return replace(
         then, added=tuple(added), removed=tuple(dict.fromkeys(removed)), complete=complete,
-        said=tuple(said[tag] for tag in added),
+        said=tuple(said[tag] for tag in added), revoked=tuple(dict.fromkeys(revoked)),
     )  # fmt: skip
+
+
+def tags_of(state: IndexRecord) -> ImageTags:
+    """The tags of an image with what waits for it."""
+    return _told(state.payload, events_of(state))
 
 
 def _told(before: ImagePayload | None, story: Sequence[Waits]) -> ImageTags:
@@ -175,27 +182,9 @@ def _told(before: ImagePayload | None, story: Sequence[Waits]) -> ImageTags:
 
 def _example(image_id: str, vector: npt.NDArray[np.int16], tags: ImageTags) -> Example:
     said = tags.said_last(tags.added)
-    return Example(image_id, vector, tags.added, tags.removed, tags.said_complete or None, said=said)
-
-
-def _said_of(before: ImagePayload | None, story: Sequence[Waits]) -> dict[str, Any]:
-    """What producers said of the picture beside its tags: when it came first, and of the rest what was said last."""
-    posts = [one for one in story if isinstance(one.envelope.event, ImagePosted)]
-    first = next(filter(None, map(_posted_at, posts)), "")
-    said: dict[str, Any] = {"posted_at": (before.posted_at if before is not None else "") or first}
-    events = [one.envelope.event for one in posts]
-    for name in DETAILS:
-        values = [getattr(one, name) for one in (before, *events) if one is not None]
-        said[name] = next(filter(None, reversed(values)), {} if name == "metadata" else "")
-    return said
-
-
-def _posted_at(posted: Waits) -> str:
-    """The producer's time, or the log's; nothing where neither is one: the log takes any number."""
-    if posted.envelope.time is not None:
-        return posted.envelope.time
-    time_ms = posted.record.time_ms
-    return "" if time_ms is None else (EPOCH + timedelta(milliseconds=time_ms)).isoformat()
+    return Example(
+        image_id, vector, tags.added, tags.removed, tags.said_complete or None, said=said, revoked=tags.revoked
+    )
 
 
 def _delete(state: IndexRecord, context: _Context) -> Applied:
@@ -208,13 +197,14 @@ def _delete(state: IndexRecord, context: _Context) -> Applied:
     return Applied(tombstone, Example(state.image_id, None, (), (), None, True), dead)  # it may have had tags once
 
 
-def _wait(state: IndexRecord, event: TagsApplied | TagsRemoved, context: _Context) -> Applied:
+def _wait(state: IndexRecord, event: AboutTags, context: _Context) -> Applied:
     if state.deleted and not state.undecoded:
         raise UnknownImageError(
             f"image {event.image_id!r}: deleted before this tag; nothing to do", reason="image_deleted"
         )
-    names, dead = good_names(event.tags, event.image_id, context.envelope, context.record)
-    if event.tags and not names:
+    said = getattr(event, "tags", ())
+    names, dead = good_names(said, event.image_id, context.envelope, context.record)
+    if said and not names:
         return Applied(_advanced(state, context), dead=dead)
     record, ended = put(_advanced(state, context), context.envelope, context.record)
     return Applied(record, dead=(*dead, *ended))
@@ -227,15 +217,17 @@ def _end_waiting(state: IndexRecord, event: WaitingEnded, context: _Context) -> 
     return Applied(record, dead=dead)
 
 
-def _tag(state: IndexRecord, event: TagsApplied | TagsRemoved, context: _Context) -> Applied:
+def _tag(state: IndexRecord, event: AboutTags, context: _Context) -> Applied:
     assert state.payload is not None
     if state.vector is None:
         raise TypeError("a tag needs the state with its vector")
-    names, dead = good_names(event.tags, event.image_id, context.envelope, context.record)
+    said = getattr(event, "tags", ())
+    names, dead = good_names(said, event.image_id, context.envelope, context.record)
     tags = ImageTags(state.payload)
     tags.apply(names, context.envelope, context.record)
     record = _advanced(state, context, payload=tags.put_on(state.payload))
-    if event.tags and not names:
+    nothing = not (tags.added or tags.revoked) if isinstance(event, TagsRevoked) else said and not names
+    if nothing:
         return Applied(record, dead=dead)
     removed = names if isinstance(event, TagsRemoved) else ()  # also where it was not there: then it is said so
     example = replace(_example(event.image_id, requantise(state.vector), tags), removed=removed)

@@ -27,6 +27,7 @@ from stream.log.reading.growth import GROWING
 from stream.log.record import Record
 from stream.pictures.dataref import checked_sha256, is_remote
 from stream.pictures.decode_pool import Decoded
+from stream.pictures.reading.limits import SLOW
 from stream.retry import StoppedError
 
 Codes: TypeAlias = npt.NDArray[np.int16]
@@ -68,18 +69,15 @@ class Prepare:
             item.content_bytes = len(item.content or b"")
             if isinstance(answer, Decoded):
                 item.decoded = answer
-            elif answer.reason == "too_much_work" and not self._patient:
-                self._guarded(item, self._leave)
+            elif answer.reason == SLOW:
+                self._leave(item)
             else:
                 item.poison = answer
 
-    def _leave(self, item: Item) -> bool:
-        """Leave a picture to the slow lane, if that takes it."""
-        content = item.content or b""
-        self._parts.slow_decoder.check(content)
+    def _leave(self, item: Item) -> None:
+        """Leave a picture to the slow lane."""
         referred = getattr(item.envelope and item.envelope.event, "dataref", None)
-        item.picture = Undecoded("" if referred else hashlib.sha256(content).hexdigest())
-        return True
+        item.picture = Undecoded("" if referred else hashlib.sha256(item.content or b"").hexdigest())
 
     def _guarded(self, item: Item, work: Callable[[Item], bool]) -> bool:
         """Do some work on an item; False too where the item turns out to be poison."""

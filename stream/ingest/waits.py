@@ -5,8 +5,10 @@ that waits is kept without its bytes, which stand in our own store under their h
 """
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -18,6 +20,8 @@ from stream.index.payload import EmbeddedImage, ImagePayload, IndexRecord
 from stream.ingest.image_tags import DeadLetters
 from stream.log.record import Record
 
+DETAILS = ("title", "source_url", "author", "metadata")  # said of a picture, and kept when a later post says nothing
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 WAITING_EVENTS = 100  # for one image, and ...
 WAITING_CHARS = 300_000  # ... as much of them: its point is written anew with each
 _SAID = ("sha256", "phash", "uri", "format", "width_px", "height_px", "bytes", "encoder")  # of a payload
@@ -128,3 +132,23 @@ def picture_of(event: ImageDecoded, encoder: Encoder) -> EmbeddedImage | PoisonE
     if event.fields.keys() != set(_SAID) or payload.encoder != encoder.version or vector.shape != (encoder.dimension,):
         raise SchemaError(f"{event.type}: expected a vector of encoder {encoder.version}; post it again", "bad_event")
     return EmbeddedImage(vector, payload)
+
+
+def said_of(before: ImagePayload | None, story: Sequence[Waits]) -> dict[str, Any]:
+    """What producers said of the picture beside its tags: when it came first, and of the rest what was said last."""
+    posts = [one for one in story if isinstance(one.envelope.event, ImagePosted)]
+    first = next(filter(None, map(_posted_at, posts)), "")
+    said: dict[str, Any] = {"posted_at": (before.posted_at if before is not None else "") or first}
+    events = [one.envelope.event for one in posts]
+    for name in DETAILS:
+        values = [getattr(one, name) for one in (before, *events) if one is not None]
+        said[name] = next(filter(None, reversed(values)), {} if name == "metadata" else "")
+    return said
+
+
+def _posted_at(posted: Waits) -> str:
+    """The producer's time, or the log's; nothing where neither is one: the log takes any number."""
+    if posted.envelope.time is not None:
+        return posted.envelope.time
+    time_ms = posted.record.time_ms
+    return "" if time_ms is None else (EPOCH + timedelta(milliseconds=time_ms)).isoformat()

@@ -16,13 +16,13 @@ from typing import TypeVar
 
 from models.errors import InternalError, MekikiError, PoisonError, PolicyError
 from models.tagging.examples import Example, TagOperation
-from models.tagging.memory.names import normalise_tag
 from stream import metrics
 from stream.events.example import SourcedExample, encode_example, example_headers
 from stream.events.schema import TagOperationPosted
 from stream.index.payload import EmbeddedImage, IndexRecord
 from stream.ingest.apply import Applied, apply_event
 from stream.ingest.batch import Batch, Item
+from stream.ingest.image_tags import operation_of
 from stream.ingest.parts import Ingest
 from stream.ingest.slow_lane import SlowLane
 from stream.ingest.waiting import WaitingEvents
@@ -135,7 +135,7 @@ class Write:
         event, record = item.envelope.event, item.record
         try:
             if isinstance(event, TagOperationPosted):
-                self._add_example(outcome, operation_of(event), record)
+                self._add_example(outcome, operation_of(event, item.envelope, record), record)
                 return None
             state = outcome.states.get(getattr(event, "image_id", ""))
             applied = apply_event(state, item.envelope, record, item.picture)
@@ -234,14 +234,3 @@ class Write:
 
     def _retry(self, attempt: Callable[[], T], what: str) -> T:
         return until_available(attempt, self._aborting, what=what)
-
-
-def operation_of(event: TagOperationPosted) -> TagOperation:
-    """What an operation on tags is to the learner; no image changes by it.
-
-    Raises:
-        PolicyError: reason `bad_tag`.
-    """
-    names = tuple(dict.fromkeys(normalise_tag(tag) for tag in event.tags))
-    into = normalise_tag(event.into) if event.into else ""
-    return TagOperation(event.operation_id, event.kind, names, into, event.images, event.target)

@@ -1,9 +1,9 @@
-"""Hostile bytes to pixels: checked by their header, then decoded in child processes under limits.
+"""Hostile bytes to pixels: their header is read, and they are decoded, in child processes under limits.
 
 Comes in: the bytes of files nobody vouches for. Goes out: `Decoded`, or the PoisonError of that file alone:
 
-    DecodeError    empty, not_an_image, truncated, decode_timeout, decode_memory, decode_crashed
-    PolicyError    too_large (bytes), too_many_pixels, too_many_frames, too_much_work
+    DecodeError    empty, not_an_image, unsupported_format, truncated, decode_timeout, decode_memory, decode_crashed
+    PolicyError    too_large (bytes), too_many_pixels, too_many_frames, too_much_work, and SLOW beyond `quick_work`
 
 A child that dies or passes its deadline is replaced; the other files of the batch do not notice. Fails with
 ConfigurationError when children cannot start at all.
@@ -13,47 +13,11 @@ import queue
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from models.errors import ConfigurationError, DecodeError, PoisonError, PolicyError
-from stream.pictures.decode_process import DecodeChild, Decoded, Limits
-from stream.pictures.decode_wire import WHOLE
-from stream.pictures.header import ImageHeader, sniff
+from models.errors import ConfigurationError, DecodeError, PoisonError
+from stream.pictures.decode_process import DecodeChild, Decoded
+from stream.pictures.reading.limits import WHOLE, Crop, Limits, check_bytes
 
-__all__ = ["DecodePool", "Decoded", "Limits", "check"]
-
-Crop = tuple[float, float, float, float]
-
-
-def check(data: bytes, limits: Limits) -> ImageHeader:
-    """The header of a file that keeps the limits; nothing is decoded.
-
-    Raises:
-        DecodeError: as `sniff`.
-        PolicyError: `too_large`, `too_many_pixels`, `too_many_frames`, `too_much_work`.
-    """
-    if len(data) > limits.max_bytes:
-        raise PolicyError(
-            f"file of {len(data)} bytes: expected at most {limits.max_bytes}; post a smaller one", "too_large"
-        )
-    header = sniff(data)
-    if header.pixels > limits.max_pixels or max(header.width_px, header.height_px) > limits.max_side_px:
-        raise PolicyError(
-            f"{header.format} of {header.width_px} x {header.height_px} pixels: expected at most {limits.max_pixels} "
-            f"pixels and {limits.max_side_px} a side; post a smaller one",
-            "too_many_pixels",
-        )
-    if header.work > limits.max_work:
-        size = f"{header.width_px} x {header.height_px}"
-        raise PolicyError(
-            f"{header.format} of {size} pixels in {header.passes} passes: too much to decode; export it as a plain "
-            "still picture",
-            "too_much_work",
-        )
-    if header.frames > limits.max_frames:
-        raise PolicyError(
-            f"{header.format} of {header.frames} frames: expected at most {limits.max_frames}; post a still picture",
-            "too_many_frames",
-        )
-    return header
+__all__ = ["Crop", "DecodePool", "Decoded", "Limits"]
 
 
 class DecodePool:
@@ -100,10 +64,6 @@ class DecodePool:
             return [self._decode(content, part) for content, part in zip(contents, parts, strict=True)]
         return list(self._threads.map(self._decode, contents, parts))
 
-    def check(self, data: bytes) -> None:
-        """Look at a file's header alone; raises as the function `check`."""
-        check(data, self.limits)
-
     def close(self) -> None:
         """Stop the children; what is being decoded is answered first."""
         self._is_closed = True
@@ -120,9 +80,10 @@ class DecodePool:
     def _decode(self, data: bytes, crop: Crop) -> Decoded | PoisonError:
         """A child that was killed from outside says nothing about the file: it gets one more, in a fresh child."""
         try:
-            what = f"{check(data, self.limits).format} of {len(data)} bytes: expected to decode"
+            check_bytes(data, self.limits)
         except PoisonError as error:
             return error
+        what = f"picture of {len(data)} bytes: expected to decode"
         for _ in range(2):
             try:
                 return self._ask(data, crop)
@@ -133,7 +94,7 @@ class DecodePool:
                 continue
         return DecodeError(f"{what}, kills the decoder; export it again", "decode_crashed")
 
-    def _ask(self, data: bytes, crop: Crop) -> Decoded | DecodeError:
+    def _ask(self, data: bytes, crop: Crop) -> Decoded | PoisonError:
         """The next idle child's answer; a child that fails leaves an empty seat behind, never a broken child."""
         child = self._idle.get()
         healthy: DecodeChild | None = None

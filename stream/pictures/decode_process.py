@@ -1,49 +1,32 @@
 """The parent's end of a decoding child: start it, ask it, stop it.
 
-Comes in: a file's bytes. Goes out: `Decoded`, or the DecodeError of the file. Fails with TimeoutError after the
+Comes in: a file's bytes. Goes out: `Decoded`, or what is wrong with the file. Fails with TimeoutError after the
 deadline and ConnectionError when the child is gone; both stay inside stream.pictures.decode_pool. A child is asked by
 one thread at a time.
 """
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import ConfigurationError, DecodeError, InfrastructureError
-from stream.pictures.decode_wire import ANSWER, READY, REQUEST, SIZE_PX, WHOLE
+from models.errors import ConfigurationError, DecodeError, InfrastructureError, PoisonError, PolicyError
+from stream.pictures.decode_wire import ANSWER, PICTURE, READY, REFUSED, REQUEST
+from stream.pictures.reading.limits import SIZE_PX, WHOLE, Crop, Limits
 
 START_S = 60.0  # a start takes 0.2 s; a machine that is starting everything at once may take long
 BUSY = 6  # times the deadline by the clock, before a child that works for others too is given up
 SOCKET_BYTES = 1 << 20  # a picture fits where the system allows 0.2 MB; in parts it costs a tenth of the throughput
 KEPT_BYTES = 32 * 2**20  # buffers up to this size are used again, not given back: a fifth of the time of a picture
 _ROOT = Path(__file__).resolve().parents[2]
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a picture may be and take at most. The defaults suit photographs: 50 megapixels are 150 MB decoded.
-
-    Attributes:
-        max_work: of `ImageHeader.work`: what a small file can make a decoder do for many seconds.
-        memory_bytes: address space a child may add to what it has after its imports.
-        deadline_s: processor time for one file.
-    """
-
-    max_bytes: int = 32 * 1024 * 1024
-    max_pixels: int = 50_000_000
-    max_side_px: int = 20_000
-    max_work: int = 250_000_000
-    max_frames: int = 1_000
-    memory_bytes: int = 1_000_000_000
-    deadline_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +48,12 @@ class DecodeChild:
     """One process of `python -m stream.pictures.decode_child`."""
 
     def __init__(self, limits: Limits) -> None:
-        limited = (str(limits.memory_bytes), str(limits.deadline_s))
         self._socket, theirs = socket.socketpair()
         for end in (self._socket, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "stream.pictures.decode_child", *limited],
+                [sys.executable, "-P", "-m", "stream.pictures.decode_child", json.dumps(asdict(limits))],
                 stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=subprocess.PIPE, env=_environment(limits),
                 start_new_session=True,  # Ctrl-C is the parent's to handle; a child ends when its stdin does
             )  # fmt: skip
@@ -101,7 +83,7 @@ class DecodeChild:
                 f"decoding process: expected {READY!r}, answered {greeting!r}; install mekiki again"
             )
 
-    def ask(self, data: bytes, crop: tuple[float, float, float, float] = WHOLE) -> Decoded | DecodeError:
+    def ask(self, data: bytes, crop: Crop = WHOLE) -> Decoded | PoisonError:
         """One file, or the part of it that `crop` names in shares of the upright picture; or what is wrong with it.
 
         Raises:
@@ -112,11 +94,11 @@ class DecodeChild:
         self._socket.settimeout(BUSY * self._deadline_s)
         self._socket.sendall(REQUEST.pack(len(data), *crop) + data)
         head = self._read(ANSWER.size, until)
-        is_picture, width_px, height_px, phash, sha256, name, length = ANSWER.unpack(head)
+        status, width_px, height_px, phash, sha256, name, length = ANSWER.unpack(head)
         content = self._read(length, until)
-        if not is_picture:
+        if status != PICTURE:
             reason, _, text = content.decode().partition("\n")
-            return DecodeError(text, reason)
+            return PolicyError(text, reason) if status == REFUSED else DecodeError(text, reason)
         pixels = np.frombuffer(content, np.uint8).reshape(SIZE_PX, SIZE_PX, 3)
         return Decoded(pixels, width_px, height_px, name.rstrip(b"\0").decode(), phash, sha256.hex())
 

@@ -18,9 +18,9 @@ from stream.events.schema import TagOperationPosted
 from stream.index.payload import IndexRecord
 from stream.ingest.apply import Applied, apply_event
 from stream.ingest.batch import Batch, Item
+from stream.ingest.image_tags import operation_of
 from stream.ingest.parts import Ingest
 from stream.ingest.prepare import Prepare
-from stream.ingest.write import operation_of
 from stream.learn.ranking import RankingWorker
 from stream.learn.worker import LearningParts
 from stream.log.dead_letter import ORIGIN, REASON
@@ -124,7 +124,7 @@ def _add(item: Item, expected: Expected) -> None:
         if envelope is None:
             return  # it stands in its home too, or is a mark
         if isinstance(envelope.event, TagOperationPosted):
-            expected.examples[source] = operation_of(envelope.event)
+            expected.examples[source] = operation_of(envelope.event, envelope, record)
             return
         state = expected.images.get(getattr(envelope.event, "image_id", ""))
         applied = apply_event(state, envelope, record, item.picture)

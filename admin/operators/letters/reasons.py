@@ -26,6 +26,7 @@ REASONS = {
     "bad_event": Reason("a field is missing, unknown or breaks its rule", _BODY),
     "empty": Reason("there are no bytes", "post the picture's bytes"),
     "not_an_image": Reason("the bytes are no picture that can be read", _EXPORT),
+    "unsupported_format": Reason("a picture format that is not read", "export it as PNG or JPEG"),
     "truncated": Reason("the bytes are only the beginning of a picture", "fetch the whole file and post that"),
     "too_large": Reason("the file is too large", _SMALLER),
     "too_many_pixels": Reason("the picture has too many pixels", _SMALLER),

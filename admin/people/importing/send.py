@@ -6,12 +6,13 @@ raises BrokerUnavailableError, and what was not acknowledged is sent again by th
 
 import contextlib
 import hashlib
+import json
 import mimetypes
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ class Sender:
     settings: Settings
     writer: LogWriter | None
     api: Api | None
+    _hashes: dict[str, Path] = field(default_factory=dict)  # that are ids, and the file they are of
 
     def outcomes(self, planned: Sequence[Planned]) -> Iterator[list[Outcome]]:
         """What became of each picture, chunk by chunk; the next chunk is read while one is sent."""
@@ -80,18 +82,29 @@ class Sender:
             "image_id": one.image_id or sha256, "media_type": mimetypes.guess_type(one.path.name)[0], "sha256": sha256,
             "tags": one.said.tags, "complete": one.said.complete, **one.said.details,
         }  # fmt: skip
+        fits = size + len(json.dumps([one.said.tags, dict(one.said.details)])) <= INLINE_BYTES
         try:
-            return Loaded(one, ImagePosted(**fields, content=content if size <= INLINE_BYTES else None), sha256)
+            return Loaded(one, ImagePosted(**fields, content=content if fits else None), sha256)
         except ValidationError as error:
             return _failed(one, sentence(error))
 
     def _send(self, chunk: Sequence[Loaded | Outcome]) -> list[Outcome]:
+        chunk = [self._once(one) for one in chunk]
         loaded = [one for one in chunk if isinstance(one, Loaded)]
         there = known(self.api, [one.event.image_id for one in loaded])
         done = [one if isinstance(one, Outcome) else self._tell(one, there.get(one.event.image_id)) for one in chunk]
         if self.writer is not None:
             self.writer.flush()
         return done
+
+    def _once(self, one: Loaded | Outcome) -> Loaded | Outcome:
+        """Where the hash is the id, the same bytes are one picture."""
+        if isinstance(one, Outcome) or one.planned.image_id:
+            return one
+        first = self._hashes.setdefault(one.sha256, one.planned.path)
+        if first == one.planned.path:
+            return one
+        return replace(_failed(one.planned, f"the same bytes as {first}"), outcome="skipped", image_id=one.sha256)
 
     def _tell(self, one: Loaded, there: Mapping[str, Any] | None) -> Outcome:
         """Send what the index does not have of a picture."""

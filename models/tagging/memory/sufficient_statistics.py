@@ -137,6 +137,9 @@ class SufficientStatistics:
             state.vector = example.vector.tobytes()
         if example.complete is not None:
             state.complete = example.complete
+        if example.revoked:
+            names = self.vocabulary.names
+            state.tags = tuple(row for row in state.tags if names[row] not in example.revoked)
         if example.added or example.removed:
             known = self.vocabulary.known(example.added)
             rows = {self.vocabulary.row(text, position) for text in example.added} if known is None else known

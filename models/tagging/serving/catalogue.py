@@ -7,6 +7,7 @@ import numpy as np
 
 from models.errors import NotFoundError
 from models.tagging.arrays import Float32, Int64
+from models.tagging.memory.implications import ancestors
 from models.tagging.memory.names import normalise_tag
 from models.tagging.serving.columns import TagRow
 from models.tagging.serving.snapshot import Snapshot
@@ -46,8 +47,13 @@ class TagCatalogue:
         return row
 
     def weights(self, tag: str) -> Float32:
-        """Ridge weights [D] of a tag: as a query they find its images. Raises as `row` does."""
-        found: Float32 = self.snapshot.ridge.take(np.array([self.row(tag)]))[0]
+        """Ridge weights [D] of a tag: as a query they find its images. Raises as `row` does.
+
+        A tag that no image carries by itself is found by the weights of those that imply it.
+        """
+        row = self.row(tag)
+        rows = [row] if self.snapshot.columns.counts[row] else [row, *sorted(ancestors(self.snapshot.implied, row))]
+        found: Float32 = self.snapshot.ridge.take(np.array(rows)).sum(axis=0)
         return found
 
     def tag(self, name: str) -> TagRow:

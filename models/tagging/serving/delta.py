@@ -150,9 +150,9 @@ def _co_occurrence(tensors: dict[str, Array], old: CoOccurrence) -> CoOccurrence
 
 def _operations(changed: dict[str, list[Any]], old: tuple[OperationRow, ...]) -> tuple[OperationRow, ...]:
     found = dict(enumerate(old))
-    for at, (operation_id, kind, tags, into, outcome, active, moved) in changed.items():
+    for at, (operation_id, kind, tags, into, outcome, active, moved, *said) in changed.items():
         images = tuple((image_id, tuple(rows)) for image_id, rows in moved)
-        found[int(at)] = OperationRow(operation_id, kind, tuple(tags), into, outcome, active, images)
+        found[int(at)] = OperationRow(operation_id, kind, tuple(tags), into, outcome, active, images, *said)
     return tuple(found.values())
 
 

@@ -201,3 +201,26 @@ def test_without_a_search_api_everything_is_sent_with_a_word(folder, service):
     )  # fmt: skip
     assert (done.returncode, done.stdout[:17]) == (0, "posted 1 pictures")
     assert "no search API to ask what is there already" in done.stderr
+
+
+def test_the_same_bytes_are_one_picture_where_the_hash_is_the_id(service, folder, tmp_path):
+    for name in ("1.png", "2.png"):
+        put(folder, name, seed=77_001)
+    report = tmp_path / "report.jsonl"
+    said = service.cli("post", str(folder), "--id-from", "hash", "--report", str(report))
+    assert said.startswith("posted 1 pictures") and "the same bytes as" in said
+    rows = report_of(report)
+    assert rows["2.png"]["outcome"] == "skipped" and rows["1.png"]["image_id"] == rows["1.png"]["sha256"]
+
+
+def test_what_is_said_of_a_picture_may_be_more_than_a_record_takes(service, folder):
+    put(folder, "1.png", drawing(77_002) + bytes(800_000))
+    many = [part for number in range(200) for part in ("--tag", f"{number} {'赤' * 90}")]
+    service.cli("post", str(folder), "--wait", *many)
+    assert len(image(service, f"{folder.name}/1.png")["tags"]) == 200
+
+
+@pytest.mark.parametrize("name", [os.fsdecode(b"caf\xe9.jpg"), "a\nb.png", "x" * 300, "[bold].png"])
+def test_a_file_that_is_not_there_is_one_sentence_whatever_its_name(service, name):
+    said = service.cli("post", name, code=2)
+    assert said.startswith("mekiki: ") and "Traceback" not in said

@@ -66,11 +66,15 @@ def test_scripts_need_not_wait(service, pictures):
     assert service.cli("click", "said/dog.png", "nobody", "--no-wait") == "preferred said/dog.png over nobody\n"
 
 
-def test_a_click_is_learned_when_the_command_ends(service, pictures):
+def test_a_click_is_learned_when_the_command_ends_or_later(service, pictures):
     before = service.get("/v1/status").json()["pairs_seen"]
-    said = service.cli("click", "said/dog.png", "said/cafe\u0301.png")
-    assert said == "preferred said/dog.png over said/caf\u00e9.png; learned\n"
-    assert service.get("/v1/status").json()["pairs_seen"] == before + 1
+    said = service.cli("click", "said/dog.png", "said/cafe\u0301.png", "--timeout", "20")
+    begin = "preferred said/dog.png over said/caf\u00e9.png; "
+    if before < 8:  # then each click is a block of its own
+        assert said == f"{begin}learned\n"
+        assert service.get("/v1/status").json()["pairs_seen"] == before + 1
+    else:
+        assert said in (f"{begin}learned\n", f"{begin}in the log, learned together with the next clicks\n")
 
 
 @pytest.mark.parametrize(("other", "words"), [("said/nobody.png", "nobody posted it"), ("said/gone.png", "deleted")])

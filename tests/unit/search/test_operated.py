@@ -143,6 +143,14 @@ def test_carriers_far_from_a_tags_weights_are_candidates_too():
     index.close()
 
 
+def test_strangers_of_a_tag_that_nobody_put_on_are_those_of_the_tags_that_imply_it(operated):
+    """It has no weights of its own; the nearest of others are asked for by theirs."""
+    tags = operated.tagger().catalogue
+    expected = tags.weights("cat") + tags.weights("lynx")
+    assert tags.weights("animal") == pytest.approx(expected, abs=1e-6)
+    assert abs(tags.weights("animal")).max() > 0
+
+
 def test_a_copy_without_the_tag_is_folded_into_the_picture_that_carries_it(operated):
     index, tagger = local_index(), Tagger(dimension=D)
     index.write([record(0, tags=("cat",)), record(1), IndexRecord("copy", 1, record(0).payload, unit(0))], [])

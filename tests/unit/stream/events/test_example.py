@@ -17,11 +17,11 @@ from tests.strategies import ids, sources, tag_lists, texts
 vectors = st.none() | arrays.arrays(np.int16, st.integers(1, 20))
 examples = st.builds(
     Example, image_id=ids, vector=vectors, added=tag_lists, removed=tag_lists, complete=st.none() | st.booleans(),
-    deleted=st.booleans(), said=st.lists(st.tuples(texts, sources), max_size=3).map(tuple),
+    deleted=st.booleans(), revoked=tag_lists, said=st.lists(st.tuples(texts, sources), max_size=3).map(tuple),
 )  # fmt: skip
 operations = st.builds(
     TagOperation, operation_id=ids, kind=st.sampled_from(get_args(OperationKind)), tags=tag_lists, into=texts,
-    images=tag_lists, target=texts,
+    images=tag_lists, target=texts, by=texts, time_ms=st.integers(0, 2**50), said_by=texts, since=texts,
 )  # fmt: skip
 sourced = st.builds(
     SourcedExample, example=examples | operations, topic=st.sampled_from(["images", "operations"]),
@@ -46,6 +46,7 @@ def flat(one: SourcedExample):
         e.complete,
         e.deleted,
         e.said,
+        e.revoked,
     )
 
 
@@ -92,6 +93,8 @@ def test_other_bytes_are_refused(value):
     {"id": "a", "src": ["t", 0, 1], "enc": "e", "add": [1]}, {"id": "a", "src": ["t", 0, 1], "enc": "e", "add": "cat"},
     {"op": "melt", "op_id": "a", "src": ["t", 0, 1], "enc": "e"}, {"op": "merge", "src": ["t", 0, 1], "enc": "e"},
     {"op": "merge", "op_id": "a", "src": ["t", 0, 1], "enc": "e", "tags": "cat"},
+    {"op": "merge", "op_id": "a", "src": ["t", 0, 1], "enc": "e", "by": 3},
+    {"op": "merge", "op_id": "a", "src": ["t", 0, 1], "enc": "e", "ms": "now"},
     {"op": ["merge"], "op_id": "a", "src": ["t", 0, 1], "enc": "e"},
 ])  # fmt: skip
 def test_a_broken_header_is_refused(header):

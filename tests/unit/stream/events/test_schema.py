@@ -119,14 +119,19 @@ def test_hashes_are_hex_in_lower_case():
     {"kind": "forget", "tags": ("kitty", "moggy")},
     {"kind": "imply", "tags": ("cat",), "into": "animal"},
     {"kind": "undo", "target": "op-1"},
+    {"kind": "revoke", "said_by": "bot"},
 ])  # fmt: skip
 def test_an_operation_takes_what_its_kind_needs_and_nothing_else(fields):
     assert TagOperationPosted(operation_id="s", **fields).key() == "s"
     for missing in fields.keys() - {"kind"}:
         with pytest.raises(ValidationError, match=f"{fields['kind']}: expected .*, nothing else; correct the event"):
             TagOperationPosted(operation_id="s", **{name: value for name, value in fields.items() if name != missing})
-    for name, value in {"tags": ("cat", "dog"), "into": "x", "images": ("a",), "target": "op-1"}.items():
-        if name not in fields:
+    others = {
+        "tags": ("cat", "dog"), "into": "x", "images": ("a",), "target": "op-1", "said_by": "x",
+        "since": "2026-11-21T12:00:00Z",
+    }  # fmt: skip
+    for name, value in others.items():
+        if name not in fields and (fields["kind"], name) != ("revoke", "since"):
             with pytest.raises(ValidationError, match="nothing else"):
                 TagOperationPosted(operation_id="s", **fields, **{name: value})
 
@@ -145,6 +150,8 @@ def test_some_operations_take_one_tag_only(kind):
     {"kind": "forget", "tags": ("cat",)},
     {"operation_id": "s", "kind": "forget", "tags": ("cat",) * (MAX_TAGS_PER_EVENT + 1)},
     {"operation_id": "s", "kind": "split", "tags": ("cat",), "into": "x", "images": ("a",) * 1_001},
+    {"operation_id": "s", "kind": "revoke", "said_by": "bot", "since": "yesterday"},
+    {"operation_id": "s", "kind": "revoke", "said_by": "bot", "since": "2026-11-21T12:00:00"},
 ])  # fmt: skip
 def test_refuses_operations_that_are_none(fields):
     with pytest.raises(ValidationError):

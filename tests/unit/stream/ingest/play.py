@@ -44,4 +44,7 @@ def play(records, states=None, *, slow=False):
 
 def flat_example(example):
     vector = None if example.vector is None else example.vector.tobytes()
-    return (example.image_id, vector, example.added, example.removed, example.complete, example.deleted, example.said)
+    return (
+        example.image_id, vector, example.added, example.removed, example.complete, example.deleted, example.revoked,
+        example.said,
+    )  # fmt: skip

@@ -46,7 +46,8 @@ def test_an_operation_on_tags_goes_to_the_learner_in_its_place_and_touches_no_im
     rig.log.post(post("a", tags=("kitty",)), tag("a", "tom"), merge("Kitty", "tom", into="Cat"), merge("x", into="y"))
     rig.run()
     learned = dict(rig.examples())
-    assert learned["operations", 0, position_of(0, 0)] == TagOperation("s", "merge", ("kitty", "tom"), "cat")
+    done = learned["operations", 0, position_of(0, 0)]
+    assert done == TagOperation("s", "merge", ("kitty", "tom"), "cat", by="/test", time_ms=1_003)
     assert learned["operations", 0, position_of(0, 1)].tags == ("x",)
     assert rig.index.real.fetch(["a"])["a"].payload.tags == ("kitty", "tom")
     assert rig.offsets() == {("images", 0): 2, ("operations", 0): 2}

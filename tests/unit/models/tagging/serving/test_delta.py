@@ -1,7 +1,10 @@
 """The wire form: a delta leads to the same version to the bit, is as small as the change, and refused when damaged."""
 
+import json
+
 import numpy as np
 import pytest
+from safetensors import numpy as safetensors
 
 from models.errors import CheckpointError
 from models.quantise import quantise
@@ -27,6 +30,23 @@ def test_deltas_lead_to_the_same_version() -> None:
     assert np.array_equal(Predictor(served).probabilities(queries()), Predictor(new).probabilities(queries()))
     assert encode(decode(encode(new))) == encode(new)
     assert "three" in [row.name for row in TagCatalogue(served).tags()]
+
+
+def test_a_version_of_format_3_is_read_as_if_nothing_were_implied() -> None:
+    tagger = learner()
+    tagger.learn_many([TagOperation("i", "imply", ("tag 3",), "tag 4", by="ann", time_ms=5)], 1000)
+    new = tagger.snapshot(wait=True)
+    data = encode(new)
+    size = int.from_bytes(data[:8], "little")
+    facts = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["mekiki"])
+    assert facts["format"] == 4
+    facts |= {"format": 3, "operations": {at: row[:7] for at, row in facts["operations"].items()}}
+    tensors = {name: value for name, value in safetensors.load(data).items() if not name.startswith("carried.")}
+    old = decode(safetensors.save(tensors, {"mekiki": json.dumps(facts)}))
+    assert np.array_equal(old.columns.carried, new.columns.counts)
+    assert (old.operations[0].by, old.operations[0].time_ms) == ("", 0)
+    assert decode(data).operations[0][-4:] == ("ann", 5, "", "")
+    assert decode(data).columns.carried.sum() > decode(data).columns.counts.sum()
 
 
 def test_a_small_change_makes_a_small_delta() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.events.codec import decode
-from stream.events.schema import ImageDeleted, ImagePosted, TagsApplied, TagsRemoved, WaitingEnded
+from stream.events.schema import ImageDeleted, ImagePosted, TagsApplied, TagsRemoved, TagsRevoked, WaitingEnded
 from stream.log.record import Record
 from tests.fakes import make_record
 from tests.strategies import events
@@ -48,8 +48,12 @@ EVENTS = st.one_of(
         metadata=st.sampled_from([{}, {"n": 1}]), author=st.none(), source_url=st.none(),
     ),
     st.builds(ImageDeleted, image_id=IDS),
-    st.builds(TagsApplied, image_id=IDS, tags=TAGS, by=st.none(), complete=st.booleans()),
+    st.builds(TagsApplied, image_id=IDS, tags=TAGS, by=st.sampled_from([None, "ann"]), complete=st.booleans()),
     st.builds(TagsRemoved, image_id=IDS, tags=TAGS.filter(bool), by=st.none()),
+    st.builds(
+        TagsRevoked, image_id=IDS, revocation=st.sampled_from(["r1", "r2"]), said_by=st.sampled_from(["ann", "/test"]),
+        since=st.just(""), undo=st.booleans(),
+    ),
     st.builds(WaitingEnded, image_id=IDS, until=st.none() | st.integers(0, 12)),
 )  # fmt: skip
 STEPS = st.lists(st.tuples(EVENTS, st.booleans()), max_size=12)  # True: a producer's retry of the event before
@@ -165,7 +169,7 @@ def test_positions_only_grow(records):
         states = after
 
 
-@given(histories())
+@given(histories().map(lambda records: [one for one in records if b"revoked" not in dict(one.headers)["ce_type"]]))
 def test_an_image_carries_what_was_said_of_it_in_the_order_of_the_log(records):
     """Also what was said before it came, unless somebody gave up waiting."""
     said, waiting, alive, gone = {}, {}, set(), set()

@@ -166,7 +166,7 @@ def picture(state):
 def learned(examples, image_id):
     """The tags of an image as a learner has them."""
     tags = set()
-    for _, (name, _, added, removed, _, deleted, _) in sorted(examples.items()):
+    for _, (name, _, added, removed, _, deleted, revoked, _) in sorted(examples.items()):
         if name == image_id:
-            tags = set() if deleted else (tags - set(removed)) | set(added)
+            tags = set() if deleted else (tags - {*removed, *revoked}) | set(added)
     return tags

@@ -1,0 +1,35 @@
+"""What all events have in common, and the names in them."""
+
+from typing import Annotated, ClassVar, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic_core import PydanticCustomError
+
+KEY_FIELDS = {
+    "images": "image_id", "operations": "operation_id", "clicks": "session_id", "models": "model", "drift": "tag",
+    "topics": "topic_id",
+}  # fmt: skip
+RESERVED_IDS = {"tag-operation", "tag-surgery"}  # keys of operations on tags while these stood among the tags
+
+
+def _not_reserved(image_id: str) -> str:
+    if image_id in RESERVED_IDS:
+        raise PydanticCustomError("reserved", "expected another id: this one is kept for operations on tags")
+    return image_id
+
+
+Name: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
+ImageId: TypeAlias = Annotated[Name, AfterValidator(_not_reserved)]
+MAX_TAGS_PER_EVENT = 1_000  # more is a mistake; the largest booru pictures carry about 300
+
+
+class Event(BaseModel):
+    """Common to all events: immutable, no unknown fields, `type` as CloudEvents writes it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    type: ClassVar[str]
+    topic: ClassVar[str]
+
+    def key(self) -> str:
+        """Kafka key: what must stay in order together."""
+        return str(getattr(self, KEY_FIELDS[self.topic]))
