@@ -58,7 +58,10 @@ def show_operation(running: Running, operation_id: NamePath) -> schemas.Operatio
 def list_said(
     running: Running,
     by: Annotated[str, Query(min_length=1, max_length=2_000, description="by, or source, of what said the tags")],
-    since: Annotated[Since, Query(description="only what was said from then on, RFC 3339")] = "",
+    since: Annotated[
+        Since,
+        Query(description="only what was said from then on, RFC 3339", json_schema_extra={"format": "date-time"}),
+    ] = "",
     cursor: Cursor = None,
     limit: PageSize = 1_000,
 ) -> schemas.SaidPage:
