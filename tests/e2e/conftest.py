@@ -72,10 +72,11 @@ class Service:
         return run_cli(*arguments, MEKIKI_DATA_DIR=str(self.data_dir), **environment)
 
     def beside(self, *arguments, stdin=subprocess.DEVNULL):
-        """A `mekiki ...` that goes on running beside the service."""
+        """A `mekiki ...` that goes on running beside the service, and that Ctrl-C ends as at a terminal."""
         return subprocess.Popen(
             [sys.executable, "-m", "admin.cli", *arguments], cwd=ROOT, text=True, stdin=stdin,
             env=clean_environment(MEKIKI_DATA_DIR=str(self.data_dir)), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
 
     def has(self, image_id):
