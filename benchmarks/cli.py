@@ -42,6 +42,17 @@ def pictures(
 
 
 @app.command()
+def copies(
+    originals: Annotated[int, typer.Option(min=10, help="Drawings that copies are made of.")] = 300,
+    json_file: JsonFile = None,
+) -> None:
+    """Which pictures count as near duplicates: recall on copies, precision on different drawings."""
+    from benchmarks.copies import run
+
+    _report(run(originals), json_file)
+
+
+@app.command()
 def ingest(
     images: Annotated[int, typer.Option(min=50, help="Pictures to stream.")] = 600, json_file: JsonFile = None
 ) -> None:

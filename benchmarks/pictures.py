@@ -1,4 +1,4 @@
-"""P1: our reader beside Pillow, on any folder of pictures; Pillow's own test pictures are the usual one.
+"""R1: our reader beside Pillow, on any folder of pictures; Pillow's own test pictures are the usual one.
 
 Comes in: a folder, e.g. `Tests/images` of Pillow's source package. Goes out: of the files in formats we promise that
 Pillow opens how many we take, and how far our pixels are from Pillow's: the mean absolute difference at 224 x 224,

@@ -3,14 +3,13 @@
 In: hits in their order. Out: `Found`, in the same order. Nothing fails.
 """
 
+import base64
 from collections.abc import Sequence
 
-from models.preprocess import hash_distance
+from models.look import Looks, read_look
 from search.answer import Found
 from search.schemas import Collapse
 from stream.index.contract import Hit
-
-NEAR_BITS = 6  # of 64 perceptual-hash bits that may differ between near duplicates
 
 
 def collapse(hits: Sequence[Hit], mode: Collapse) -> list[Found]:
@@ -19,20 +18,21 @@ def collapse(hits: Sequence[Hit], mode: Collapse) -> list[Found]:
         return [Found(hit) for hit in hits]
     by_sha: dict[str, Found] = {}
     found: list[Found] = []
+    looks, looking = Looks(len(hits)), list[Found]()  # those of `found` whose look is known
     for hit in hits:
-        near, kept = None, by_sha.get(hit.payload.sha256)
+        near, kept, look = None, by_sha.get(hit.payload.sha256), None
         if kept is None:
-            near = _near(hit, found)
+            look = read_look(base64.b64decode(hit.payload.look))
+            place = None if look is None else looks.first_near(look)
+            near = None if place is None else looking[place]
             kept = near if mode == "near" else None
         if kept is None:
             kept = Found(hit, near_duplicate_of=near.hit.image_id if near is not None else None)
             found.append(kept)
+            if look is not None:
+                looks.add(look)
+                looking.append(kept)
         else:
             kept.duplicates.append(hit.image_id)
         by_sha[hit.payload.sha256] = kept
     return found
-
-
-def _near(hit: Hit, found: Sequence[Found]) -> Found | None:
-    mine = int(hit.payload.phash, 16)
-    return next((item for item in found if hash_distance(mine, int(item.hit.payload.phash, 16)) <= NEAR_BITS), None)

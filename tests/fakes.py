@@ -42,7 +42,7 @@ def unit(seed: int) -> np.ndarray:
 
 def payload(**known: Any) -> ImagePayload:
     """The payload of a small picture; `known` fields are set."""
-    fields = {"sha256": "0" * 64, "phash": "0" * 16, "uri": "file:///x", "format": "png", "width_px": 4, "height_px": 4}
+    fields = {"sha256": "0" * 64, "uri": "file:///x", "format": "png", "width_px": 4, "height_px": 4}
     return ImagePayload(**(fields | {"bytes": 9, "encoder": "fake-1"} | known))
 
 
@@ -112,7 +112,7 @@ class FakeDecoder:
             return DecodeError("bytes: expected a picture")
         sha256 = hashlib.sha256(content).hexdigest()
         pixels = np.full((4, 4, 3), content[-1] ^ (255 if crop else 0), np.uint8)
-        return Decoded(pixels, 4, 4, "png", phash=int(sha256[:16], 16), sha256=sha256)
+        return Decoded(pixels, 4, 4, "png", look=bytes.fromhex(sha256) * 12, sha256=sha256)
 
 
 class Killed(BaseException):

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from models.errors import PoisonError
+from models.preprocess import part_of_square
 from stream.pictures.decode_pool import DecodePool
 from stream.pictures.reading.limits import SIZE_PX
 
@@ -47,7 +48,8 @@ class Thumbnails:
             raise decoded
         scale = min(size_px, SIZE_PX) / max(decoded.width_px, decoded.height_px)
         size = max(1, round(decoded.width_px * scale)), max(1, round(decoded.height_px * scale))
-        small = cv2.resize(cv2.cvtColor(decoded.pixels, cv2.COLOR_RGB2BGR), size, interpolation=cv2.INTER_AREA)
+        shown = decoded.pixels[part_of_square(decoded.width_px, decoded.height_px, SIZE_PX)]
+        small = cv2.resize(cv2.cvtColor(shown, cv2.COLOR_RGB2BGR), size, interpolation=cv2.INTER_AREA)
         _, encoded = cv2.imencode(".webp", np.asarray(small), [cv2.IMWRITE_WEBP_QUALITY, QUALITY])
         made = encoded.tobytes()
         self._keep((sha256, size_px), made)

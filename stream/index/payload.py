@@ -25,7 +25,6 @@ class ImagePayload:
 
     Attributes:
         sha256: of its bytes, hex.
-        phash: perceptual hash, 64 bits in hex.
         uri: where its bytes are: a dataref, or the URI of our own store.
         format: as the decoder names it, e.g. "png".
         width_px: of the upright picture.
@@ -37,6 +36,7 @@ class ImagePayload:
         speakers: who said tags, and when first: `by`, source, and time.
         said: for each of the tags the places in `speakers` of those who said it.
         complete: whether somebody said that the tags are all there are.
+        look: how it looks from afar, see models.look, in base64; empty in an index made before there were looks.
         title: what people call it; empty where nobody said.
         source_url: where it comes from; empty where nobody said.
         author: who made it; empty where nobody said.
@@ -45,7 +45,6 @@ class ImagePayload:
     """
 
     sha256: str
-    phash: str
     uri: str
     format: str
     width_px: int
@@ -57,6 +56,7 @@ class ImagePayload:
     speakers: tuple[Said, ...] = ()
     said: tuple[tuple[int, ...], ...] = ()
     complete: bool = False
+    look: str = ""
     title: str = ""
     source_url: str = ""
     author: str = ""

@@ -4,6 +4,7 @@ In: records of images.v1 and operations.v1. Out: the same items with event, pixe
 or with `poison`: whatever a record makes us raise is that record's fault.
 """
 
+import base64
 import hashlib
 import itertools
 import threading
@@ -167,13 +168,13 @@ class Prepare:
         dataref = event.dataref if isinstance(event, ImagePosted) else None
         return ImagePayload(
             sha256=decoded.sha256,
-            phash=f"{decoded.phash:016x}",
             uri=dataref or self._parts.pictures.uri(decoded.sha256),
             format=decoded.format,
             width_px=decoded.width_px,
             height_px=decoded.height_px,
             bytes=item.content_bytes,
             encoder=self._parts.encoder.version,
+            look=base64.b64encode(decoded.look).decode(),
         )
 
 

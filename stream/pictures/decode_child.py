@@ -1,7 +1,8 @@
 """The child process that decodes: `python -m stream.pictures.decode_child LIMITS`, as JSON.
 
 Comes in on stdin: frames of `REQUEST` (length, crop) and a file's bytes. Goes out on stdout: `READY` once, then one
-answer a frame: `ANSWER` (status, size, hashes, length of what follows), then a reason or the pixels. Ends with stdin.
+answer a frame: `ANSWER` (status, size, hash, length of what follows), then a reason, or look and pixels. Ends with
+stdin.
 
 It imports numpy, OpenCV and Pillow and nothing of the service: a start takes 0.3 s, and whatever a hostile file does
 to this process, there is nothing here to reach. One that has worked on a file for the deadline ends; by the clock the
@@ -21,7 +22,7 @@ from typing import BinaryIO
 import cv2
 
 from models.errors import PoisonError, PolicyError
-from models.preprocess import perceptual_hash
+from models.look import LOOK_BYTES, look_of
 from stream.pictures.decode_wire import ANSWER, PICTURE, READY, REFUSED, REQUEST, UNREADABLE
 from stream.pictures.reading.limits import WHOLE, Crop, Limits
 from stream.pictures.reading.pixels import decode
@@ -38,10 +39,10 @@ def answer(data: bytes, limits: Limits, crop: Crop = WHOLE) -> bytes:
     except PoisonError as error:
         text = f"{error.reason}\n{error}".encode()
         status = REFUSED if isinstance(error, PolicyError) else UNREADABLE
-        return ANSWER.pack(status, 0, 0, 0, digest, b"", len(text)) + text
-    pixels = square.tobytes()
-    phash = perceptual_hash(square)
-    return ANSWER.pack(PICTURE, width_px, height_px, phash, digest, name.encode(), len(pixels)) + pixels
+        return ANSWER.pack(status, 0, 0, digest, b"", len(text)) + text
+    look, length = look_of(square), LOOK_BYTES + square.nbytes
+    head = ANSWER.pack(PICTURE, width_px, height_px, digest, name.encode(), length)
+    return b"".join((head, look, square.data))
 
 
 def _limit_memory(memory_bytes: int) -> None:

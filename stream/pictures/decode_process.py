@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import ConfigurationError, DecodeError, InfrastructureError, PoisonError, PolicyError
+from models.look import LOOK_BYTES
 from stream.pictures.decode_wire import ANSWER, PICTURE, READY, REFUSED, REQUEST
 from stream.pictures.reading.limits import SIZE_PX, WHOLE, Crop, Limits
 
@@ -33,14 +34,14 @@ _ROOT = Path(__file__).resolve().parents[2]
 class Decoded:
     """A picture, ready for an encoder: pixels uint8 [224, 224, 3] RGB, upright, on white.
 
-    Size is that of the upright original; phash is `models.preprocess.perceptual_hash`, sha256 that of the file in hex.
+    Size is that of the upright original; look is `models.look.look_of`, sha256 that of the file in hex.
     """
 
     pixels: NDArray[np.uint8]
     width_px: int
     height_px: int
     format: str
-    phash: int
+    look: bytes
     sha256: str
 
 
@@ -94,13 +95,13 @@ class DecodeChild:
         self._socket.settimeout(BUSY * self._deadline_s)
         self._socket.sendall(REQUEST.pack(len(data), *crop) + data)
         head = self._read(ANSWER.size, until)
-        status, width_px, height_px, phash, sha256, name, length = ANSWER.unpack(head)
+        status, width_px, height_px, sha256, name, length = ANSWER.unpack(head)
         content = self._read(length, until)
         if status != PICTURE:
             reason, _, text = content.decode().partition("\n")
             return PolicyError(text, reason) if status == REFUSED else DecodeError(text, reason)
-        pixels = np.frombuffer(content, np.uint8).reshape(SIZE_PX, SIZE_PX, 3)
-        return Decoded(pixels, width_px, height_px, name.rstrip(b"\0").decode(), phash, sha256.hex())
+        pixels = np.frombuffer(content, np.uint8, offset=LOOK_BYTES).reshape(SIZE_PX, SIZE_PX, 3)
+        return Decoded(pixels, width_px, height_px, name.rstrip(b"\0").decode(), content[:LOOK_BYTES], sha256.hex())
 
     def stop(self) -> None:
         """Kill it and close what led to it; harmless when it is gone already."""

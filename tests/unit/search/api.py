@@ -88,7 +88,7 @@ def put(service, image_id, content=b"pic1", **known):
     (decoded,) = FakeDecoder().decode_many([content])
     vector = service.searcher.embed(content)
     service.pictures.kept[decoded.sha256] = content
-    fields = {"sha256": decoded.sha256, "phash": f"{decoded.phash:016x}", "uri": service.pictures.uri(decoded.sha256)}
+    fields = {"sha256": decoded.sha256, "uri": service.pictures.uri(decoded.sha256)}
     service.index.write([IndexRecord(image_id, 1, payload(**(fields | known)), vector)], [])
 
 

@@ -1,22 +1,35 @@
 """Duplicates on a page: folded, marked, and nobody lost."""
 
+import base64
+
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.duplicates import NEAR_BITS, collapse
+from models.look import are_near, look_of, read_look
+from search.duplicates import collapse
 from stream.index.contract import Hit
 from tests.fakes import payload
 
 
-def hit(number, sha256, phash):
-    return Hit(f"h{number}", 1 - number / 100, payload(sha256=sha256, phash=f"{phash:016x}"))
+def look(shade, square):
+    """A square on a gray picture, as it looks from afar."""
+    picture = np.full((224, 224, 3), 90, np.uint8)
+    picture[60:160, square : square + 60] = shade
+    return base64.b64encode(look_of(picture)).decode()
 
 
-PHASHES = st.sampled_from([0, 0b111, (1 << NEAR_BITS) - 1, (1 << NEAR_BITS + 1) - 1, 2**63])
+def hit(number, sha256, look):
+    return Hit(f"h{number}", 1 - number / 100, payload(sha256=sha256, look=look))
+
+
+LOOKS = st.sampled_from(
+    [look(250, 40), look(248, 41), look(250, 120), look((255, 0, 0), 40), look((0, 0, 255), 40), ""]
+)
 HITS = st.lists(
-    st.tuples(st.sampled_from("abcd"), PHASHES),
+    st.tuples(st.sampled_from("abcd"), LOOKS),
     max_size=10,
-).map(lambda rows: [hit(n, sha256, phash) for n, (sha256, phash) in enumerate(rows)])  # fmt: skip
+).map(lambda rows: [hit(n, sha256, look) for n, (sha256, look) in enumerate(rows)])  # fmt: skip
 
 
 @given(HITS, st.sampled_from(["exact", "near", "none"]))
@@ -46,4 +59,14 @@ def test_near_ones_are_marked_and_folded_only_on_request(hits):
     folded = collapse(hits, "near")
     for position, item in enumerate(folded):
         for other in folded[:position]:
-            assert (int(item.hit.payload.phash, 16) ^ int(other.hit.payload.phash, 16)).bit_count() > NEAR_BITS
+            looks = [read_look(base64.b64decode(one.hit.payload.look)) for one in (item, other)]
+            assert None in looks or not are_near(*looks)
+
+
+def test_another_colour_or_place_is_another_picture():
+    hits = [hit(0, "a", look(250, 40)), hit(1, "b", look(248, 41)), hit(2, "c", look((255, 0, 0), 40))]
+    assert [found.near_duplicate_of for found in collapse(hits, "exact")] == [None, "h0", None]
+
+
+def test_an_index_from_before_there_were_looks_marks_none():
+    assert [found.near_duplicate_of for found in collapse([hit(0, "a", ""), hit(1, "b", "")], "near")] == [None, None]

@@ -1,8 +1,11 @@
 """Searches over HTTP: which images, how unlike each other, and page after page while pictures arrive."""
 
+import base64
+
 import numpy as np
 import pytest
 
+from models.look import LOOK_BYTES
 from models.quantise import dequantise, quantise
 from stream.index.payload import IndexRecord
 from tests.fakes import payload, unit
@@ -11,11 +14,16 @@ from tests.unit.search.api import client_of, make_service
 COUNT = 60
 
 
+def noise(seed):
+    """A look like no other."""
+    return base64.b64encode(np.random.default_rng(seed).bytes(LOOK_BYTES)).decode()
+
+
 def image(number, **known):
     """Every third is red, every fifth is new, every second is wide."""
     tags = ("red",) * (number % 3 == 0) + ("round",) * (number % 4 == 0)
     posted_at = f"2026-11-{'20' if number % 5 == 0 else '10'}T12:00:00+00:00"
-    fields = {"sha256": f"{number:064x}", "phash": f"{0xFFFF_0000_FFFF_0000 ^ (number * 0x1234_5678_9ABC):016x}"}
+    fields = {"sha256": f"{number:064x}", "look": noise(number)}
     fields |= {"tags": tags, "posted_at": posted_at, "width_px": 200 if number % 2 else 100, "height_px": 100}
     return IndexRecord(f"i/{number}", 1, payload(**(fields | known)), unit(number))
 
@@ -141,7 +149,7 @@ def test_pages_hold_everything_once_while_pictures_arrive_and_go(growing, asked)
         seen += numbers(answer)
         cursor = answer.json()["cursor"]
         pages += 1
-        near = [image(arrived + n, phash=f"{arrived * 0x9E3779B97F4A7C15 + n & (1 << 64) - 1:016x}") for n in range(2)]
+        near = [image(arrived + n, look=noise(arrived)) for n in range(2)]
         service.index.write(near if pages < 6 else [], [])
         arrived += 2
         if pages == 3:

@@ -18,10 +18,10 @@ TEXT = st.text(max_size=8)
 NAMES = st.lists(TEXT, max_size=3).map(tuple)
 COUNT = st.integers(0, 2**53)
 PAYLOADS = st.builds(
-    ImagePayload, TEXT, TEXT, TEXT, TEXT, COUNT, COUNT, COUNT, TEXT, posted_at=TEXT, tags=NAMES,
+    ImagePayload, TEXT, TEXT, TEXT, COUNT, COUNT, COUNT, TEXT, posted_at=TEXT, tags=NAMES,
     speakers=st.lists(st.tuples(TEXT, TEXT, COUNT), max_size=2).map(tuple),
     said=st.lists(st.lists(COUNT, max_size=2).map(tuple), max_size=3).map(tuple),
-    complete=st.booleans(), title=TEXT, source_url=TEXT, author=TEXT,
+    complete=st.booleans(), title=TEXT, source_url=TEXT, author=TEXT, look=TEXT,
     metadata=st.dictionaries(TEXT | st.sampled_from(["$kind", "$vector", "$map"]), plain_values, max_size=2),
 )  # fmt: skip
 VECTORS = arrays.arrays(np.float32, 8, elements=st.floats(-1, 1, width=32))

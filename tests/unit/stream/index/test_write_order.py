@@ -16,7 +16,7 @@ from stream.settings import QdrantSettings
 
 D = 8
 COUNT = 2 * FILTER_CLAUSES + 10  # images: several operations on a server
-PAYLOAD = ImagePayload("0" * 64, "0" * 16, "memory://", "png", 4, 4, 4, "enc-1")
+PAYLOAD = ImagePayload("0" * 64, "memory://", "png", 4, 4, 4, "enc-1")
 
 
 def records(count, position=1):

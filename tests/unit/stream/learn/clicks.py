@@ -44,7 +44,7 @@ class Clicks:
         self.post_images(*range(10))
 
     def post_images(self, *numbers: int, position: int = 1) -> None:
-        payload = ImagePayload("0" * 64, "0" * 16, "memory://", "png", 4, 4, 4, "fake-1")
+        payload = ImagePayload("0" * 64, "memory://", "png", 4, 4, 4, "fake-1")
         self.index.real.write([IndexRecord(f"i{n}", position, payload, unit(n)) for n in numbers], [])
 
     def delete_image(self, number: int) -> None:
