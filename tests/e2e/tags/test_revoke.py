@@ -7,7 +7,7 @@ import pytest
 from kafka import KafkaProducer
 
 from tests.cluster import wait_for
-from tests.e2e.conftest import drawing, run_cli
+from tests.e2e.conftest import Service, drawing, run_cli
 
 COUNT = 12
 
@@ -27,6 +27,14 @@ class Bot:
 
     def close(self):
         self._producer.close(timeout=5)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    """One of its own: everything that a tagger said is counted."""
+    running = Service(tmp_path_factory.mktemp("revoking") / "data").start()
+    yield running
+    assert running.stop() == 0
 
 
 @pytest.fixture(scope="module")
