@@ -9,6 +9,7 @@ other is. A hash of 64 bits cannot do that, knows no colours, and is noise where
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -69,16 +70,26 @@ class Look:
     """A look made ready to be compared; points at the rim are left out, since they see past it.
 
     Attributes:
-        whole: int16 [588], the points as RGB.
-        parts: int16 [49, 588], the points of its parts.
+        points: uint8 [16, 16, 3] RGB.
         coarse: float32 [48].
         limit: how far a copy may be from it.
     """
 
-    whole: NDArray[np.int16]
-    parts: NDArray[np.int16]
+    points: NDArray[np.uint8]
     coarse: NDArray[np.float32]
     limit: float
+
+    @cached_property
+    def whole(self) -> NDArray[np.int16]:
+        """int16 [588], the points."""
+        return self.points[1:-1, 1:-1].reshape(-1).astype(np.int16)
+
+    @cached_property
+    def parts(self) -> NDArray[np.int16]:
+        """int16 [49, 588], the points of its parts; most looks are never compared so closely."""
+        parts = cv2.remap(self.points, *_MAPS, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        inner = np.asarray(parts).reshape(len(_PARTS), SIDE, SIDE, 3)[:, 1:-1, 1:-1].reshape(len(_PARTS), -1)
+        return inner.astype(np.int16)
 
 
 def read_look(stored: bytes) -> Look | None:
@@ -90,13 +101,10 @@ def read_look(stored: bytes) -> Look | None:
     large = np.asarray(cv2.resize(colours, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC), np.uint8)
     planes = np.dstack([levels[: SIDE**2].reshape(SIDE, SIDE), large])
     points = np.asarray(cv2.cvtColor(planes, cv2.COLOR_YCrCb2RGB), np.uint8)
-    parts = cv2.remap(points, *_MAPS, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     coarse = cv2.resize(points.astype(np.float32), (_COARSE, _COARSE), interpolation=cv2.INTER_AREA)
     contrast = float(np.abs(points - points.mean(axis=(0, 1))).mean())
     limit = _FLAT_NOISE if contrast < _FLAT else max(_NOISE, min(_FAR, _FAR_SHARE * contrast))
-    inner = np.asarray(parts).reshape(len(_PARTS), SIDE, SIDE, 3)[:, 1:-1, 1:-1].reshape(len(_PARTS), -1)
-    whole = points[1:-1, 1:-1].reshape(-1).astype(np.int16)
-    return Look(whole, inner.astype(np.int16), np.asarray(coarse, np.float32).reshape(-1), limit)
+    return Look(points, np.asarray(coarse, np.float32).reshape(-1), limit)
 
 
 def _maps() -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -145,9 +145,10 @@ class Searcher:
             return []
         least = -math.inf if options.min_score is None else options.min_score
         asked = min(wanted + wanted // 2 + 10 + len(options.shown), MOST_CANDIDATES)
+        most = wanted + len(options.shown) if options.min_score is None else MOST_CANDIDATES  # that can be returned
         while True:
             hits = self._index.search(vector, asked, condition, with_vectors=with_vectors)
-            every = collapse(prepare(hits), options.collapse)
+            every = collapse(prepare(hits), options.collapse, most)
             found = [one for one in every if one.hit.score >= least and not _was_shown(one, options.shown)]
             rest_is_less = bool(every) and every[-1].hit.score < least
             if len(found) >= wanted or len(hits) < asked or asked >= MOST_CANDIDATES or rest_is_less:
