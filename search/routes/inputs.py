@@ -3,7 +3,7 @@
 import uuid
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from stream.events.schema import MAX_TAGS_PER_EVENT, ImageId, ImagePosted, Impression, SessionId
 
@@ -26,7 +26,7 @@ class TagsIn(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"tags": ["cat"], "by": "user-7"}})
     tags: Annotated[tuple[str, ...], Field(max_length=MAX_TAGS_PER_EVENT)]
     by: str | None = Field(None, max_length=256)
-    complete: bool = Field(False, description="with these tags the picture's list is exhaustive")
+    complete: StrictBool = Field(False, description="with these tags the picture's list is exhaustive")
 
 
 class ImpressionIn(Impression):

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, ClassVar, Self, TypeAlias
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError
 
 from models.tagging.examples import OperationKind
@@ -81,7 +81,7 @@ class TagsRevoked(Event):
     revocation: Name = Field(description="operation_id of the revoke that this belongs to, for undo")
     said_by: str = Field(min_length=1, max_length=MAX_SOURCE_CHARS, description="whose tags: by, or source")
     since: Since = Field("", description="only those said from then on, RFC 3339")
-    undo: bool = Field(False, description="give back what this revocation took from the picture")
+    undo: StrictBool = Field(False, description="give back what this revocation took from the picture")
     by: str | None = Field(None, max_length=256)
 
     @property

@@ -6,7 +6,7 @@ rule raises SchemaError or PolicyError. Tags stay as the producer wrote them; th
 
 from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from stream.events.base import MAX_TAGS_PER_EVENT as MAX_TAGS_PER_EVENT
@@ -18,7 +18,7 @@ from stream.events.operations import TagOperationPosted as TagOperationPosted
 from stream.events.operations import TagsRevoked as TagsRevoked
 
 SessionId: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=256)]
-Propensity: TypeAlias = Annotated[float, Field(ge=0.0001, le=1)]  # less is no probability that anybody measured
+Propensity: TypeAlias = Annotated[StrictFloat, Field(ge=0.0001, le=1)]  # less is no probability that anybody measured
 Sha256: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", to_lower=True)]
 
 MAX_SHOWN = 1_000  # images on one results page
@@ -36,7 +36,7 @@ class ImagePosted(Details, Event):
     dataref: str | None = Field(None, max_length=2_000, description="file: or https: URL of the bytes")
     sha256: Sha256 | None = None
     tags: tuple[str, ...] = Field((), max_length=MAX_TAGS_PER_EVENT)
-    complete: bool = Field(False, description="the tag list is exhaustive")
+    complete: StrictBool = Field(False, description="the tag list is exhaustive")
 
 
 class ImageDeleted(Event):
@@ -57,7 +57,7 @@ class TagsApplied(Event):
     image_id: ImageId
     tags: tuple[str, ...] = Field(max_length=MAX_TAGS_PER_EVENT)
     by: str | None = Field(None, max_length=256)
-    complete: bool = Field(False, description="with these tags the picture's list is exhaustive")
+    complete: StrictBool = Field(False, description="with these tags the picture's list is exhaustive")
 
 
 class TagsRemoved(Event):
@@ -78,7 +78,7 @@ class WaitingEnded(Event):
     topic: ClassVar[str] = "images"
 
     image_id: ImageId
-    until: int | None = Field(None, description="only events up to this position in the log; none: all of them")
+    until: StrictInt | None = Field(None, description="only events up to this position in the log; none: all of them")
 
 
 class ImageDecoded(Event):
@@ -87,7 +87,7 @@ class ImageDecoded(Event):
     type: ClassVar[str] = "mekiki.image.decoded.v1"
     topic: ClassVar[str] = "images"
     image_id: ImageId
-    of: int = Field(description="position in the log of the event that posted it")
+    of: StrictInt = Field(description="position in the log of the event that posted it")
     failure: str = Field("", description="reason code")
     text: str = Field("", description="one sentence for people")
     vector: str = Field("", description="its embedding, int16 little endian [D] in base64, 1.0 being 32767")
@@ -104,7 +104,7 @@ class Impression(Event):
     session_id: SessionId = "anonymous"
     shown: tuple[ImageId, ...] = Field(min_length=1, max_length=MAX_SHOWN, description="in the order shown")
     query: str | None = Field(None, max_length=2_000)
-    ranker_version: int | None = Field(None, ge=0, lt=2**63)
+    ranker_version: StrictInt | None = Field(None, ge=0, lt=2**63)
     propensities: tuple[Propensity, ...] | None = Field(
         None, description="probability that each position was examined, same length as shown"
     )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from models.errors import PoisonError, SchemaError
 from stream.events.codec import STRUCTURED, Envelope, decode, encode
-from stream.events.schema import ImagePosted, TagsApplied
+from stream.events.schema import ImagePosted, Impression, TagsApplied
 from tests.fakes import encode_structured
 from tests.strategies import EXAMPLES, by_reference, events, ids, inline, sources, tag_lists
 
@@ -177,6 +177,17 @@ def test_yes_and_no_are_taken_as_people_write_them(written, flag):
 def test_what_is_neither_yes_nor_no_is_refused(written):
     error = refused(value=b"\x89", ce_type=ImagePosted.type, content__type="image/png", ce_complete=written)
     assert (error.reason, str(error)[:11]) == ("bad_header", "ce_complete")
+
+
+@pytest.mark.parametrize(("kind", "changed"), [
+    (TagsApplied, {"complete": 0.0}), (TagsApplied, {"complete": "yes"}), (TagsApplied, {"complete": 1}),
+    (Impression, {"propensities": ["0.5"]}), (Impression, {"propensities": [True]}),
+    (Impression, {"ranker_version": "3"}), (Impression, {"ranker_version": True}),
+])  # fmt: skip
+def test_a_value_of_another_json_type_is_refused(kind, changed):
+    whole = TAGS if kind is TagsApplied else {"impression_id": "i", "shown": ["a"]}
+    error = refused(value=json.dumps(whole | changed).encode(), ce_type=kind.type)
+    assert error.reason == "bad_event" and next(iter(changed)) in str(error)
 
 
 @pytest.mark.parametrize(("written", "kept"), [

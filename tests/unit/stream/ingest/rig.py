@@ -13,6 +13,7 @@ from stream.events.schema import ImageDecoded, ImageDeleted, ImagePosted, TagsAp
 from stream.ingest.parts import Ingest
 from stream.ingest.pipeline import TOPICS, IngestPipeline
 from stream.ingest.stages import QUEUE_BATCHES
+from stream.ingest.waits import events_of
 from stream.log.dead_letter import REASON
 from stream.pictures.dataref import DatarefReader
 from stream.stopping import StopRequest
@@ -55,6 +56,7 @@ class Rig:
         self.writer = FakeWriter(self.journal)
         self.pictures = FakePictures(self.journal)
         self.slow_decoder = FakeDecoder(patient=True)
+        self._brought = 0  # of what the slow lane said, how much came back through the log
 
     def worker(self, *, index: FakeIndex | None = None, group_wide: bool = False) -> "Worker":
         """A new worker process; it remembers nothing of the one before."""
@@ -84,15 +86,27 @@ class Rig:
 
     def settle(self) -> None:
         """Work until no picture waits for its decoding, what the slow lane says coming back through the log."""
-        said = len(self.decoded())
         worker = self.worker().start()
         try:
-            wait_for(lambda: self.is_done() and len(self.decoded()) - said == self.pictures_waiting())
+            wait_for(lambda: self.is_done() and self._places_waiting() <= self._places_said())
         finally:
             worker.pipeline.stopping.stop()
             worker.join()
-        self.log.post(*self.decoded()[said:])
+        said = self.decoded()
+        self.log.post(*said[self._brought :])
+        self._brought = len(said)
         self.run()
+
+    def _places_said(self) -> set[tuple[str, int]]:
+        """Image and position of each picture that the slow lane said; a worker that ended may still say one."""
+        return {(event.image_id, event.of) for event in self.decoded()}
+
+    def _places_waiting(self) -> set[tuple[str, int]]:
+        with self.index.lock:
+            records = self.index.real.scroll_waiting(None, 100)[0]
+        return {
+            (record.image_id, one.record.position) for record in records for one in events_of(record) if one.is_picture
+        }
 
     def decoded(self) -> list[ImageDecoded]:
         """What the slow lane said."""
