@@ -1,8 +1,8 @@
 """What all events have in common, and the names in them."""
 
-from typing import Annotated, ClassVar, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from pydantic_core import PydanticCustomError
 
 KEY_FIELDS = {
@@ -20,6 +20,15 @@ def _not_reserved(image_id: str) -> str:
 
 Name: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
 ImageId: TypeAlias = Annotated[Name, AfterValidator(_not_reserved)]
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, (str, bytes, bool)):
+        raise PydanticCustomError("whole_number", "expected a whole number, found {found}", {"found": repr(value)[:40]})
+    return value
+
+
+WholeNumber: TypeAlias = Annotated[int, BeforeValidator(_number)]  # as in JSON schema: 5 and 5.0, not "5" and true
 MAX_TAGS_PER_EVENT = 1_000  # more is a mistake; the largest booru pictures carry about 300
 
 

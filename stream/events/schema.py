@@ -6,13 +6,14 @@ rule raises SchemaError or PolicyError. Tags stay as the producer wrote them; th
 
 from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
-from pydantic import Field, StrictBool, StrictFloat, StrictInt, StringConstraints, model_validator
+from pydantic import Field, StrictBool, StrictFloat, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from stream.events.base import MAX_TAGS_PER_EVENT as MAX_TAGS_PER_EVENT
 from stream.events.base import RESERVED_IDS as RESERVED_IDS
 from stream.events.base import Event as Event
 from stream.events.base import ImageId as ImageId
+from stream.events.base import WholeNumber
 from stream.events.details import Details
 from stream.events.operations import TagOperationPosted as TagOperationPosted
 from stream.events.operations import TagsRevoked as TagsRevoked
@@ -78,7 +79,7 @@ class WaitingEnded(Event):
     topic: ClassVar[str] = "images"
 
     image_id: ImageId
-    until: StrictInt | None = Field(None, description="only events up to this position in the log; none: all of them")
+    until: WholeNumber | None = Field(None, description="only events up to this position in the log; none: all of them")
 
 
 class ImageDecoded(Event):
@@ -87,7 +88,7 @@ class ImageDecoded(Event):
     type: ClassVar[str] = "mekiki.image.decoded.v1"
     topic: ClassVar[str] = "images"
     image_id: ImageId
-    of: StrictInt = Field(description="position in the log of the event that posted it")
+    of: WholeNumber = Field(description="position in the log of the event that posted it")
     failure: str = Field("", description="reason code")
     text: str = Field("", description="one sentence for people")
     vector: str = Field("", description="its embedding, int16 little endian [D] in base64, 1.0 being 32767")
@@ -104,7 +105,7 @@ class Impression(Event):
     session_id: SessionId = "anonymous"
     shown: tuple[ImageId, ...] = Field(min_length=1, max_length=MAX_SHOWN, description="in the order shown")
     query: str | None = Field(None, max_length=2_000)
-    ranker_version: StrictInt | None = Field(None, ge=0, lt=2**63)
+    ranker_version: WholeNumber | None = Field(None, ge=0, lt=2**63)
     propensities: tuple[Propensity, ...] | None = Field(
         None, description="probability that each position was examined, same length as shown"
     )
