@@ -1,6 +1,6 @@
-"""The encoder that fits this machine: ONNX Runtime on a CPU, torch where there is a GPU; imported when asked for.
+"""The encoder of a name, as it fits this machine: ONNX Runtime on a CPU, torch where there is a GPU.
 
-The one place that joins a network (efficientnet) with a way to run it (sessions).
+The one place that joins a network with a way to run it; what is not needed is not imported.
 """
 
 from pathlib import Path
@@ -8,13 +8,17 @@ from typing import Literal
 
 from models.cuda import cuda_is_available
 from models.encoders.base import Encoder, Extractor
+from models.encoders.efficientnet.outputs import VARIANTS
+from models.encoders.registry.folders import DEFAULT, EncoderFolders
+from models.encoders.registry.manifest import Manifest
 
 Backend = Literal["auto", "onnx", "torch"]
 
 
 def load_encoder(
     backend: Backend = "auto",
-    projection_path: Path | None = None,
+    name: str = DEFAULT,
+    folders: EncoderFolders = EncoderFolders(),
     *,
     cache_dir: Path | None = None,
     threads: int | None = None,
@@ -23,30 +27,60 @@ def load_encoder(
 
     Args:
         backend: "auto" takes torch where it finds CUDA, else ONNX Runtime on the CPU.
-        projection_path: what `mekiki encoder fit` wrote; None takes the one shipped, fitted on OpenMoji.
+        name: of the encoder, see `mekiki encoder list`.
+        folders: where encoders are that are not built in.
         cache_dir: keeps the ONNX graph between runs; None takes ~/.cache/mekiki.
         threads: CPU threads, None takes all this process may use.
 
     Raises:
-        ConfigurationError: weights, projection or packages are missing.
+        ConfigurationError: there is no such encoder, or weights, files or packages of it are missing or damaged.
     """
     from models.encoders.projected import ProjectedEncoder
-    from models.encoders.projection import SHIPPED, Projection
+    from models.encoders.projection import Projection
 
-    projection = Projection.load(projection_path or SHIPPED)
-    return ProjectedEncoder(load_extractor(backend, cache_dir=cache_dir, threads=threads), projection)
+    manifest = folders.manifest(name)
+    extractor = load_extractor(manifest, folders, backend, cache_dir=cache_dir, threads=threads)
+    if manifest.projection is None:
+        projection = Projection.none(manifest.parts)
+    else:
+        projection = Projection.load(folders.file(manifest, manifest.projection), sum(manifest.parts))
+    return ProjectedEncoder(manifest, extractor, projection)
 
 
 def load_extractor(
-    backend: Backend = "auto", *, cache_dir: Path | None = None, threads: int | None = None
+    manifest: Manifest,
+    folders: EncoderFolders = EncoderFolders(),
+    backend: Backend = "auto",
+    *,
+    cache_dir: Path | None = None,
+    threads: int | None = None,
 ) -> Extractor:
-    """The network alone, for fitting a projection; arguments and errors as for `load_encoder`."""
-    if backend == "torch" or (backend == "auto" and cuda_is_available()):
-        from models.encoders.efficientnet.network import fold_batch_norms, load_network
-        from models.encoders.sessions.torch_extractor import TorchExtractor
+    """The network alone, up to the raw features; arguments and errors as for `load_encoder`.
 
-        return TorchExtractor(fold_batch_norms(load_network()), "cuda" if cuda_is_available() else "cpu")
-    from models.encoders.efficientnet.graph_cache import cached_graph
+    A network that is known as a graph alone runs on the CPU, whatever the backend.
+    """
+    wants_torch = backend == "torch" or (backend == "auto" and cuda_is_available())
+    if wants_torch and (manifest.torch is not None or manifest.network in VARIANTS):
+        return _torch(manifest, folders)
     from models.encoders.sessions.onnx_extractor import OnnxExtractor
 
-    return OnnxExtractor(cached_graph(cache_dir), threads=threads)
+    if manifest.network in VARIANTS:
+        from models.encoders.efficientnet.graph_cache import cached_graph
+
+        return OnnxExtractor(cached_graph(VARIANTS[manifest.network], cache_dir), threads=threads)
+    from models.encoders.registry.compose import composed, read_graph
+
+    path = folders.file(manifest, manifest.network)
+    return OnnxExtractor(composed(read_graph(path), manifest.input, manifest.outputs), threads=threads)
+
+
+def _torch(manifest: Manifest, folders: EncoderFolders) -> Extractor:
+    from models.encoders.efficientnet.network import fold_batch_norms, load_network
+    from models.encoders.sessions.torch_extractor import TorchExtractor
+
+    device = "cuda" if cuda_is_available() else "cpu"
+    if manifest.torch is None:
+        network = fold_batch_norms(load_network(VARIANTS[manifest.network]))
+    else:
+        raise NotImplementedError
+    return TorchExtractor(network, device)

@@ -1,57 +1,49 @@
-"""An encoder is a network on some device and a projection: this joins the two and gives them one version.
+"""An encoder is a network on some device and a projection: this joins the two.
 
-In: pictures uint8 [B, 224, 224, 3] RGB. Out: unit vectors float32 [B, D]. Raises UsageError on other arrays.
+In: pictures uint8 [B, S, S, 3] RGB. Out: raw features, and unit vectors float32 [B, D]. Raises UsageError on other
+arrays, PolicyError where the network overflows.
 """
-
-import hashlib
 
 import numpy as np
 
-from models.encoders.base import Extractor, Images, Vectors, check_images
-from models.encoders.efficientnet.outputs import FEATURES, MAP_SHAPE, NAME, READ_OFF
-from models.encoders.efficientnet.weights import weights_sha256
+from models.encoders.base import Extractor, Images, Raw, Vectors, check_images
 from models.encoders.projection import Projection
-from models.preprocess import PREPROCESSING
-
-VERSION_LENGTH = 16  # hex digits, 64 bits: short enough to read, long enough never to collide by chance
-
-
-def encoder_version(projection: Projection) -> str:
-    """16 hex digits over weights, preprocessing, what is read off the network, and projection.
-
-    The device is left out: all backends agree within their tolerance, so their vectors may be mixed.
-
-    Raises:
-        ConfigurationError: the weights are missing.
-    """
-    parts = (NAME, weights_sha256(), PREPROCESSING, READ_OFF, projection.sha256)
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:VERSION_LENGTH]
+from models.encoders.raw_features import pack, raw_bytes, unpack
+from models.encoders.registry.manifest import Manifest
 
 
 class ProjectedEncoder:
     """The `Encoder` of every backend; any thread."""
 
-    def __init__(self, extractor: Extractor, projection: Projection) -> None:
-        self.name = NAME
-        self.version = encoder_version(projection)
+    def __init__(self, manifest: Manifest, extractor: Extractor, projection: Projection) -> None:
+        self.name = manifest.name
+        self.version = manifest.version
+        self.network_version = manifest.network_version
+        self.preprocessing = manifest.preprocessing
         self.dimension = projection.dimension
         self.device = extractor.device
+        self.parts = manifest.parts
+        self.raw_bytes = raw_bytes(manifest.parts)
         self._extractor = extractor
         self._projection = projection
 
+    def encode(self, images: Images) -> Raw:
+        """See Encoder."""
+        images = check_images(images, self.preprocessing.size_px)
+        if not len(images):
+            return np.empty((0, self.raw_bytes), np.uint8)
+        return pack(self._extractor.extract(images), self.parts)
+
+    def project(self, raw: Raw) -> Vectors:
+        """See Encoder."""
+        return self._projection.apply(unpack(raw, self.parts))
+
     def embed(self, images: Images) -> Vectors:
         """See Encoder."""
-        return self._projection.apply(self.features(images))
-
-    def features(self, images: Images) -> Vectors:
-        """Raw features float32 [B, F] of such pictures, before the projection."""
-        images = check_images(images)
-        return self._extractor.extract(images) if len(images) else np.empty((0, FEATURES), np.float32)
+        return self.project(self.encode(images))
 
     def embed_with_regions(self, images: Images) -> tuple[Vectors, Vectors]:
         """See Encoder."""
-        images = check_images(images)
-        if not len(images):
-            return self.embed(images), np.empty((0, *MAP_SHAPE), np.float32)
+        images = check_images(images, self.preprocessing.size_px)
         features, maps = self._extractor.extract_with_maps(images)
-        return self._projection.apply(features), maps
+        return self.project(pack(features, self.parts)), maps

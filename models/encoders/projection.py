@@ -1,6 +1,6 @@
 """The raw features to a unit vector: fitted once on pictures without labels, then frozen.
 
-In: raw features float32 [N, 2608], five parts of different lengths and scales. Out: unit vectors float32 [N, D].
+In: raw features float32 [N, F], in parts of different lengths and scales. Out: unit vectors float32 [N, D].
 Raises ConfigurationError on a file that is not a projection, UsageError when there are too few pictures to fit one.
 
 Each part is centred and scaled to unit mean energy, so that all weigh the same; then right singular vectors divided by
@@ -8,7 +8,7 @@ the square root of their singular values (half-way to whitening), length 1, and 
 a good code (ITQ; floats and cosines stay as they are).
 """
 
-import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,10 +21,8 @@ from safetensors.numpy import load_file, save_file
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.encoders.base import Vectors
-from models.encoders.efficientnet.outputs import FEATURES, PARTS
 from models.errors import ConfigurationError, UsageError
 
-SHIPPED = Path(__file__).with_name("projection_openmoji.safetensors")
 DIMENSION = 512
 ITQ_ROUNDS = 30
 ITQ_SEED = 20
@@ -38,8 +36,8 @@ class Projection:
     """v = (features - centre) @ matrix, then scaled to length 1.
 
     Attributes:
-        centre: float32 [2608].
-        matrix: float16 [2608, D].
+        centre: float32 [F].
+        matrix: float16 [F, D].
     """
 
     centre: NDArray[np.float32]
@@ -50,36 +48,37 @@ class Projection:
         """Numbers in a vector, D."""
         return int(self.matrix.shape[1])
 
-    @property
-    def sha256(self) -> str:
-        """Hex digest of the numbers, not of the file that holds them."""
-        digest = hashlib.sha256(self.centre.astype("<f4").tobytes())
-        digest.update(self.matrix.astype("<f2").tobytes())
-        return digest.hexdigest()
-
     def save(self, path: Path) -> None:
         """Write as safetensors."""
         save_file({"centre": self.centre, "matrix": self.matrix}, path)
 
     @classmethod
-    def load(cls, path: Path) -> "Projection":
-        """Read what `save` wrote.
+    def load(cls, path: Path, features: int) -> "Projection":
+        """Read what `save` wrote, for so many features, F.
 
         Raises:
-            ConfigurationError: no file, not safetensors, or arrays of other names and shapes.
+            ConfigurationError: no file, not safetensors, or arrays of other names, shapes or with NaN.
         """
-        remedy = "write one with: mekiki encoder fit"
+        remedy = "make one with: mekiki encoder fit"
         try:
             arrays = load_file(path)
             centre, matrix = arrays["centre"], arrays["matrix"]
         except (OSError, SafetensorError, KeyError) as error:
             raise ConfigurationError(f"projection {path}: expected a safetensors file of ours; {remedy}") from error
-        if centre.shape != (FEATURES,) or matrix.ndim != 2 or matrix.shape[0] != FEATURES:
+        if centre.shape != (features,) or matrix.ndim != 2 or matrix.shape[0] != features:
             shapes = f"{list(centre.shape)} and {list(matrix.shape)}"
             raise ConfigurationError(
-                f"projection {path}: expected [{FEATURES}] and [{FEATURES}, D], is {shapes}; {remedy}"
+                f"projection {path}: expected [{features}] and [{features}, D], is {shapes}; {remedy}"
             )
+        if not (np.isfinite(centre).all() and np.isfinite(matrix).all()):
+            raise ConfigurationError(f"projection {path}: expected finite numbers; {remedy}")
         return cls(centre.astype(np.float32), matrix.astype(np.float16))
+
+    @classmethod
+    def none(cls, parts: Sequence[int]) -> "Projection":
+        """The features themselves, each part of them weighing the same."""
+        weights = np.repeat([1 / np.sqrt(part) for part in parts], parts)
+        return cls(np.zeros(sum(parts), np.float32), np.diag(weights).astype(np.float16))
 
     @cached_property
     def _wide(self) -> NDArray[np.float32]:
@@ -87,7 +86,7 @@ class Projection:
         return self.matrix.astype(np.float32)
 
     def apply(self, features: Vectors) -> Vectors:
-        """Unit vectors float32 [N, D] of raw features float32 [N, 2608]; 0.15 ms a row on one core. Any thread.
+        """Unit vectors float32 [N, D] of raw features float32 [N, F]; 0.15 ms a row on one core. Any thread.
 
         Row by row and without BLAS: its kernels add up in an order that depends on the number of rows and threads, and
         a vector must be the same to the bit in every batch. Features that equal the centre give the first axis.
@@ -104,13 +103,15 @@ class Projection:
 
 
 def fit_projection(
-    features: Vectors, dimension: int = DIMENSION, itq_rounds: int = ITQ_ROUNDS, seed: int = ITQ_SEED
-) -> Projection:
+    features: Vectors, parts: Sequence[int], dimension: int = DIMENSION, *, itq_rounds: int = ITQ_ROUNDS,
+    seed: int = ITQ_SEED,
+) -> Projection:  # fmt: skip
     """A projection for pictures like these; about 6 s for 2,000 pictures.
 
     Args:
-        features: raw, float32 [N, 2608], N > dimension.
-        dimension: numbers in a vector, D.
+        features: raw, float32 [N, F], N > dimension.
+        parts: numbers in each part of them.
+        dimension: numbers in a vector, D; at most F.
         itq_rounds: of the rotation; 0 leaves it random.
         seed: of the rotation's start.
 
@@ -127,13 +128,15 @@ def fit_projection(
         raise UsageError(
             f"pictures {len(features)}: expected more than the dimension {dimension}; add pictures or lower --dimension"
         )
+    if dimension > features.shape[1]:
+        raise UsageError(f"dimension {dimension}: expected at most the {features.shape[1]} features; lower --dimension")
     with threadpool_limits(1):
-        return _fit(features.astype(np.float64), dimension, itq_rounds, seed)
+        return _fit(features.astype(np.float64), parts, dimension, itq_rounds, seed)
 
 
-def _fit(raw: Floats, dimension: int, itq_rounds: int, seed: int) -> Projection:
+def _fit(raw: Floats, parts: Sequence[int], dimension: int, itq_rounds: int, seed: int) -> Projection:
     centre = raw.mean(axis=0)
-    scale = _part_scales(raw - centre)
+    scale = _part_scales(raw - centre, parts)
     scaled = (raw - centre) * scale
     axes, strengths = _principal_axes(scaled, dimension)
     matrix = axes / np.sqrt(strengths)
@@ -144,14 +147,14 @@ def _fit(raw: Floats, dimension: int, itq_rounds: int, seed: int) -> Projection:
     return Projection(centre.astype(np.float32), matrix.astype(np.float16) + np.float16(0))  # + 0: no minus zeros
 
 
-def _part_scales(centred: Floats) -> Floats:
+def _part_scales(centred: Floats, parts: Sequence[int]) -> Floats:
     """One factor per number, equal within a part, that gives each part a mean squared length of 1."""
-    parts = np.split(centred, np.cumsum(PARTS)[:-1], axis=1)
-    return np.repeat([1 / np.sqrt(np.square(part).sum(axis=1).mean()) for part in parts], PARTS)
+    energies = [np.square(part).sum(axis=1).mean() for part in np.split(centred, np.cumsum(parts)[:-1], axis=1)]
+    return np.repeat([1 / np.sqrt(energy) if energy > 0 else 0.0 for energy in energies], parts)
 
 
 def _principal_axes(scaled: Floats, dimension: int) -> tuple[Floats, Floats]:
-    """Right singular vectors [2608, D] and singular values [D]; the largest number of each vector is positive."""
+    """Right singular vectors [F, D] and singular values [D]; the largest number of each vector is positive."""
     few = len(scaled) < scaled.shape[1]  # then the singular vectors of the other side are the smaller problem
     gram = scaled @ scaled.T if few else scaled.T @ scaled
     squares, axes = scipy.linalg.eigh(gram, subset_by_index=[len(gram) - dimension, len(gram) - 1])

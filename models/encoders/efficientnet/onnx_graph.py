@@ -1,7 +1,7 @@
 """Writes the network as an ONNX graph for one picture: what runs on a CPU.
 
-In: `EfficientNetLite0` with its weights. Out: a model of 13.5 MB with the input `images` uint8 [1, 224, 224, 3] and the
-outputs `features` float32 [1, 2608] and `feature_map` float32 [1, 1280, 7, 7]. Nothing fails.
+In: `EfficientNetLite` with its weights. Out: a model (Lite0: 13.5 MB) with the input `images` uint8 [1, S, S, 3] and
+the outputs `features` float32 [1, F] and `feature_map` float32 [1, 1280, H, W]. Nothing fails.
 
 The graph is put together node by node instead of being traced: batch norms are folded into the convolutions (in
 float64), and TensorFlow's uneven padding becomes an attribute of the convolution. A traced graph keeps it as Pad nodes,
@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from models.encoders.base import INPUT_SIZE_PX
-from models.encoders.efficientnet.network import EfficientNetLite0, MBConv, SameConv, same_padding
-from models.encoders.efficientnet.outputs import FEATURES, HEAD_CHANNELS, TAPPED_BLOCKS
+from models.encoders.efficientnet.network import EfficientNetLite, MBConv, SameConv, same_padding
+from models.encoders.efficientnet.outputs import HEAD_CHANNELS, Variant
 
 OPSET = 17  # the newest whose reductions take their axes as attributes; every ONNX Runtime since 1.15 reads it
 IR_VERSION = 8  # the one that came with opset 17
@@ -80,23 +79,23 @@ def _fold(conv: SameConv, bn: nn.BatchNorm2d) -> tuple[NDArray[np.float64], NDAr
     return weight, bias
 
 
-def build_graph(network: EfficientNetLite0) -> onnx.ModelProto:
+def build_graph(network: EfficientNetLite) -> onnx.ModelProto:
     """The network as an ONNX model for one picture at a time."""
     g = _Nodes()
     x = g.add("Cast", g.add("Transpose", "images", perm=[0, 3, 1, 2]), to=TensorProto.FLOAT)
     x = g.add("Sub", x, g.constant("middle_gray", np.float32(127)))
-    x, size_px = g.convolve(x, INPUT_SIZE_PX, network.conv_stem, network.bn0, gain=1 / 128)  # exact: a power of two
+    x, size_px = g.convolve(x, network.variant.size_px, network.conv_stem, network.bn0, gain=1 / 128)  # exact: a power of two
     x = g.relu6(x)
     middle: list[str] = []
     for number, block in enumerate(network.blocks):
         assert isinstance(block, MBConv)
         x, size_px = _add_block(g, x, size_px, block)
-        if number in TAPPED_BLOCKS:
+        if number in network.variant.read_blocks:
             middle += [g.mean(x), g.deviation(x)]
     x, _ = g.convolve(x, size_px, network.conv_head, network.bn1)
     feature_map = g.add("Clip", x, "zero", "six", name="feature_map")
     g.add("Concat", g.mean(feature_map), *middle, name="features", axis=1)
-    return _model(g, size_px)
+    return _model(g, network.variant, size_px)
 
 
 def _add_block(g: _Nodes, x: str, size_px: int, block: MBConv) -> tuple[str, int]:
@@ -108,14 +107,14 @@ def _add_block(g: _Nodes, x: str, size_px: int, block: MBConv) -> tuple[str, int
     return (g.add("Add", x, y) if block.is_residual else y), out_px
 
 
-def _model(g: _Nodes, map_px: int) -> onnx.ModelProto:
-    size = INPUT_SIZE_PX
+def _model(g: _Nodes, variant: Variant, map_px: int) -> onnx.ModelProto:
+    size = variant.size_px
     graph = helper.make_graph(
         g.nodes,
-        "efficientnet_lite0",
+        variant.name.replace("-", "_"),
         inputs=[helper.make_tensor_value_info("images", TensorProto.UINT8, [1, size, size, 3])],
         outputs=[
-            helper.make_tensor_value_info("features", TensorProto.FLOAT, [1, FEATURES]),
+            helper.make_tensor_value_info("features", TensorProto.FLOAT, [1, sum(variant.parts)]),
             helper.make_tensor_value_info("feature_map", TensorProto.FLOAT, [1, HEAD_CHANNELS, map_px, map_px]),
         ],
         initializer=g.weights,

@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.encoders.base import INPUT_SIZE_PX, Images, Vectors
+from models.encoders.base import Images, Vectors
+from models.errors import UsageError
 
 CUDA_BATCH = 64  # pictures per run: fills a large GPU for this network, and is a few ms
 
-Outputs = tuple[Tensor, Tensor]  # features, feature map
+Outputs = tuple[Tensor, Tensor | None]  # features, feature map if the network gives one
 
 logger = logging.getLogger(__name__)
 
@@ -26,19 +27,24 @@ logger = logging.getLogger(__name__)
 class TorchExtractor:
     """A network in torch on `device`; on a CPU it is five to eight times slower than ONNX Runtime."""
 
-    def __init__(self, network: nn.Module, device: str = "cpu", dtype: torch.dtype | None = None) -> None:
+    def __init__(
+        self, network: nn.Module, size_px: int, device: str = "cpu", dtype: torch.dtype | None = None
+    ) -> None:
         """Take a network over, which moves to the device.
 
         Args:
-            network: in inference mode; uint8 [B, 224, 224, 3] -> features float [B, F], feature map float [B, C, 7, 7].
+            network: in inference mode; uint8 [B, S, S, 3] -> features float [B, F], or these and a feature map float
+                [B, C, H, W].
+            size_px: side of the pictures, S.
             device: as torch names it.
             dtype: None takes float16 on CUDA, float32 elsewhere.
         """
         self.device = device
         is_cuda = device.startswith("cuda")
+        self._size_px = size_px
         self._batch = CUDA_BATCH if is_cuda else 1
         self._network = network.to(device, dtype or (torch.float16 if is_cuda else torch.float32))
-        self._run: Callable[[Tensor], Outputs] = self._network
+        self._run: Callable[[Tensor], Tensor | Outputs] = self._network
         if is_cuda:
             self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             self._run = self._compiled()
@@ -51,6 +57,8 @@ class TorchExtractor:
         """See Extractor."""
         features, maps = [], []
         for count, (of_run, feature_map) in self._outputs(images):
+            if feature_map is None:
+                raise UsageError("network: has no feature map; take a built-in encoder")
             features.append(_numpy(of_run)[:count])
             maps.append(_numpy(feature_map.permute(0, 2, 3, 1))[:count])
         return np.concatenate(features), np.concatenate(maps)
@@ -64,14 +72,15 @@ class TorchExtractor:
             count = len(chunk)
             if count < self._batch:
                 chunk = np.concatenate([chunk, np.zeros((self._batch - count, *chunk.shape[1:]), np.uint8)])
-            results.append((count, self._run(torch.from_numpy(chunk).to(self.device, non_blocking=True))))
+            given = self._run(torch.from_numpy(chunk).to(self.device, non_blocking=True))
+            results.append((count, (given, None) if isinstance(given, Tensor) else given))
         return results
 
     @torch.inference_mode()
-    def _compiled(self) -> Callable[[Tensor], Outputs]:
+    def _compiled(self) -> Callable[[Tensor], Tensor | Outputs]:
         """The compiled network, or the plain one where no compiler works (it needs Triton and a C compiler)."""
         compiled = torch.compile(self._network, dynamic=False)
-        blank = torch.zeros(self._batch, INPUT_SIZE_PX, INPUT_SIZE_PX, 3, dtype=torch.uint8, device=self.device)
+        blank = torch.zeros(self._batch, self._size_px, self._size_px, 3, dtype=torch.uint8, device=self.device)
         try:
             compiled(blank)
         except (RuntimeError, ImportError, OSError) as error:
