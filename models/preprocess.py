@@ -31,14 +31,14 @@ def fit_square(image: Pixels, size_px: int = 224) -> Pixels:
     _check(image)
     if max(image.shape[:2]) <= MOST_SQUASHED * min(image.shape[:2]):
         return np.ascontiguousarray(_resized(image, size_px, size_px))
-    inside = part_of_square(image.shape[1], image.shape[0], size_px)
+    inside = _part_of_square(image.shape[1], image.shape[0], size_px)
     inner = _resized(image, inside[1].stop - inside[1].start, inside[0].stop - inside[0].start)
     square = np.full((size_px, size_px, 3), 255, np.uint8)
     square[inside] = inner
     return square
 
 
-def part_of_square(width_px: int, height_px: int, size_px: int = 224) -> tuple[slice, slice]:
+def _part_of_square(width_px: int, height_px: int, size_px: int = 224) -> tuple[slice, slice]:
     """Which rows and columns of the square a picture of this size takes; the others are bars."""
     width = max(1, round(size_px * min(1, MOST_SQUASHED * width_px / height_px)))
     height = max(1, round(size_px * min(1, MOST_SQUASHED * height_px / width_px)))

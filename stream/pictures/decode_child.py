@@ -1,8 +1,8 @@
 """The child process that decodes: `python -m stream.pictures.decode_child LIMITS`, as JSON.
 
-Comes in on stdin: frames of `REQUEST` (length, crop) and a file's bytes. Goes out on stdout: `READY` once, then one
-answer a frame: `ANSWER` (status, size, hash, length of what follows), then a reason, or look and pixels. Ends with
-stdin.
+Comes in on stdin: frames of `REQUEST` (length, crop, size) and a file's bytes. Goes out on stdout: `READY` once, then
+one answer a frame: `ANSWER` (status, size, hash, length of what follows), then a reason, look and pixels, or a
+thumbnail. Ends with stdin.
 
 It imports numpy, OpenCV and Pillow and nothing of the service: a start takes 0.3 s, and whatever a hostile file does
 to this process, there is nothing here to reach. One that has worked on a file for the deadline ends; by the clock the
@@ -23,18 +23,21 @@ import cv2
 
 from models.errors import PoisonError, PolicyError
 from models.look import LOOK_BYTES, look_of
-from stream.pictures.decode_wire import ANSWER, PICTURE, READY, REFUSED, REQUEST, UNREADABLE
+from stream.pictures.decode_wire import ANSWER, PICTURE, READY, REFUSED, REQUEST, THUMBNAIL, UNREADABLE
 from stream.pictures.reading.limits import WHOLE, Crop, Limits
-from stream.pictures.reading.pixels import decode
+from stream.pictures.reading.shown import decode, thumbnail
 
 ORPHAN_DEADLINES = 7  # the alarm kills after this many deadlines: the parent, if there is one, is earlier
 SMALLEST = bytes.fromhex("47494638396101000100800000000000ffffff2c00000000010001000002024c01003b")  # a GIF
 
 
-def answer(data: bytes, limits: Limits, crop: Crop = WHOLE) -> bytes:
-    """The answer frame for one file."""
+def answer(data: bytes, limits: Limits, crop: Crop = WHOLE, size_px: int = 0) -> bytes:
+    """The answer frame for one file; with `size_px` a thumbnail."""
     digest = hashlib.sha256(data).digest()
     try:
+        if size_px:
+            small, width_px, height_px, name = thumbnail(data, limits, size_px)
+            return ANSWER.pack(THUMBNAIL, width_px, height_px, digest, name.encode(), len(small)) + small
         square, width_px, height_px, name = decode(data, limits, crop)
     except PoisonError as error:
         text = f"{error.reason}\n{error}".encode()
@@ -61,11 +64,11 @@ def serve(requests: BinaryIO, answers: BinaryIO, limits: Limits) -> None:
     answers.write(READY)
     answers.flush()
     while len(head := requests.read(REQUEST.size)) == REQUEST.size:
-        length, *crop = REQUEST.unpack(head)
+        length, *crop, size_px = REQUEST.unpack(head)
         data = requests.read(length)
         signal.setitimer(signal.ITIMER_PROF, limits.deadline_s)
         signal.setitimer(signal.ITIMER_REAL, ORPHAN_DEADLINES * limits.deadline_s)
-        answers.write(answer(data, limits, (crop[0], crop[1], crop[2], crop[3])))
+        answers.write(answer(data, limits, (crop[0], crop[1], crop[2], crop[3]), size_px))
         answers.flush()
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)

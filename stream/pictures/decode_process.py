@@ -14,13 +14,14 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import ConfigurationError, DecodeError, InfrastructureError, PoisonError, PolicyError
 from models.look import LOOK_BYTES
-from stream.pictures.decode_wire import ANSWER, PICTURE, READY, REFUSED, REQUEST
+from stream.pictures.decode_wire import ANSWER, PICTURE, READY, REFUSED, REQUEST, THUMBNAIL
 from stream.pictures.reading.limits import SIZE_PX, WHOLE, Crop, Limits
 
 START_S = 60.0  # a start takes 0.2 s; a machine that is starting everything at once may take long
@@ -91,17 +92,29 @@ class DecodeChild:
             TimeoutError: not within the deadline; stop this child, if it has not ended.
             ConnectionError: the child is gone; stop it all the same.
         """
-        until = time.monotonic() + BUSY * self._deadline_s
-        self._socket.settimeout(BUSY * self._deadline_s)
-        self._socket.sendall(REQUEST.pack(len(data), *crop) + data)
-        head = self._read(ANSWER.size, until)
-        status, width_px, height_px, sha256, name, length = ANSWER.unpack(head)
-        content = self._read(length, until)
-        if status != PICTURE:
-            reason, _, text = content.decode().partition("\n")
-            return PolicyError(text, reason) if status == REFUSED else DecodeError(text, reason)
+        answer = self._exchange(data, crop, 0)
+        if isinstance(answer, PoisonError):
+            return answer
+        (_, width_px, height_px, sha256, name, _), content = answer
         pixels = np.frombuffer(content, np.uint8, offset=LOOK_BYTES).reshape(SIZE_PX, SIZE_PX, 3)
         return Decoded(pixels, width_px, height_px, name.rstrip(b"\0").decode(), content[:LOOK_BYTES], sha256.hex())
+
+    def ask_thumbnail(self, data: bytes, size_px: int) -> bytes | PoisonError:
+        """The picture in a file as a small WebP, see stream.pictures.reading.shown; fails as `ask`."""
+        answer = self._exchange(data, WHOLE, size_px)
+        return answer if isinstance(answer, PoisonError) else answer[1]
+
+    def _exchange(self, data: bytes, crop: Crop, size_px: int) -> tuple[tuple[Any, ...], bytes] | PoisonError:
+        """Head and content of the answer to one request."""
+        until = time.monotonic() + BUSY * self._deadline_s
+        self._socket.settimeout(BUSY * self._deadline_s)
+        self._socket.sendall(REQUEST.pack(len(data), *crop, size_px) + data)
+        head = ANSWER.unpack(self._read(ANSWER.size, until))
+        status, content = head[0], self._read(head[-1], until)
+        if status in (PICTURE, THUMBNAIL):
+            return head, content
+        reason, _, text = content.decode().partition("\n")
+        return PolicyError(text, reason) if status == REFUSED else DecodeError(text, reason)
 
     def stop(self) -> None:
         """Kill it and close what led to it; harmless when it is gone already."""
