@@ -82,16 +82,14 @@ def fit_square(image: Pixels, size_px: int = 224, *, most_squashed: float = MOST
     _check(image)
     if max(image.shape[:2]) <= most_squashed * min(image.shape[:2]):
         return np.ascontiguousarray(_resized(image, size_px, size_px))
-    inside = part_of_square(image.shape[1], image.shape[0], size_px, most_squashed)
+    inside = _part_of_square(image.shape[1], image.shape[0], size_px, most_squashed)
     inner = _resized(image, inside[1].stop - inside[1].start, inside[0].stop - inside[0].start)
     square = np.full((size_px, size_px, 3), 255, np.uint8)
     square[inside] = inner
     return square
 
 
-def part_of_square(
-    width_px: int, height_px: int, size_px: int = 224, most_squashed: float = MOST_SQUASHED
-) -> tuple[slice, slice]:
+def _part_of_square(width_px: int, height_px: int, size_px: int, most_squashed: float) -> tuple[slice, slice]:
     """Which rows and columns of the square a picture of this size takes; the others are bars."""
     width = max(1, round(size_px * min(1, most_squashed * width_px / height_px)))
     height = max(1, round(size_px * min(1, most_squashed * height_px / width_px)))

@@ -34,7 +34,7 @@ def build_service(settings: Settings) -> Service:
     follower.start()
     watch = StallWatch(functools.partial(find_unread, settings), functools.partial(look_at, settings))
     watch.start()
-    decoder = build_decoder(settings)
+    decoder = build_decoder(settings, encoder.preprocessing)
     return Service(
         settings=settings,
         index=index,

@@ -59,7 +59,8 @@ class EncoderSettings(Section):
     """Which frozen encoder, on what."""
 
     backend: Literal["auto", "onnx", "torch"] = "auto"
-    projection: Path | None = Field(None, description="a projection refitted on your own pictures")
+    name: str = Field("efficientnet-lite0", description="see `mekiki encoder list`")
+    folder: Path | None = Field(None, description="where encoders are kept; empty: `encoders` in the data directory")
     threads: int | None = Field(None, ge=1)
     batch_size: int | None = Field(None, ge=1, le=1024, description="empty: 48 on a CPU, 128 on a GPU")
 

@@ -12,9 +12,10 @@ from typing import Protocol, TypeVar
 
 from prometheus_client import start_http_server
 
-from models.encoders import load_encoder
+from models.encoders import EncoderFolders, load_encoder
 from models.encoders.base import Encoder
 from models.errors import ConfigurationError
+from models.preprocess import Preprocessing
 from stream.index.contract import VectorIndex
 from stream.index.qdrant import QdrantIndex
 from stream.index.remote import RemoteIndex
@@ -55,26 +56,31 @@ def build_encoder(settings: Settings) -> Encoder:
     """The encoder the settings name."""
     encoder = settings.encoder
     return load_encoder(
-        encoder.backend, projection_path=encoder.projection, cache_dir=settings.cache_path, threads=encoder.threads
-    )
+        encoder.backend, encoder.name, encoder_folders(settings), cache_dir=settings.cache_path,
+        threads=encoder.threads,
+    )  # fmt: skip
 
 
-def build_decoder(settings: Settings) -> DecodePool:
-    """Child processes that decode whatever is allowed."""
-    return DecodePool(settings.ingest.decode_workers, _limits(settings))
+def encoder_folders(settings: Settings) -> EncoderFolders:
+    """Where encoders are kept."""
+    return EncoderFolders(settings.encoder.folder or settings.data_path / "encoders")
 
 
-def build_slow_decoder(settings: Settings) -> DecodePool:
+def build_decoder(settings: Settings, how: Preprocessing) -> DecodePool:
+    """Child processes that decode whatever is allowed, for an encoder that takes pictures so."""
+    return DecodePool(settings.ingest.decode_workers, _limits(settings), how)
+
+
+def build_slow_decoder(settings: Settings, how: Preprocessing) -> DecodePool:
     """One that decodes what is too much work for `build_quick_decoder`."""
-    return DecodePool(1, _limits(settings))
+    return DecodePool(1, _limits(settings), how)
 
 
-def build_quick_decoder(settings: Settings) -> DecodePool:
+def build_quick_decoder(settings: Settings, how: Preprocessing) -> DecodePool:
     """Child processes for the stream, where nobody waits long for another's picture."""
     limits = _limits(settings)
-    return DecodePool(settings.ingest.decode_workers, replace(
-        limits, quick_work=QUICK_WORK, memory_bytes=min(limits.memory_bytes, QUICK_MEMORY_BYTES),
-    ))  # fmt: skip
+    quick = replace(limits, quick_work=QUICK_WORK, memory_bytes=min(limits.memory_bytes, QUICK_MEMORY_BYTES))
+    return DecodePool(settings.ingest.decode_workers, quick, how)
 
 
 def _limits(settings: Settings) -> Limits:
@@ -173,8 +179,8 @@ def run_ingest(settings: Settings) -> None:
             on_revoked=lambda partitions: pipeline.drop_partitions(partitions),
             on_assigned=lambda: pipeline.partitions_came(),
         ))  # fmt: skip
-        decoder = process.part(lambda: build_quick_decoder(settings))
-        slow_decoder = process.part(lambda: build_slow_decoder(settings))
+        decoder = process.part(lambda: build_quick_decoder(settings, encoder.preprocessing))
+        slow_decoder = process.part(lambda: build_slow_decoder(settings, encoder.preprocessing))
         pictures, datarefs = build_pictures(settings), build_datarefs(settings)
         parts = Ingest(reader, writer, index, encoder, decoder, slow_decoder, pictures, datarefs, settings)
         pipeline = IngestPipeline(parts, process.stopping)

@@ -105,6 +105,13 @@ class FakeDecoder:
         self.gate.wait()
         return [self._decode(c, crop) for c, crop in zip(contents, crops or [None] * len(contents), strict=True)]
 
+    def thumbnail(self, content: bytes, size_px: int) -> bytes:
+        """The colour, so large."""
+        (decoded,) = self.decode_many([content])
+        if isinstance(decoded, PoisonError):
+            raise decoded
+        return b"webp %d %d" % (decoded.pixels[0, 0, 0], size_px)
+
     def _decode(self, content: bytes, crop: object) -> Decoded | PoisonError:
         if content.startswith(b"slow") and not self._patient:
             return PolicyError("picture: takes long", SLOW)

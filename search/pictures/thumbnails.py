@@ -1,23 +1,15 @@
 """Small WebP pictures of stored ones, kept in memory.
 
 In: a picture's bytes and the length of the long side. Out: WebP bytes. Raises PoisonError where the picture cannot be
-decoded. Decoding is done by the children of the decode pool, which give 224 pixels a side and no more: a larger
-thumbnail has that many too.
+decoded. They are decoded, made small and encoded by the children of the decode pool, under its limits and deadline.
 """
 
 import threading
 from collections import OrderedDict
 
-import cv2
-import numpy as np
-
-from models.errors import PoisonError
-from models.preprocess import part_of_square
 from stream.pictures.decode_pool import DecodePool
-from stream.pictures.reading.limits import SIZE_PX
 
-KEPT_BYTES = 32_000_000  # of thumbnails, some 5,000
-QUALITY = 80  # of WebP: nobody sees the difference in a small picture
+KEPT_BYTES = 32_000_000  # of thumbnails, some 5,000 of 224 pixels, 300 of 1,024
 
 
 class Thumbnails:
@@ -43,15 +35,7 @@ class Thumbnails:
         Raises:
             PoisonError: it cannot be decoded.
         """
-        (decoded,) = self._decoder.decode_many([content])
-        if isinstance(decoded, PoisonError):
-            raise decoded
-        scale = min(size_px, SIZE_PX) / max(decoded.width_px, decoded.height_px)
-        size = max(1, round(decoded.width_px * scale)), max(1, round(decoded.height_px * scale))
-        shown = decoded.pixels[part_of_square(decoded.width_px, decoded.height_px, SIZE_PX)]
-        small = cv2.resize(cv2.cvtColor(shown, cv2.COLOR_RGB2BGR), size, interpolation=cv2.INTER_AREA)
-        _, encoded = cv2.imencode(".webp", np.asarray(small), [cv2.IMWRITE_WEBP_QUALITY, QUALITY])
-        made = encoded.tobytes()
+        made = self._decoder.thumbnail(content, size_px)
         self._keep((sha256, size_px), made)
         return made
 

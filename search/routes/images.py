@@ -19,7 +19,7 @@ router = APIRouter(responses=PROBLEMS, tags=["images"])
 PageSize = Annotated[int, Query(ge=1, le=1_000, description="images wanted")]
 Cursor = Annotated[uuid.UUID | None, Query(description="of the page before")]
 ThumbnailPx = Annotated[
-    int | None, Query(ge=64, le=1_024, description="a WebP thumbnail, its long side so long at most; 224 at most")
+    int | None, Query(ge=64, le=1_024, description="a WebP thumbnail, its longer side so long; never enlarged")
 ]
 
 

@@ -1,8 +1,8 @@
-"""The child process that decodes: `python -m stream.pictures.decode_child LIMITS`, as JSON.
+"""The child process that decodes: `python -m stream.pictures.decode_child LIMITS PREPROCESSING`, as JSON.
 
-Comes in on stdin: frames of `REQUEST` (length, crop) and a file's bytes. Goes out on stdout: `READY` once, then one
-answer a frame: `ANSWER` (status, size, hash, length of what follows), then a reason, or look and pixels. Ends with
-stdin.
+Comes in on stdin: frames of `REQUEST` (length, crop, size) and a file's bytes. Goes out on stdout: `READY` once, then
+one answer a frame: `ANSWER` (status, size, hash, length of what follows), then a reason, look and pixels, or a
+thumbnail. Ends with stdin.
 
 It imports numpy, OpenCV and Pillow and nothing of the service: a start takes 0.3 s, and whatever a hostile file does
 to this process, there is nothing here to reach. One that has worked on a file for the deadline ends; by the clock the
@@ -23,24 +23,31 @@ import cv2
 
 from models.errors import PoisonError, PolicyError
 from models.look import LOOK_BYTES, look_of
-from stream.pictures.decode_wire import ANSWER, PICTURE, READY, REFUSED, REQUEST, UNREADABLE
+from models.preprocess import DEFAULT, Preprocessing
+from stream.pictures.decode_wire import ANSWER, PICTURE, READY, REFUSED, REQUEST, THUMBNAIL, UNREADABLE
 from stream.pictures.reading.limits import WHOLE, Crop, Limits
-from stream.pictures.reading.pixels import decode
+from stream.pictures.reading.shown import decode, thumbnail
 
 ORPHAN_DEADLINES = 7  # the alarm kills after this many deadlines: the parent, if there is one, is earlier
 SMALLEST = bytes.fromhex("47494638396101000100800000000000ffffff2c00000000010001000002024c01003b")  # a GIF
 
 
-def answer(data: bytes, limits: Limits, crop: Crop = WHOLE) -> bytes:
-    """The answer frame for one file."""
+def answer(
+    data: bytes, limits: Limits, crop: Crop = WHOLE, how: Preprocessing = DEFAULT, *, size_px: int = 0
+) -> bytes:  # fmt: skip
+    """The answer frame for one file: pixels as the encoder takes them; with `size_px` a thumbnail."""
     digest = hashlib.sha256(data).digest()
     try:
-        square, width_px, height_px, name = decode(data, limits, crop)
+        if size_px:
+            small, width_px, height_px, name = thumbnail(data, limits, size_px)
+            return ANSWER.pack(THUMBNAIL, width_px, height_px, digest, name.encode(), len(small)) + small
+        squares = (how,) if how == DEFAULT else (how, DEFAULT)  # looks are compared, whichever encoder serves
+        made, width_px, height_px, name = decode(data, limits, crop, squares)
     except PoisonError as error:
         text = f"{error.reason}\n{error}".encode()
         status = REFUSED if isinstance(error, PolicyError) else UNREADABLE
         return ANSWER.pack(status, 0, 0, digest, b"", len(text)) + text
-    look, length = look_of(square), LOOK_BYTES + square.nbytes
+    square, look, length = made[0], look_of(made[-1]), LOOK_BYTES + made[0].nbytes
     head = ANSWER.pack(PICTURE, width_px, height_px, digest, name.encode(), length)
     return b"".join((head, look, square.data))
 
@@ -56,16 +63,17 @@ def _limit_memory(memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def serve(requests: BinaryIO, answers: BinaryIO, limits: Limits) -> None:
+def serve(requests: BinaryIO, answers: BinaryIO, limits: Limits, how: Preprocessing = DEFAULT) -> None:
     """Answer frames until there are no more."""
     answers.write(READY)
     answers.flush()
     while len(head := requests.read(REQUEST.size)) == REQUEST.size:
-        length, *crop = REQUEST.unpack(head)
+        length, *crop, size_px = REQUEST.unpack(head)
         data = requests.read(length)
         signal.setitimer(signal.ITIMER_PROF, limits.deadline_s)
         signal.setitimer(signal.ITIMER_REAL, ORPHAN_DEADLINES * limits.deadline_s)
-        answers.write(answer(data, limits, (crop[0], crop[1], crop[2], crop[3])))
+        part = (crop[0], crop[1], crop[2], crop[3])
+        answers.write(answer(data, limits, part, how, size_px=size_px))
         answers.flush()
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -73,7 +81,7 @@ def serve(requests: BinaryIO, answers: BinaryIO, limits: Limits) -> None:
 
 def main() -> None:
     """Take stdin and stdout for the frames; whatever a library prints goes nowhere."""
-    limits = Limits(**json.loads(sys.argv[1]))
+    limits, how = Limits(**json.loads(sys.argv[1])), Preprocessing(**json.loads(sys.argv[2]))
     requests = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -83,9 +91,9 @@ def main() -> None:
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     cv2.setNumThreads(1)
     warnings.simplefilter("ignore")  # Pillow's, of files that it reads all the same
-    answer(SMALLEST, limits)  # what the first call maps and imports is not charged to the first picture
+    answer(SMALLEST, limits, WHOLE, how)  # what the first call maps and imports is not charged to the first picture
     _limit_memory(limits.memory_bytes)
-    serve(requests, answers, limits)
+    serve(requests, answers, limits, how)
 
 
 if __name__ == "__main__":

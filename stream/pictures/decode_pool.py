@@ -1,6 +1,6 @@
 """Hostile bytes to pixels: their header is read, and they are decoded, in child processes under limits.
 
-Comes in: the bytes of files nobody vouches for. Goes out: `Decoded`, or the PoisonError of that file alone:
+Comes in: the bytes of files nobody vouches for. Goes out: `Decoded`, a thumbnail, or that file's PoisonError:
 
     DecodeError    empty, not_an_image, unsupported_format, truncated, decode_timeout, decode_memory, decode_crashed
     PolicyError    too_large (bytes), too_many_pixels, too_many_frames, too_much_work, and SLOW beyond `quick_work`
@@ -10,26 +10,30 @@ ConfigurationError when children cannot start at all.
 """
 
 import queue
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from models.errors import ConfigurationError, DecodeError, PoisonError
+from models.preprocess import DEFAULT, Preprocessing
 from stream.pictures.decode_process import DecodeChild, Decoded
 from stream.pictures.reading.limits import WHOLE, Crop, Limits, check_bytes
 
 __all__ = ["Crop", "DecodePool", "Decoded", "Limits"]
+T = TypeVar("T")
 
 
 class DecodePool:
     """Children that decode, one file at a time each. Safe to call from several threads; use as a context manager."""
 
-    def __init__(self, workers: int = 1, limits: Limits = Limits()) -> None:
-        """Start as many children.
+    def __init__(self, workers: int = 1, limits: Limits = Limits(), how: Preprocessing = DEFAULT) -> None:
+        """Start as many children, which make pictures `how` an encoder takes them.
 
         Raises:
             ConfigurationError: a child does not start.
         """
         self.limits = limits
+        self._how = how
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="decode")
         self._idle: queue.LifoQueue[DecodeChild | None] = queue.LifoQueue()  # None: a child has to be started
         self._children: set[DecodeChild] = set()
@@ -64,6 +68,18 @@ class DecodePool:
             return [self._decode(content, part) for content, part in zip(contents, parts, strict=True)]
         return list(self._threads.map(self._decode, contents, parts))
 
+    def thumbnail(self, content: bytes, size_px: int) -> bytes:
+        """The picture in a file as WebP, as a viewer shows it, its longer side `size_px` or its own if that is less.
+
+        Raises:
+            PoisonError: of the file.
+            ConfigurationError: as `decode_many`.
+        """
+        made = self._with_child(content, lambda child: child.ask_thumbnail(content, size_px))
+        if isinstance(made, PoisonError):
+            raise made
+        return made
+
     def close(self) -> None:
         """Stop the children; what is being decoded is answered first."""
         self._is_closed = True
@@ -78,6 +94,9 @@ class DecodePool:
         self.close()
 
     def _decode(self, data: bytes, crop: Crop) -> Decoded | PoisonError:
+        return self._with_child(data, lambda child: child.ask(data, crop))
+
+    def _with_child(self, data: bytes, ask: Callable[[DecodeChild], T]) -> T | PoisonError:
         """A child that was killed from outside says nothing about the file: it gets one more, in a fresh child."""
         try:
             check_bytes(data, self.limits)
@@ -86,7 +105,7 @@ class DecodePool:
         what = f"picture of {len(data)} bytes: expected to decode"
         for _ in range(2):
             try:
-                return self._ask(data, crop)
+                return self._ask(ask)
             except TimeoutError:
                 text = f"{what} within {self.limits.deadline_s:g} s; export it again"
                 return DecodeError(text, "decode_timeout")
@@ -94,7 +113,7 @@ class DecodePool:
                 continue
         return DecodeError(f"{what}, kills the decoder; export it again", "decode_crashed")
 
-    def _ask(self, data: bytes, crop: Crop) -> Decoded | PoisonError:
+    def _ask(self, ask: Callable[[DecodeChild], T]) -> T:
         """The next idle child's answer; a child that fails leaves an empty seat behind, never a broken child."""
         child = self._idle.get()
         healthy: DecodeChild | None = None
@@ -102,7 +121,7 @@ class DecodePool:
             if child is None:
                 child = self._start()
                 child.wait_until_ready()
-            answer = child.ask(data, crop)
+            answer = ask(child)
             healthy = child
             return answer
         finally:
@@ -113,7 +132,7 @@ class DecodePool:
     def _start(self) -> DecodeChild:
         if self._is_closed:
             raise ConfigurationError("decode pool: expected to be open; make a new one")
-        child = DecodeChild(self.limits)
+        child = DecodeChild(self.limits, self._how)
         self._children.add(child)
         return child
 

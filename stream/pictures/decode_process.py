@@ -14,14 +14,16 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import ConfigurationError, DecodeError, InfrastructureError, PoisonError, PolicyError
 from models.look import LOOK_BYTES
-from stream.pictures.decode_wire import ANSWER, PICTURE, READY, REFUSED, REQUEST
-from stream.pictures.reading.limits import SIZE_PX, WHOLE, Crop, Limits
+from models.preprocess import Preprocessing
+from stream.pictures.decode_wire import ANSWER, PICTURE, READY, REFUSED, REQUEST, THUMBNAIL
+from stream.pictures.reading.limits import WHOLE, Crop, Limits
 
 START_S = 60.0  # a start takes 0.2 s; a machine that is starting everything at once may take long
 BUSY = 6  # times the deadline by the clock, before a child that works for others too is given up
@@ -32,7 +34,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A picture, ready for an encoder: pixels uint8 [224, 224, 3] RGB, upright, on white.
+    """A picture, ready for an encoder: pixels uint8 [S, S, 3] RGB, upright, on white.
 
     Size is that of the upright original; look is `models.look.look_of`, sha256 that of the file in hex.
     """
@@ -48,13 +50,13 @@ class Decoded:
 class DecodeChild:
     """One process of `python -m stream.pictures.decode_child`."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, how: Preprocessing) -> None:
         self._socket, theirs = socket.socketpair()
         for end in (self._socket, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "stream.pictures.decode_child", json.dumps(asdict(limits))],
+                [sys.executable, "-P", "-m", "stream.pictures.decode_child", *(json.dumps(asdict(one)) for one in (limits, how))],
                 stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=subprocess.PIPE, env=_environment(limits),
                 start_new_session=True,  # Ctrl-C is the parent's to handle; a child ends when its stdin does
             )  # fmt: skip
@@ -65,6 +67,7 @@ class DecodeChild:
         finally:
             theirs.close()
         self._deadline_s = limits.deadline_s
+        self._size_px = how.size_px
 
     def wait_until_ready(self) -> None:
         """Return once it has imported what it needs.
@@ -91,17 +94,29 @@ class DecodeChild:
             TimeoutError: not within the deadline; stop this child, if it has not ended.
             ConnectionError: the child is gone; stop it all the same.
         """
+        answer = self._exchange(data, crop, 0)
+        if isinstance(answer, PoisonError):
+            return answer
+        (_, width_px, height_px, sha256, name, _), content = answer
+        pixels = np.frombuffer(content, np.uint8, offset=LOOK_BYTES).reshape(self._size_px, self._size_px, 3)
+        return Decoded(pixels, width_px, height_px, name.rstrip(b"\0").decode(), content[:LOOK_BYTES], sha256.hex())
+
+    def ask_thumbnail(self, data: bytes, size_px: int) -> bytes | PoisonError:
+        """The picture in a file as a small WebP, see stream.pictures.reading.shown; fails as `ask`."""
+        answer = self._exchange(data, WHOLE, size_px)
+        return answer if isinstance(answer, PoisonError) else answer[1]
+
+    def _exchange(self, data: bytes, crop: Crop, size_px: int) -> tuple[tuple[Any, ...], bytes] | PoisonError:
+        """Head and content of the answer to one request."""
         until = time.monotonic() + BUSY * self._deadline_s
         self._socket.settimeout(BUSY * self._deadline_s)
-        self._socket.sendall(REQUEST.pack(len(data), *crop) + data)
-        head = self._read(ANSWER.size, until)
-        status, width_px, height_px, sha256, name, length = ANSWER.unpack(head)
-        content = self._read(length, until)
-        if status != PICTURE:
-            reason, _, text = content.decode().partition("\n")
-            return PolicyError(text, reason) if status == REFUSED else DecodeError(text, reason)
-        pixels = np.frombuffer(content, np.uint8, offset=LOOK_BYTES).reshape(SIZE_PX, SIZE_PX, 3)
-        return Decoded(pixels, width_px, height_px, name.rstrip(b"\0").decode(), content[:LOOK_BYTES], sha256.hex())
+        self._socket.sendall(REQUEST.pack(len(data), *crop, size_px) + data)
+        head = ANSWER.unpack(self._read(ANSWER.size, until))
+        status, content = head[0], self._read(head[-1], until)
+        if status in (PICTURE, THUMBNAIL):
+            return head, content
+        reason, _, text = content.decode().partition("\n")
+        return PolicyError(text, reason) if status == REFUSED else DecodeError(text, reason)
 
     def stop(self) -> None:
         """Kill it and close what led to it; harmless when it is gone already."""

@@ -2,9 +2,10 @@
 
 import struct
 
-UNREADABLE, PICTURE, REFUSED = range(3)  # of an answer: DecodeError, pixels, PolicyError
+UNREADABLE, PICTURE, REFUSED, THUMBNAIL = range(4)  # of an answer: DecodeError, pixels, PolicyError, WebP
 READY = b"mekiki-decode-1\n"  # what a child says first
-REQUEST = struct.Struct("<I4f")  # before each file's bytes: their length; left, top, width, height of the crop
+# before each file's bytes: their length; left, top, width, height of the crop; longer side of a thumbnail, 0 for pixels
+REQUEST = struct.Struct("<I4fH")
 ANSWER = struct.Struct(
     "<BII32s8sI"
-)  # status, width_px, height_px, sha256, format, bytes that follow: look and pixels, or a reason
+)  # status, width_px, height_px, sha256, format, bytes that follow: look and pixels, a WebP, or a reason

@@ -10,7 +10,6 @@ from models.errors import PolicyError
 
 Crop = tuple[float, float, float, float]  # left, top, width, height in shares of the upright picture
 
-SIZE_PX = 224  # side of the square that comes out
 WHOLE: Crop = (0.0, 0.0, 1.0, 1.0)  # the crop that is the picture itself
 SLOW = "slow"  # reason for a picture that keeps all limits and takes more than `quick_work`; never a dead letter
 

@@ -1,11 +1,12 @@
-"""A file to an encoder's square, as a viewer shows it: upright, on white, in sRGB. Runs in the decoding child.
+"""The pixels of a file as they are stored in it, on white. Runs in the decoding child.
 
-Comes in: bytes, limits, which part of the picture is meant. Goes out: pixels. Fails with DecodeError and PolicyError.
+Comes in: a file, and what its header says. Goes out: pixels. Fails with DecodeError.
 
 OpenCV decodes the ordinary JPEG, PNG and WebP, in two thirds to nine tenths of Pillow's time; Pillow decodes all else,
 and what OpenCV cannot.
 """
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,10 +15,10 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from models.errors import DecodeError
-from models.preprocess import Pixels, fit_square
-from stream.pictures.reading.colour import STRIP_ROWS, ink_transform, lab_transform, on_white, to_srgb
-from stream.pictures.reading.header import Opened, open_picture, truncated
-from stream.pictures.reading.limits import SIZE_PX, WHOLE, Crop, ImageHeader, Limits
+from models.preprocess import Pixels
+from stream.pictures.reading.colour import STRIP_ROWS, ink_transform, lab_transform, on_white
+from stream.pictures.reading.header import Opened, truncated
+from stream.pictures.reading.limits import ImageHeader
 from stream.pictures.reading.repairs import mended_png
 
 AnyPixels = np.ndarray[tuple[int, ...], np.dtype[np.uint8 | np.uint16]]
@@ -33,62 +34,44 @@ _PLAIN = {
     "png": ("L", "LA", "P", "RGB", "RGBA"),
     "webp": ("RGB", "RGBA"),
 }  # Pillow's modes of what OpenCV decodes
-_DEEP = ("I;16", "I;16B", "I;16L", "I;16N")
-# EXIF orientation -> (transpose, flip left-right, flip top-bottom), in this order
-_TURNS = {
-    2: (False, True, False),
-    3: (False, True, True),
-    4: (False, False, True),
-    5: (True, False, False),
-    6: (True, True, False),
-    7: (True, True, True),
-    8: (True, False, True),
-}
+DEEP = ("I;16", "I;16B", "I;16L", "I;16N")
 
 
-def decode(data: bytes, limits: Limits = Limits(), crop: Crop = WHOLE) -> tuple[Pixels, int, int, str]:
-    """The picture or the part `crop` of it as uint8 [224, 224, 3] RGB; its upright size; its format.
+def read_pixels(opened: Opened, data: bytes, shorter_px: int | None) -> Pixels:
+    """The picture as uint8 [H, W, 3] BGR on white, as stored: neither upright nor in the colours of its profile.
+
+    Args:
+        opened: what `open_picture` found.
+        data: the file.
+        shorter_px: a JPEG may be decoded at a reduced size whose shorter side has no less; None: at its own.
 
     Raises:
-        DecodeError: as `open_picture`, and `decode_memory`.
-        PolicyError: as `check_header`.
+        DecodeError: it is damaged; of memory see `decode_errors`.
+    """
+    pixels = _by_opencv(opened, data, shorter_px)
+    return _by_pillow(opened, shorter_px) if pixels is None else pixels
+
+
+@contextlib.contextmanager
+def decode_errors(header: ImageHeader) -> Iterator[None]:
+    """Whatever is done with the pixels of a picture inside it.
+
+    Raises:
+        DecodeError: `decode_memory`, or OpenCV finds nothing that it can work on.
     """
     try:
-        opened = open_picture(data, limits)
-    except MemoryError:
-        raise DecodeError(
-            f"file of {len(data)} bytes: expected to fit in memory; export it again", "decode_memory"
-        ) from None
-    header = opened.header
-    try:
-        pixels = _by_opencv(opened, data, may_reduce=crop == WHOLE)
-        if pixels is None:
-            pixels = _by_pillow(opened, may_reduce=crop == WHOLE)
-        square = _square(pixels, header, crop)
+        yield
     except (MemoryError, cv2.error) as error:
         raise _translated(error, header) from error
-    profile = opened.info.get("icc_profile")
-    if profile and opened.mode not in ("CMYK", "LAB"):
-        square = to_srgb(square, profile, is_gray=opened.mode in ("1", "L", "LA", *_DEEP))
-    size = (header.width_px, header.height_px)
-    width_px, height_px = size[::-1] if header.orientation >= 5 else size
-    return np.ascontiguousarray(square), width_px, height_px, header.format
 
 
-def _square(pixels: Pixels, header: ImageHeader, crop: Crop) -> Pixels:
-    """BGR [H, W, 3] as stored to the RGB square, upright."""
-    if crop == WHOLE:
-        return _upright(_rgb(fit_square(pixels, SIZE_PX)), header.orientation)
-    return _rgb(fit_square(_cropped(_upright(pixels, header.orientation), crop), SIZE_PX))
-
-
-def _by_opencv(opened: Opened, data: bytes, *, may_reduce: bool) -> Pixels | None:
+def _by_opencv(opened: Opened, data: bytes, shorter_px: int | None) -> Pixels | None:
     """BGR [H, W, 3] of an ordinary picture; None of any other."""
     header = opened.header
     is_plain = opened.mode in _PLAIN.get(header.format, ()) and header.frames == 1
     if not is_plain or ("transparency" in opened.info and opened.mode != "P"):
         return None
-    flags = _flags(header, may_reduce=may_reduce)
+    flags = _flags(header, shorter_px)
     if header.format == "jpeg" and data.find(_JPEG_END, opened.start) < 0:
         return _jpeg_without_end(data, flags)
     pixels = _bgr(_imdecode(data, flags))
@@ -120,12 +103,12 @@ def _imdecode(data: bytes, flags: int) -> AnyPixels | None:
     return found
 
 
-def _flags(header: ImageHeader, *, may_reduce: bool) -> int:
+def _flags(header: ImageHeader, shorter_px: int | None) -> int:
     if header.has_alpha:
         return cv2.IMREAD_UNCHANGED
-    if may_reduce and header.format == "jpeg":  # the mean over 2, 4 or 8 pixels, at a tenth of the cost
+    if shorter_px and header.format == "jpeg":  # the mean over 2, 4 or 8 pixels, at a tenth of the cost
         for factor, reduced in _REDUCED.items():
-            if min(header.width_px, header.height_px) // factor >= SIZE_PX:
+            if min(header.width_px, header.height_px) // factor >= shorter_px:
                 return reduced | cv2.IMREAD_IGNORE_ORIENTATION
     return cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 
@@ -141,13 +124,13 @@ def _bgr(image: AnyPixels | None) -> Pixels | None:
     return on_white(np.asarray(image, np.uint8)) if image.shape[2] == 4 else np.asarray(image, np.uint8)
 
 
-def _by_pillow(opened: Opened, *, may_reduce: bool) -> Pixels:
+def _by_pillow(opened: Opened, shorter_px: int | None) -> Pixels:
     """BGR [H, W, 3] of whatever Pillow reads; strip by strip, since it keeps four bytes a pixel itself."""
     header = opened.header
     try:
         image = opened.picture()
-        if may_reduce:
-            image.draft(image.mode, (SIZE_PX, SIZE_PX))  # of a JPEG, as above
+        if shorter_px:
+            image.draft(image.mode, (shorter_px, shorter_px))  # of a JPEG, as above
         _seek_something(image, header)
         image.load()
     except MemoryError:
@@ -177,38 +160,22 @@ def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
 
 
 def _strip_bgr(strip: Image.Image, info: dict[Any, Any]) -> Pixels:
-    if strip.mode in _DEEP:
+    if strip.mode in DEEP:
         gray = (np.asarray(strip).astype(np.uint32) * 255 + 32_767) // 65_535
         return np.asarray(cv2.cvtColor(gray.astype(np.uint8), cv2.COLOR_GRAY2BGR), np.uint8)
     transform = lab_transform() if strip.mode == "LAB" else None
     if strip.mode == "CMYK" and "icc_profile" in info:
         transform = ink_transform(info["icc_profile"])
     if transform is not None:
-        return _rgb(np.asarray(ImageCms.applyTransform(strip, transform)))
+        return rgb_of_bgr(np.asarray(ImageCms.applyTransform(strip, transform)))
     if strip.has_transparency_data:
-        return _rgb(on_white(np.asarray(strip.convert("RGBA"))))
-    return _rgb(np.asarray(strip.convert("RGB")))
+        return rgb_of_bgr(on_white(np.asarray(strip.convert("RGBA"))))
+    return rgb_of_bgr(np.asarray(strip.convert("RGB")))
 
 
-def _rgb(image: Pixels) -> Pixels:
+def rgb_of_bgr(image: Pixels) -> Pixels:
     """RGB of BGR, and the other way round."""
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
-
-
-def _cropped(image: Pixels, crop: Crop) -> Pixels:
-    height, width = image.shape[:2]
-    left, top = int(crop[0] * width), int(crop[1] * height)
-    right, bottom = round((crop[0] + crop[2]) * width), round((crop[1] + crop[3]) * height)
-    return np.ascontiguousarray(image[top : max(bottom, top + 1), left : max(right, left + 1)])
-
-
-def _upright(square: Pixels, orientation: int) -> Pixels:
-    transpose, left_right, top_bottom = _TURNS.get(orientation, (False, False, False))
-    if transpose:
-        square = square.swapaxes(0, 1)
-    if left_right:
-        square = square[:, ::-1]
-    return square[::-1] if top_bottom else square
 
 
 def _unreadable(error: Exception, header: ImageHeader) -> DecodeError:

@@ -12,7 +12,7 @@ from PIL import Image, ImageCms
 
 from models.errors import DecodeError
 from models.preprocess import fit_square
-from stream.pictures.reading.pixels import decode
+from stream.pictures.reading.shown import decode
 from tests.unit.stream.pictures.reading.test_header import with_segment
 
 PICTURES = Path(__file__).parents[4] / "pictures"
