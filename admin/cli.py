@@ -10,8 +10,9 @@ import typer
 
 from admin.console import print_error
 from admin.demo.command import demo
-from admin.operators import dlq, encoder, topics, work
+from admin.operators import dlq, topics, work
 from admin.operators.doctor import doctor
+from admin.operators.encoders import command as encoder
 from admin.operators.serve import serve
 from admin.operators.status import status
 from admin.operators.up import up

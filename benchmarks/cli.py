@@ -87,9 +87,11 @@ def tagger(
     parts = only or list(Part)
     own = None
     if pictures is not None and tags is not None and parts != [Part.SPEED]:
-        from benchmarks.tagger.pictures import load_folder
+        from admin.operators.encoders.labelled import load_folder
+        from models.encoders.load import load_extractor
+        from models.encoders.registry.folders import DEFAULT, EncoderFolders
 
-        own = load_folder(pictures, tags)
+        own = load_folder(pictures, tags, load_extractor(EncoderFolders().manifest(DEFAULT)))
     report = run(parts, pictures=own, tags=speed_tags, without=left_out, split_count=splits)
     _report(report, json_file)
 

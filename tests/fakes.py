@@ -20,6 +20,7 @@ from models.errors import (
     PoisonError,
     PolicyError,
 )
+from models.preprocess import DEFAULT
 from models.quantise import dequantise, quantise
 from stream.events.codec import STRUCTURED, Headers, encode
 from stream.events.schema import Event, ImagePosted
@@ -82,12 +83,23 @@ class FakeEncoder:
 
     name = "fake"
     version = "fake-1"
+    network_version = "fake-network-1"
     dimension = D
+    raw_bytes = 8
+    preprocessing = DEFAULT
     device = "cpu"
 
+    def encode(self, pixels: np.ndarray) -> np.ndarray:
+        """The sum of each picture."""
+        return pixels.astype(np.int64).reshape(len(pixels), -1).sum(axis=1, keepdims=True).astype("<i8").view(np.uint8)
+
+    def project(self, raw: np.ndarray) -> np.ndarray:
+        """Equal sums get equal vectors, others almost surely not."""
+        return np.stack([unit(int(total)) for total in np.ascontiguousarray(raw).view("<i8")[:, 0]])
+
     def embed(self, pixels: np.ndarray) -> np.ndarray:
-        """Equal pictures get equal vectors, others almost surely not."""
-        return np.stack([unit(int(picture.astype(np.int64).sum())) for picture in pixels])
+        """Both of them."""
+        return self.project(self.encode(pixels))
 
 
 class FakeDecoder:

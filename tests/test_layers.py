@@ -19,6 +19,7 @@ ROOMS = (
     "models",
     "models.encoders.efficientnet",
     "models.encoders.sessions",
+    "models.encoders.registry",
     "models.encoders",
     "models.tagging.memory",
     "models.tagging.evidence",
@@ -26,6 +27,7 @@ ROOMS = (
     "models.tagging.serving",
     "models.tagging",
     "models.ranking",
+    "models.judging",
     "stream",
     "stream.events",
     "stream.log",
@@ -48,6 +50,7 @@ ROOMS = (
     "admin.people.importing",
     "admin.people",
     "admin.operators.letters",
+    "admin.operators.encoders",
     "admin.operators",
     "admin.demo",
     "admin.cli",
@@ -58,6 +61,7 @@ FILES_APART = {  # one file that belongs to another room than its folder
     "models.tagging.arrays": "models",  # names of array types
     "models.tagging.examples": "models",  # what travels into the learner: frozen, knows nobody
     "models.encoders.base": "models",  # the contract of every encoder
+    "models.encoders.raw_features": "models",  # the form in which features are kept
     "search.build": "search.app",
 }
 PRIVATE = {  # private names of others that are used, with the reason and the version that was looked at

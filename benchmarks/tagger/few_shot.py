@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.tagger.quality import learn
-from benchmarks.tagger.splits import Split
 from models.evaluate import average_precision
+from models.judging.splits import Split
 from models.quantise import quantise
 from models.tagging.examples import Example
 from models.tagging.tagger import Tagger

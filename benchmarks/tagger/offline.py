@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.tagger.splits import Split
 from models.evaluate import average_precision, ranking_figures
+from models.judging.splits import Split
 
 L2 = (1e-5, 3e-5, 1e-4, 3e-4)
 EPOCHS = (25, 50, 100, 200)

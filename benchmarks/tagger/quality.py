@@ -12,8 +12,8 @@ import numpy as np
 
 from benchmarks.tagger.offline import offline_logistic, xgboost_map, xgboost_tags
 from benchmarks.tagger.peers import Peer, running
-from benchmarks.tagger.splits import Split
 from models.evaluate import expected_calibration_error, macro_average_precision, ranking_figures
+from models.judging.splits import Split
 from models.quantise import quantise
 from models.tagging.examples import Example
 from models.tagging.tagger import Tagger

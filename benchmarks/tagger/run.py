@@ -38,12 +38,15 @@ def run(
     check_installed(wanted - set(without))
     cuts = []
     if Part.QUALITY in parts or Part.FEW_SHOT in parts:
-        from benchmarks.tagger.pictures import load_openmoji
-        from benchmarks.tagger.splits import FIRST_SEED, split
+        from admin.operators.encoders.labelled import load_openmoji
+        from models.encoders.load import load_extractor
+        from models.encoders.registry.folders import DEFAULT, EncoderFolders
+        from models.judging.splits import FIRST_SEED, split
 
-        features, names = pictures if pictures is not None else load_openmoji()
+        manifest = EncoderFolders().manifest(DEFAULT)
+        features, names = pictures if pictures is not None else load_openmoji(load_extractor(manifest))
         count = split_count if Part.QUALITY in parts else 1
-        cuts = [split(features, names, FIRST_SEED + number) for number in range(count)]
+        cuts = [split(features, manifest.parts, names, FIRST_SEED + number) for number in range(count)]
     report: dict[str, Any] = {}
     if Part.SPEED in parts:
         through_broker = stream.run(tags)

@@ -83,4 +83,4 @@ def _torch(manifest: Manifest, folders: EncoderFolders) -> Extractor:
         network = fold_batch_norms(load_network(VARIANTS[manifest.network]))
     else:
         raise NotImplementedError
-    return TorchExtractor(network, device)
+    return TorchExtractor(network, manifest.input.size_px, device)

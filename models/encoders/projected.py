@@ -10,6 +10,7 @@ from models.encoders.base import Extractor, Images, Raw, Vectors, check_images
 from models.encoders.projection import Projection
 from models.encoders.raw_features import pack, raw_bytes, unpack
 from models.encoders.registry.manifest import Manifest
+from models.errors import UsageError
 
 
 class ProjectedEncoder:
@@ -45,5 +46,7 @@ class ProjectedEncoder:
     def embed_with_regions(self, images: Images) -> tuple[Vectors, Vectors]:
         """See Encoder."""
         images = check_images(images, self.preprocessing.size_px)
+        if not len(images):
+            raise UsageError("images: expected one at least; a feature map of none has no shape")
         features, maps = self._extractor.extract_with_maps(images)
         return self.project(pack(features, self.parts)), maps

@@ -124,12 +124,12 @@ def fit_projection(
 
     Source: Gong and Lazebnik, Iterative Quantization, CVPR 2011 (the rotation).
     """
+    if dimension > features.shape[1]:
+        raise UsageError(f"dimension {dimension}: expected at most the {features.shape[1]} features; lower --dimension")
     if len(features) <= dimension:
         raise UsageError(
             f"pictures {len(features)}: expected more than the dimension {dimension}; add pictures or lower --dimension"
         )
-    if dimension > features.shape[1]:
-        raise UsageError(f"dimension {dimension}: expected at most the {features.shape[1]} features; lower --dimension")
     with threadpool_limits(1):
         return _fit(features.astype(np.float64), parts, dimension, itq_rounds, seed)
 

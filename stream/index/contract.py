@@ -82,15 +82,22 @@ class VectorIndex(Protocol):
             ValueError: a vector is not finite or has the wrong length; nothing was written.
         """
 
-    def fetch(self, image_ids: Sequence[str], *, with_vectors: bool = False) -> dict[str, IndexRecord]:
-        """The records of these images, tombstones included; unknown ids are missing from the answer."""
+    def fetch(
+        self, image_ids: Sequence[str], *, with_vectors: bool = False, with_raw: bool = False
+    ) -> dict[str, IndexRecord]:
+        """The records of these images, tombstones included; unknown ids are missing from the answer.
+
+        A record that is to be written again needs both, the vector and the raw features in its payload.
+        """
 
     def search(
         self, vector: Vector, limit: int, condition: Condition = ALL, *, with_vectors: bool = False
     ) -> list[Hit]:
         """Nearest images by inner product, best first; only those that the condition holds for."""
 
-    def scroll(self, cursor: str | None, limit: int, *, with_vectors: bool = False) -> tuple[list[Hit], str | None]:
+    def scroll(
+        self, cursor: str | None, limit: int, *, with_vectors: bool = False, with_raw: bool = False
+    ) -> tuple[list[Hit], str | None]:
         """A page of all images in a stable order and the cursor of the next page, None at the end."""
 
     def scroll_waiting(self, cursor: str | None, limit: int) -> tuple[list[IndexRecord], str | None]:

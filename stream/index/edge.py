@@ -14,7 +14,7 @@ from models.errors import ConfigurationError, IndexUnavailableError, StorageUnav
 from stream.disk import WRITE_BYTES, check_room
 from stream.index.contract import Kind
 from stream.index.payload import Vector
-from stream.index.point_index import INDEXED, RANGED, Filters, PointIndex, vectors_of
+from stream.index.point_index import INDEXED, RANGED, RAW, Filters, PointIndex, vectors_of
 from stream.index.points import VECTOR_NAME, Point
 
 try:
@@ -64,14 +64,16 @@ class EdgeIndex(PointIndex):
         only = () if condition is None else (condition(points),)
         self._call("update", edge.UpdateOperation.upsert_points(made, *only))
 
-    def retrieve(self, ids: Sequence[str], *, with_vectors: bool = False) -> Sequence[Any]:
+    def retrieve(self, ids: Sequence[str], *, with_vectors: bool = False, with_raw: bool = False) -> Sequence[Any]:
         """See PointIndex.retrieve."""
-        return list(self._call("retrieve", list(ids), True, with_vectors))
+        return list(self._call("retrieve", list(ids), _payload(with_raw), with_vectors))
 
-    def page(self, condition: Any, cursor: Any, limit: int, *, with_vectors: bool = False) -> tuple[Sequence[Any], Any]:
+    def page(
+        self, condition: Any, cursor: Any, limit: int, *, with_vectors: bool = False, with_raw: bool = False
+    ) -> tuple[Sequence[Any], Any]:
         """See PointIndex.page."""
         found: tuple[Sequence[Any], Any] = self._call("scroll", edge.ScrollRequest(
-            offset=cursor, limit=limit, filter=condition, with_payload=True, with_vector=with_vectors
+            offset=cursor, limit=limit, filter=condition, with_payload=_payload(with_raw), with_vector=with_vectors
         ))  # fmt: skip
         return found
 
@@ -79,7 +81,7 @@ class EdgeIndex(PointIndex):
         """See PointIndex.nearest."""
         return list(self._call("query", edge.QueryRequest(
             query=edge.Query.Nearest(vector.tolist(), VECTOR_NAME), filter=condition, limit=limit,
-            with_payload=True, with_vector=with_vectors,
+            with_payload=_payload(with_raw=False), with_vector=with_vectors,
         )))  # fmt: skip
 
     def count(self, kind: Kind = "image", *, exact: bool = True) -> int:
@@ -106,6 +108,10 @@ class EdgeIndex(PointIndex):
                 return getattr(self._shard, name)(*arguments)
             except Exception as error:
                 raise translated(error, name) from error
+
+
+def _payload(with_raw: bool) -> Any:
+    return True if with_raw else edge.PayloadSelector.Exclude([RAW])
 
 
 def _load(folder: Path, dimension: int) -> Any:

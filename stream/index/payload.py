@@ -37,6 +37,8 @@ class ImagePayload:
         said: for each of the tags the places in `speakers` of those who said it.
         complete: whether somebody said that the tags are all there are.
         look: how it looks from afar, see models.look, in base64; empty in an index made before there were looks.
+        raw: the encoder's raw features, in base64, so that the vector can be made anew; empty where they were not
+            asked for.
         title: what people call it; empty where nobody said.
         source_url: where it comes from; empty where nobody said.
         author: who made it; empty where nobody said.
@@ -57,6 +59,7 @@ class ImagePayload:
     said: tuple[tuple[int, ...], ...] = ()
     complete: bool = False
     look: str = ""
+    raw: str = ""
     title: str = ""
     source_url: str = ""
     author: str = ""

@@ -27,6 +27,7 @@ from stream.log.reading.positions import StoredOffset
 
 PAGE = 256  # records a scroll of ours asks for at once
 INDEXED = ("kind", "tags", "sha256", "undecoded")  # payload fields that filters ask for
+RAW = "raw"  # payload field of the raw features: large, and of no use to who searches
 RANGED = ("posted_s",)  # numbers that filters ask for, and that leave few; of sizes and shapes most remain
 
 
@@ -94,16 +95,18 @@ class PointIndex(ABC):
         """Write points; with a `condition` on some of them a stored one is replaced only where it holds."""
 
     @abstractmethod
-    def retrieve(self, ids: Sequence[str], *, with_vectors: bool = False) -> Sequence[Any]:
-        """Points by id; each has `payload` and `vector`."""
+    def retrieve(self, ids: Sequence[str], *, with_vectors: bool = False, with_raw: bool = False) -> Sequence[Any]:
+        """Points by id; each has `payload`, without `RAW` unless it is asked for, and `vector`."""
 
     @abstractmethod
-    def page(self, condition: Any, cursor: Any, limit: int, *, with_vectors: bool = False) -> tuple[Sequence[Any], Any]:
+    def page(
+        self, condition: Any, cursor: Any, limit: int, *, with_vectors: bool = False, with_raw: bool = False
+    ) -> tuple[Sequence[Any], Any]:
         """A page of points in a stable order, and where the next one begins."""
 
     @abstractmethod
     def nearest(self, vector: Vector, limit: int, condition: Any, *, with_vectors: bool) -> Sequence[Any]:
-        """Points by inner product, best first; each has a `score` too."""
+        """Points by inner product, best first; each has a `score` too, and no `RAW`."""
 
     def open(self, encoder_version: str, dimension: int) -> None:
         """See VectorIndex.open."""
@@ -122,9 +125,12 @@ class PointIndex(ABC):
             if points:
                 self.upsert(points, self.filters.replaceable)
 
-    def fetch(self, image_ids: Sequence[str], *, with_vectors: bool = False) -> dict[str, IndexRecord]:
+    def fetch(
+        self, image_ids: Sequence[str], *, with_vectors: bool = False, with_raw: bool = False
+    ) -> dict[str, IndexRecord]:
         """See VectorIndex.fetch."""
-        found = self.retrieve([point_id(image_id) for image_id in image_ids], with_vectors=with_vectors)
+        ids = [point_id(image_id) for image_id in image_ids]
+        found = self.retrieve(ids, with_vectors=with_vectors, with_raw=with_raw)
         records = [to_record(point.payload or {}, _vector(point)) for point in found]
         return {record.image_id: record for record in records}
 
@@ -136,9 +142,12 @@ class PointIndex(ABC):
         found = self.nearest(vector, limit, self.filters.of(condition), with_vectors=with_vectors)
         return [_hit(point, float(point.score)) for point in found]
 
-    def scroll(self, cursor: str | None, limit: int, *, with_vectors: bool = False) -> tuple[list[Hit], str | None]:
+    def scroll(
+        self, cursor: str | None, limit: int, *, with_vectors: bool = False, with_raw: bool = False
+    ) -> tuple[list[Hit], str | None]:
         """See VectorIndex.scroll."""
-        found, following = self.page(self.filters.kind("image"), cursor, limit, with_vectors=with_vectors)
+        images = self.filters.kind("image")
+        found, following = self.page(images, cursor, limit, with_vectors=with_vectors, with_raw=with_raw)
         return [_hit(point) for point in found], None if following is None else str(following)
 
     def scroll_waiting(self, cursor: str | None, limit: int) -> tuple[list[IndexRecord], str | None]:

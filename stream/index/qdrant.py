@@ -18,13 +18,14 @@ from models.errors import ConfigurationError, IndexUnavailableError
 from stream.environment import without_credentials
 from stream.index.contract import Kind
 from stream.index.payload import Vector
-from stream.index.point_index import INDEXED, RANGED, Filters, PointIndex, vectors_of
+from stream.index.point_index import INDEXED, RANGED, RAW, Filters, PointIndex, vectors_of
 from stream.index.points import VECTOR_NAME, Point
 from stream.settings import QdrantSettings
 
 P = ParamSpec("P")
 T = TypeVar("T")
 FILTER_CLAUSES = 128  # points one conditional write carries; larger batches are split by id, offsets last
+_WITHOUT_RAW = q.PayloadSelectorExclude(exclude=[RAW])
 _RETRIABLE_HTTP = {408, 425, 429, 500, 502, 503, 504}
 _RETRIABLE_GRPC = {
     grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -91,22 +92,27 @@ class QdrantIndex(PointIndex):
             made = [q.PointStruct(id=point.id, vector=vectors_of(point), payload=point.payload) for point in part]
             self._call(self._client.upsert, self._collection, made, wait=True, update_filter=only)
 
-    def retrieve(self, ids: Sequence[str], *, with_vectors: bool = False) -> Sequence[Any]:
+    def retrieve(self, ids: Sequence[str], *, with_vectors: bool = False, with_raw: bool = False) -> Sequence[Any]:
         """See PointIndex.retrieve."""
-        return self._call(self._client.retrieve, self._collection, list(ids), with_vectors=with_vectors)
+        payload = True if with_raw else _WITHOUT_RAW
+        return self._call(
+            self._client.retrieve, self._collection, list(ids), with_payload=payload, with_vectors=with_vectors
+        )
 
-    def page(self, condition: Any, cursor: Any, limit: int, *, with_vectors: bool = False) -> tuple[Sequence[Any], Any]:
+    def page(
+        self, condition: Any, cursor: Any, limit: int, *, with_vectors: bool = False, with_raw: bool = False
+    ) -> tuple[Sequence[Any], Any]:
         """See PointIndex.page."""
         return self._call(
-            self._client.scroll,
-            self._collection, scroll_filter=condition, limit=limit, offset=cursor, with_vectors=with_vectors,
+            self._client.scroll, self._collection, scroll_filter=condition, limit=limit, offset=cursor,
+            with_payload=True if with_raw else _WITHOUT_RAW, with_vectors=with_vectors,
         )  # fmt: skip
 
     def nearest(self, vector: Vector, limit: int, condition: Any, *, with_vectors: bool) -> Sequence[Any]:
         """See PointIndex.nearest."""
         return self._call(
             self._client.query_points, self._collection, query=vector.tolist(), using=VECTOR_NAME, limit=limit,
-            query_filter=condition, with_vectors=with_vectors,
+            query_filter=condition, with_payload=_WITHOUT_RAW, with_vectors=with_vectors,
         ).points  # fmt: skip
 
     def count(self, kind: Kind = "image", *, exact: bool = True) -> int:

@@ -35,9 +35,11 @@ class RemoteIndex:
         """See VectorIndex.write."""
         self._ask("write", list(records), list(offsets))
 
-    def fetch(self, image_ids: Sequence[str], *, with_vectors: bool = False) -> dict[str, IndexRecord]:
+    def fetch(
+        self, image_ids: Sequence[str], *, with_vectors: bool = False, with_raw: bool = False
+    ) -> dict[str, IndexRecord]:
         """See VectorIndex.fetch."""
-        found = self._ask("fetch", list(image_ids), with_vectors=with_vectors)
+        found = self._ask("fetch", list(image_ids), with_vectors=with_vectors, with_raw=with_raw)
         return {record.image_id: record for record in found}
 
     def search(
@@ -46,9 +48,11 @@ class RemoteIndex:
         """See VectorIndex.search."""
         return list(self._ask("search", vector, limit, condition, with_vectors=with_vectors))
 
-    def scroll(self, cursor: str | None, limit: int, *, with_vectors: bool = False) -> tuple[list[Hit], str | None]:
+    def scroll(
+        self, cursor: str | None, limit: int, *, with_vectors: bool = False, with_raw: bool = False
+    ) -> tuple[list[Hit], str | None]:
         """See VectorIndex.scroll."""
-        hits, following = self._ask("scroll", cursor, limit, with_vectors=with_vectors)
+        hits, following = self._ask("scroll", cursor, limit, with_vectors=with_vectors, with_raw=with_raw)
         return hits, following
 
     def scroll_waiting(self, cursor: str | None, limit: int) -> tuple[list[IndexRecord], str | None]:

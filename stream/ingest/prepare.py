@@ -1,7 +1,7 @@
 """Bytes to vectors: the first two steps of a batch, each on a thread of its own.
 
-In: records of images.v1 and operations.v1. Out: the same items with event, pixels, then quantised vector and payload,
-or with `poison`: whatever a record makes us raise is that record's fault.
+In: records of images.v1 and operations.v1. Out: the same items with event, pixels, then quantised vector, payload and
+raw features, or with `poison`: whatever a record makes us raise is that record's fault.
 """
 
 import base64
@@ -32,6 +32,7 @@ from stream.pictures.reading.limits import SLOW
 from stream.retry import StoppedError
 
 Codes: TypeAlias = npt.NDArray[np.int16]
+Raw: TypeAlias = npt.NDArray[np.uint8]  # [R], see models.encoders.raw_features
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 
 DATAREFS_AT_ONCE = 8  # fetched side by side; their bytes are dropped once they are decoded
@@ -143,27 +144,29 @@ class Prepare:
         if not items:
             return
         pixels = np.stack([item.decoded.pixels for item in items if item.decoded is not None])
-        for item, codes in zip(items, self._codes(pixels), strict=True):
-            if isinstance(codes, PoisonError):
-                item.poison = codes
+        for item, made in zip(items, self._embedded(pixels), strict=True):
+            if isinstance(made, PoisonError):
+                item.poison = made
             elif item.decoded is not None:
-                item.picture = EmbeddedImage(codes, self._payload(item, item.decoded))
+                codes, raw = made
+                item.picture = EmbeddedImage(codes, self._payload(item, item.decoded, raw))
             item.decoded = None  # pixels are the heaviest part of a batch
         batch.images = sum(isinstance(item.picture, EmbeddedImage) for item in batch.items)
 
-    def _codes(self, pixels: Pixels) -> Sequence[Codes | PoisonError]:
-        """Codes of each picture; one that makes the network fail or overflow is alone to blame."""
+    def _embedded(self, pixels: Pixels) -> Sequence[tuple[Codes, Raw] | PoisonError]:
+        """Codes and raw features of each picture; one that makes the network fail or overflow is alone to blame."""
         try:
-            return list(quantise(self._parts.encoder.embed(pixels)))
+            raw = self._parts.encoder.encode(pixels)
+            return list(zip(quantise(self._parts.encoder.project(raw)), raw, strict=True))
         except PoisonError as error:
             alone: PoisonError = error
         except MekikiError:
             raise
         except Exception as error:  # noqa: BLE001 - the picture's fault, see the module
             alone = InternalError.of(error)
-        return [alone] if len(pixels) == 1 else [found for one in pixels for found in self._codes(one[None])]
+        return [alone] if len(pixels) == 1 else [found for one in pixels for found in self._embedded(one[None])]
 
-    def _payload(self, item: Item, decoded: Decoded) -> ImagePayload:
+    def _payload(self, item: Item, decoded: Decoded, raw: Raw) -> ImagePayload:
         event = item.envelope.event if item.envelope is not None else None
         dataref = event.dataref if isinstance(event, ImagePosted) else None
         return ImagePayload(
@@ -175,6 +178,7 @@ class Prepare:
             bytes=item.content_bytes,
             encoder=self._parts.encoder.version,
             look=base64.b64encode(decoded.look).decode(),
+            raw=base64.b64encode(raw.tobytes()).decode(),
         )
 
 

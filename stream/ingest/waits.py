@@ -24,7 +24,7 @@ DETAILS = ("title", "source_url", "author", "metadata")  # said of a picture, an
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 WAITING_EVENTS = 100  # for one image, and ...
 WAITING_CHARS = 300_000  # ... as much of them: its point is written anew with each
-_SAID = ("sha256", "uri", "format", "width_px", "height_px", "bytes", "encoder", "look")  # of a payload
+_SAID = ("sha256", "uri", "format", "width_px", "height_px", "bytes", "encoder", "look", "raw")  # of a payload
 BYTES_HEADER = "mekiki_bytes"  # of a picture that waits: the hash of its bytes in our own store
 
 

@@ -118,7 +118,7 @@ class Write:
         known = ((i, self._recent[i]) for i in epochs if i in self._recent)
         states = {i: state for i, state in known if epoch_of(state.position) == epochs[i]}
         unknown = sorted(epochs.keys() - states.keys())
-        return states | (self._parts.index.fetch(unknown, with_vectors=True) if unknown else {})
+        return states | (self._parts.index.fetch(unknown, with_vectors=True, with_raw=True) if unknown else {})
 
     def _remember(self, changed: dict[str, IndexRecord]) -> None:
         """Keep what was just written: tags come soon after their image. Partitions have one owner at a time."""

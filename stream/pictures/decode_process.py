@@ -54,9 +54,10 @@ class DecodeChild:
         self._socket, theirs = socket.socketpair()
         for end in (self._socket, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
+        given = [json.dumps(asdict(one)) for one in (limits, how)]
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "stream.pictures.decode_child", *(json.dumps(asdict(one)) for one in (limits, how))],
+                [sys.executable, "-P", "-m", "stream.pictures.decode_child", *given],
                 stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=subprocess.PIPE, env=_environment(limits),
                 start_new_session=True,  # Ctrl-C is the parent's to handle; a child ends when its stdin does
             )  # fmt: skip

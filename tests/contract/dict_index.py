@@ -12,7 +12,7 @@ import numpy as np
 
 from stream.index.contract import Kind
 from stream.index.payload import Vector
-from stream.index.point_index import Filters, PointIndex
+from stream.index.point_index import RAW, Filters, PointIndex
 from stream.index.points import VECTOR_NAME, Point
 
 Condition = Callable[["StoredPoint"], bool]
@@ -107,17 +107,26 @@ class DictIndex(PointIndex):
                 vector = {} if point.vector is None else {VECTOR_NAME: np.array(point.vector, np.float32)}
                 self.points.put(StoredPoint(point.id, point.payload, vector))
 
-    def retrieve(self, ids: Sequence[str], *, with_vectors: bool = False) -> Sequence[StoredPoint]:
+    def retrieve(
+        self, ids: Sequence[str], *, with_vectors: bool = False, with_raw: bool = False
+    ) -> Sequence[StoredPoint]:
         found = [self.points.by_id[name] for name in dict.fromkeys(ids) if name in self.points.by_id]
-        return found if with_vectors else [StoredPoint(point.id, point.payload, {}) for point in found]
+        return [
+            StoredPoint(
+                point.id,
+                {name: value for name, value in point.payload.items() if with_raw or name != RAW},
+                point.vector if with_vectors else {},
+            )
+            for point in found
+        ]
 
     def page(
-        self, condition: Any, cursor: Any, limit: int, *, with_vectors: bool = False
+        self, condition: Any, cursor: Any, limit: int, *, with_vectors: bool = False, with_raw: bool = False
     ) -> tuple[Sequence[StoredPoint], Any]:
         names = sorted(name for name, point in self.points.by_id.items() if condition(point))
         names = names if cursor is None else [name for name in names if name >= cursor]
         following = names[limit] if len(names) > limit else None
-        return self.retrieve(names[:limit], with_vectors=with_vectors), following
+        return self.retrieve(names[:limit], with_vectors=with_vectors, with_raw=with_raw), following
 
     def nearest(self, vector: Vector, limit: int, condition: Any, *, with_vectors: bool) -> Sequence[StoredPoint]:
         found = [

@@ -84,7 +84,9 @@ def build_graph(network: EfficientNetLite) -> onnx.ModelProto:
     g = _Nodes()
     x = g.add("Cast", g.add("Transpose", "images", perm=[0, 3, 1, 2]), to=TensorProto.FLOAT)
     x = g.add("Sub", x, g.constant("middle_gray", np.float32(127)))
-    x, size_px = g.convolve(x, network.variant.size_px, network.conv_stem, network.bn0, gain=1 / 128)  # exact: a power of two
+    x, size_px = g.convolve(
+        x, network.variant.size_px, network.conv_stem, network.bn0, gain=1 / 128
+    )  # exact: a power of two
     x = g.relu6(x)
     middle: list[str] = []
     for number, block in enumerate(network.blocks):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from models.encoders.registry.manifest import Input, Output
@@ -19,6 +19,7 @@ from models.errors import ConfigurationError
 OLDEST_OPSET = 11  # whose Slice takes its bounds as inputs; networks of 2019 have it
 AXES_AS_INPUT = 18  # the opset from which reductions take their axes so
 _BT601 = np.array([0.299, 0.587, 0.114], np.float32).reshape(1, 3, 1, 1)  # red, green, blue, of brightness
+_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
 _PREFIX = "mekiki_"
 
 
@@ -40,9 +41,8 @@ def read_graph(path: Path) -> onnx.ModelProto:
                 f"graph {path}: weights {tensor.name!r} are in another file; save the model in one (onnx.save_model "
                 "with save_as_external_data=False)"
             )
-        if tensor.data_type in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE):
-            if not np.isfinite(numpy_helper.to_array(tensor)).all():
-                raise ConfigurationError(f"graph {path}: weights {tensor.name!r} hold NaN or infinity; export it again")
+        if tensor.data_type in _FLOATS and not np.isfinite(numpy_helper.to_array(tensor)).all():
+            raise ConfigurationError(f"graph {path}: weights {tensor.name!r} hold NaN or infinity; export it again")
     opset = _opset(model)
     if opset < OLDEST_OPSET:
         raise ConfigurationError(f"graph {path}: opset {opset}: expected {OLDEST_OPSET} or newer; export it again")
@@ -114,6 +114,7 @@ class _Graph:
             there = ", ".join(one.name for one in inputs)
             raise ConfigurationError(f"input {given.name!r}: expected the only input of the graph, which has {there}")
         kind = named[0].type.tensor_type.elem_type
+        self._check_shape(named[0], given)
         x = self._add(self._before, "Transpose", "images", perm=[0, 3, 1, 2])
         x = self._add(self._before, "Cast", x, to=TensorProto.FLOAT)
         if given.gray:
@@ -128,6 +129,19 @@ class _Graph:
         self._add(self._before, "Cast", x, output=named[0].name, to=kind)
         del self._graph.input[:]
 
+    def _check_shape(self, there: onnx.ValueInfoProto, given: Input) -> None:
+        """What the graph says of its input, where it says it: ONNX Runtime does not look at inner values."""
+        channels = 1 if given.gray else 3
+        side = given.size_px
+        wanted = [1, channels, side, side] if given.layout == "nchw" else [1, side, side, channels]
+        shape = [dimension.dim_value for dimension in there.type.tensor_type.shape.dim]
+        if shape and (len(shape) != 4 or any(n not in (0, w) for n, w in zip(shape, wanted, strict=True))):
+            shown = [n or "any" for n in shape]
+            raise ConfigurationError(
+                f"input {there.name!r} of shape {shown}: expected {wanted}, as the manifest has it; correct size_px, "
+                "layout or gray"
+            )
+
     def pooled(self, output: Output) -> Iterator[str]:
         """Values [1, C] of one output, in the order of its pooling."""
         x = self._cast(self._named(output.name))
@@ -140,7 +154,7 @@ class _Graph:
         """A value of the graph."""
         given = [one.name for one in self._graph.output]
         if not name and len(given) == 1:
-            return given[0]
+            return str(given[0])
         if name in {value for node in self._graph.node for value in node.output if value}:
             return name
         raise ConfigurationError(
@@ -157,8 +171,7 @@ class _Graph:
             return self._add(self._after, "Gather", x, self._constant(np.int64(0)), axis=1)
         if output.kind == "tokens" and output.skip:
             bounds = (output.skip, np.iinfo(np.int64).max, 1)  # start, end, axis
-        ends = (self._constant(np.array([value], np.int64)) for value in bounds)
-            x = self._add(self._after, "Slice", x, *ends)
+            x = self._add(self._after, "Slice", x, *(self._constant(np.array([n], np.int64)) for n in bounds))
         if pool == "max":
             return self._reduce("ReduceMax", x, axes)
         if pool == "mean":

@@ -119,7 +119,7 @@ class EncoderFolders:
         return manifest
 
     def _manifests(self) -> list[Path]:
-        return [] if self.folder is None else [path for path in self.folder.glob("[!.]*/" + MANIFEST)]
+        return [] if self.folder is None else list(self.folder.glob("[!.]*/" + MANIFEST))
 
 
 def _built_in(name: str) -> Manifest:

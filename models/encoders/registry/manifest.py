@@ -78,7 +78,7 @@ class Output(_Part):
     @model_validator(mode="after")
     def _is_pooled(self) -> Self:
         if (self.kind == "vector") == bool(self.pool):
-            raise ValueError(f"pool: expected {'nothing' if self.kind == 'vector' else 'one way at least'} of {self.kind}")
+            raise ValueError(f"pool of a {self.kind}: expected {'nothing' if self.pool else 'one way at least'}")
         if self.kind == "map" and "first" in self.pool:
             raise ValueError("pool: expected no 'first' of a map, which has no first token")
         return self
@@ -125,7 +125,7 @@ class Manifest(_Part):
     def _fits(self) -> Self:
         if raw_bytes(self.parts) > MOST_BYTES:
             raise ValueError(
-                f"outputs of {sum(self.parts)} numbers: expected at most {MOST_BYTES} bytes a picture; pool fewer of them"
+                f"outputs of {sum(self.parts)} numbers: expected at most {MOST_BYTES} bytes; pool fewer of them"
             )
         return self
 
@@ -166,4 +166,6 @@ def read_manifest(text: str, where: str) -> Manifest:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "manifest"
-        raise ConfigurationError(f"{where}: {field}: {first['msg']}; correct it") from None
+        raise ConfigurationError(
+            f"{where}: {field}: {first['msg'].removeprefix('Value error, ')}; correct it"
+        ) from None

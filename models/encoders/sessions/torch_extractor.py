@@ -27,9 +27,7 @@ logger = logging.getLogger(__name__)
 class TorchExtractor:
     """A network in torch on `device`; on a CPU it is five to eight times slower than ONNX Runtime."""
 
-    def __init__(
-        self, network: nn.Module, size_px: int, device: str = "cpu", dtype: torch.dtype | None = None
-    ) -> None:
+    def __init__(self, network: nn.Module, size_px: int, device: str = "cpu", dtype: torch.dtype | None = None) -> None:
         """Take a network over, which moves to the device.
 
         Args:

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.encoders import INPUT_SIZE_PX, Encoder, load_encoder
+from models.encoders import Encoder, load_encoder
 from models.encoders.base import Images
+from models.preprocess import DEFAULT
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +24,7 @@ def encoder(cache_dir: Path) -> Encoder:
 def images() -> Images:
     """64 pictures with edges, gradients and flat areas."""
     rng = np.random.default_rng(0)
-    size = INPUT_SIZE_PX
+    size = DEFAULT.size_px
     images = np.empty((64, size, size, 3), np.uint8)
     ramp = np.linspace(0, 1, size)[:, None, None]
     for image in images:

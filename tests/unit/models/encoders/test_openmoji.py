@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from admin.openmoji import Picture, load_pictures, rasterise
 from models.encoders.base import Images, Vectors
 from models.encoders.efficientnet.network import load_network
-from models.encoders.efficientnet.outputs import HEAD_CHANNELS
+from models.encoders.efficientnet.outputs import HEAD_CHANNELS, LITE0
 from models.encoders.load import load_extractor
-from models.encoders.projection import SHIPPED, Projection, fit_projection
+from models.encoders.projection import Projection, fit_projection
+from models.encoders.raw_features import pack, unpack
+from models.encoders.registry.folders import DEFAULT, SHIPPED, EncoderFolders
 from models.ranking.ranknet import Ranker
 
 # The rotation starts from signs and amplifies the last bit of a feature, so another CPU finds another rotation; what
@@ -50,18 +52,20 @@ def warmth(image: Images) -> float:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     pictures = load_pictures()
-    extractor = load_extractor("onnx", cache_dir=tmp_path_factory.mktemp("cache"))
+    extractor = load_extractor(
+        EncoderFolders().manifest(DEFAULT), backend="onnx", cache_dir=tmp_path_factory.mktemp("cache")
+    )
     features, warm = [], []
     for start in range(0, len(pictures), 64):
         images = [decoded(picture) for picture in pictures[start : start + 64]]
         warm += [warmth(image) for image in images]
         features.append(extractor.extract(np.stack(images)))
-    raw = np.concatenate(features)
-    yield World(pictures, raw, Projection.load(SHIPPED).apply(raw), np.array(warm))
+    raw = unpack(pack(np.concatenate(features), LITE0.parts), LITE0.parts)
+    yield World(pictures, raw, Projection.load(SHIPPED, raw.shape[1]).apply(raw), np.array(warm))
 
 
 def test_fitting_again_gives_the_shipped_projection(world: World) -> None:
-    fitted = fit_projection(world.features).apply(world.features)
+    fitted = fit_projection(world.features, LITE0.parts).apply(world.features)
     difference = world.vectors @ world.vectors.T - fitted @ fitted.T
     assert np.abs(difference).max() < COSINE_TOLERANCE
 

@@ -15,7 +15,7 @@ from stream.events.schema import ImagePosted, TagOperationPosted
 from stream.ingest.batch import FIRST_IMAGES
 from stream.log.dead_letter import TEXT
 from stream.log.reading.positions import position_of
-from tests.fakes import FakeEncoder, encode_structured, make_record
+from tests.fakes import FakeDecoder, FakeEncoder, encode_structured, make_record
 from tests.unit.stream.ingest.rig import Rig, post, tag
 
 
@@ -88,13 +88,14 @@ def test_poison_goes_to_the_dead_letters_once_and_the_stream_goes_on(rig):
 
 
 def test_a_picture_that_makes_the_network_overflow_takes_no_other_along(rig, monkeypatch):
-    def overflowing(encoder, pixels):
-        vectors = embed(encoder, pixels)
-        vectors[pixels[:, 0, 0, 0] == ord("!")] = np.nan
+    def overflowing(encoder, raw):
+        vectors = project(encoder, raw)
+        vectors[np.ascontiguousarray(raw).view("<i8")[:, 0] == total] = np.nan
         return vectors
 
-    embed = FakeEncoder.embed
-    monkeypatch.setattr(FakeEncoder, "embed", overflowing)
+    (shown,) = FakeDecoder().decode_many([b"pic!"])
+    total, project = int(shown.pixels.astype(int).sum()), FakeEncoder.project
+    monkeypatch.setattr(FakeEncoder, "project", overflowing)
     ids = [f"i{n}" for n in range(7)]
     rig.log.post(*(post(i, b"pic!" if i == "i3" else b"pic" + i.encode()) for i in ids))
     rig.run()
@@ -115,14 +116,14 @@ def test_what_a_record_makes_our_code_raise_is_that_records_fault(rig, monkeypat
             return real(*given)
 
         monkeypatch.setattr(place, fails)
-    embed = FakeEncoder.embed
+    encode = FakeEncoder.encode
 
     def embedding(encoder, pixels):
         if (pixels[:, 0, 0, 0] == ord("!")).any():
             raise RuntimeError("CUDA error")
-        return embed(encoder, pixels)
+        return encode(encoder, pixels)
 
-    monkeypatch.setattr(FakeEncoder, "embed", embedding)
+    monkeypatch.setattr(FakeEncoder, "encode", embedding)
     rig.log.post(post("a"), post("read"), post("embed", b"pic!"), post("apply", b"pic2"), post("b", b"pic3"))
     rig.run()
     assert {key for key, found in rig.index.real.fetch(["a", "b", "read", "embed", "apply"]).items()} == {"a", "b"}

@@ -6,7 +6,7 @@ import torch
 
 from admin.openmoji import load_pictures, rasterise
 from models.encoders.base import Images
-from models.encoders.efficientnet.network import EfficientNetLite0, fold_batch_norms, load_network, same_padding
+from models.encoders.efficientnet.network import EfficientNetLite, fold_batch_norms, load_network, same_padding
 from models.encoders.efficientnet.outputs import HEAD_CHANNELS
 
 
@@ -39,7 +39,7 @@ def test_folded_and_plain_network_agree(images: Images) -> None:
 
 
 def test_the_weights_file_names_every_parameter() -> None:
-    expected = {name for name in EfficientNetLite0().state_dict() if not name.endswith("num_batches_tracked")}
+    expected = {name for name in EfficientNetLite().state_dict() if not name.endswith("num_batches_tracked")}
     assert len(expected) == 49 * 5 + 2  # 49 convolutions, each with four numbers per channel of its norm; the classes
 
 

@@ -1,7 +1,8 @@
-"""Pictures with tags for quality and few-shot: OpenMoji's, or the labelled pictures of anybody's folder.
+"""Pictures with tags, to judge by: OpenMoji's, or the labelled pictures of anybody's folder.
 
-In: nothing, or a folder and a file of tags. Out: raw features and tags. The files of a folder are decoded in child
-processes under limits, as the service does it; what cannot be read is counted, named in one sentence and left out.
+In: an encoder's network; nothing else, or a folder and a file of tags. Out: raw features and tags. The
+files of a folder are decoded in child processes under limits, as the service does it; what cannot be read is counted,
+named in one sentence and left out.
 Raises UsageError when too little is left to measure on.
 """
 
@@ -11,10 +12,11 @@ import numpy as np
 
 from admin.console import errors_out, progress
 from admin.openmoji import load_pictures
-from admin.operators.fit import extract_features
+from admin.operators.encoders.fit import extract_features
 from admin.people.files.labels import Said, by_file, read_labels
-from models.encoders.load import load_extractor
+from models.encoders.base import Extractor, Vectors
 from models.errors import PoisonError, PolicyError, UsageError
+from models.preprocess import DEFAULT, Preprocessing
 from models.tagging.memory.names import normalise_tag
 from stream.pictures.decode_pool import Decoded, DecodePool
 
@@ -25,17 +27,19 @@ NAMED = 3  # unreadable files named; all are counted
 Tags = tuple[str, ...]
 
 
-def load_openmoji() -> tuple[np.ndarray, list[Tags]]:
-    """Raw features [N, 2608] of the OpenMoji pictures and their English tags.
+def load_openmoji(extractor: Extractor, how: Preprocessing = DEFAULT) -> tuple[Vectors, list[Tags]]:
+    """Raw features [N, F] of the OpenMoji pictures and their English tags.
 
     Raises:
         ConfigurationError: the extra `demo` is not installed.
     """
-    return extract_features(load_extractor(), None), [picture.tags for picture in load_pictures()]
+    return extract_features(extractor, None, how), [picture.tags for picture in load_pictures()]
 
 
-def load_folder(folder: Path, tags_file: Path) -> tuple[np.ndarray, list[Tags]]:
-    """Raw features [N, 2608] of the labelled pictures and the tags of each.
+def load_folder(
+    folder: Path, tags_file: Path, extractor: Extractor, how: Preprocessing = DEFAULT
+) -> tuple[Vectors, list[Tags]]:
+    """Raw features [N, F] of the labelled pictures and the tags of each.
 
     Raises:
         UsageError: no such folder or file, a broken line, a tag that cannot be one, or fewer than 50 labelled pictures
@@ -45,7 +49,7 @@ def load_folder(folder: Path, tags_file: Path) -> tuple[np.ndarray, list[Tags]]:
         raise UsageError(f"{folder}: expected a folder of pictures, there is none; check --pictures")
     labelled = _labelled(folder, tags_file)
     _expect_enough(len(labelled), folder, tags_file)
-    features, tags, unreadable = _extract(labelled)
+    features, tags, unreadable = _extract(labelled, extractor, how)
     if unreadable:
         named = ", ".join(unreadable[:NAMED]) + (" and others" if len(unreadable) > NAMED else "")
         errors_out.print(
@@ -70,13 +74,14 @@ def _labelled(folder: Path, tags_file: Path) -> list[tuple[Path, Tags]]:
     return found
 
 
-def _extract(labelled: list[tuple[Path, Tags]]) -> tuple[list[np.ndarray], list[Tags], list[str]]:
+def _extract(
+    labelled: list[tuple[Path, Tags]], extractor: Extractor, how: Preprocessing
+) -> tuple[list[Vectors], list[Tags], list[str]]:
     """Features by batch, tags of what could be read, and what could not with the reason."""
-    extractor = load_extractor()
-    features: list[np.ndarray] = []
+    features: list[Vectors] = []
     tags: list[Tags] = []
     unreadable: list[str] = []
-    with DecodePool() as pool, progress() as bar:
+    with DecodePool(how=how) as pool, progress() as bar:
         task = bar.add_task("pictures", total=len(labelled), note="")
         for start in range(0, len(labelled), BATCH):
             batch = labelled[start : start + BATCH]

@@ -30,7 +30,7 @@ class Split:
         return tuple(self.names[tag] for tag in np.flatnonzero(self.train_truth[image]))
 
 
-def split(features: np.ndarray, tags: Sequence[Sequence[str]], seed: int = FIRST_SEED) -> Split:
+def split(features: np.ndarray, parts: Sequence[int], tags: Sequence[Sequence[str]], seed: int = FIRST_SEED) -> Split:
     """Cut by picture; tags with five training pictures or more.
 
     Raises:
@@ -50,6 +50,6 @@ def split(features: np.ndarray, tags: Sequence[Sequence[str]], seed: int = FIRST
             f"tags of {len(features)} pictures: expected one that is on {LEAST_PICTURES} training pictures and on a "
             "test picture; add pictures that share tags"
         )
-    apply = fit_projection(features[train], min(DIMENSION, len(train) - 1)).apply
+    apply = fit_projection(features[train], parts, min(DIMENSION, len(train) - 1)).apply
     train, test = train[truth[train].any(axis=1)], test[truth[test].any(axis=1)]
     return Split(seed, names, apply(features[train]), truth[train], apply(features[test]), truth[test])
