@@ -88,7 +88,7 @@ PRIVATE = {  # private names of others that are used, with the reason and the ve
     ("stream/log/unreadable/batches.py", "_parse_fetched_data"): "kafka-python 3.0.12: as above",
 }
 NOT_IN_MODELS = {
-    "kafka", "qdrant_client", "qdrant_edge", "fastapi", "uvicorn", "httpx", "typer", "rich", "pydantic",
+    "kafka", "qdrant_client", "qdrant_edge", "fastapi", "uvicorn", "httpx", "typer", "rich",
     "pydantic_settings", "prometheus_client", "grpc", "fsspec",
 }  # fmt: skip
 CLOCKS = {("time", "time"), ("time", "monotonic"), ("time", "sleep"), ("datetime", "now"), ("datetime", "utcnow")}
