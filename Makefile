@@ -34,8 +34,8 @@ serve: $(VENV)/.demo ## broker, index, workers and search API on this machine
 bench: $(VENV)/.bench ## measure this machine, peers too; make bench ARGS="tagger --only speed"
 	$(BIN)/mekiki bench $(ARGS)
 
-test: $(VENV)/.test ## all tests but the long ones
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.test ## all tests but the long ones, two files at a time
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-long: $(VENV)/.test ## the long tests alone
 	$(BIN)/python -m pytest -m long $(ARGS)
@@ -44,7 +44,7 @@ check: $(VENV)/.test ## format, lint, types, unit tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/unit tests/property tests/test_layers.py
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/unit tests/property tests/test_layers.py
 
 format: $(VENV)/.test
 	$(BIN)/ruff format .

@@ -7,8 +7,8 @@ import numpy as np
 
 from admin.connect import Api
 from admin.demo.session import Session, wait_until
-from admin.demo.taste import click_pairs, taste_of
 from models.evaluate import pair_accuracy
+from models.judging.person import click_pairs, taste_of
 from models.ranking.pairs import Pair
 from models.ranking.ranknet import LAST_BLOCK
 from stream.events.schema import PairClicked

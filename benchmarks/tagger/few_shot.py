@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.tagger.quality import learn
 from models.evaluate import average_precision
+from models.judging.probes import learn
 from models.judging.splits import Split
 from models.quantise import quantise
 from models.tagging.examples import Example

@@ -13,10 +13,8 @@ import numpy as np
 from benchmarks.tagger.offline import offline_logistic, xgboost_map, xgboost_tags
 from benchmarks.tagger.peers import Peer, running
 from models.evaluate import expected_calibration_error, macro_average_precision, ranking_figures
+from models.judging.probes import learn
 from models.judging.splits import Split
-from models.quantise import quantise
-from models.tagging.examples import Example
-from models.tagging.tagger import Tagger
 
 
 def run(cuts: Sequence[Split], without: Collection[Peer] = ()) -> dict[str, Any]:
@@ -65,11 +63,3 @@ def _measure(data: Split) -> tuple[dict[str, float], dict[str, Any], np.ndarray]
     ours = predictor.probabilities(data.test)[:, [predictor.catalogue.row(name) for name in data.names]]
     online = {**ranking_figures(data.test_truth, ours), "ece": expected_calibration_error(data.test_truth, ours)}
     return online, offline_logistic(data), ours
-
-
-def learn(data: Split) -> Tagger:
-    """A tagger after one pass over the training side."""
-    tagger = Tagger(dimension=data.train.shape[1])
-    quantised = quantise(data.train)
-    tagger.learn_many([Example(f"train-{i}", vector, data.tags_of(i)) for i, vector in enumerate(quantised)], 0)
-    return tagger

@@ -3,20 +3,21 @@
 What only other parts need is imported by them: torch and OpenCV must not count as memory of the speed part.
 """
 
-from collections.abc import Collection, Sequence
-from typing import Any
-
-import numpy as np
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.tagger import speed, stream
 from benchmarks.tagger.parts import Part
 from benchmarks.tagger.peers import QUALITY, SPEED, Peer, check_installed
 
+if TYPE_CHECKING:
+    from admin.operators.encoders.labelled import Labelled
+
 
 def run(
     parts: Collection[Part],
     *,
-    pictures: tuple[np.ndarray, Sequence[Sequence[str]]] | None,
+    pictures: Callable[[], "Labelled"] | None,
     tags: int,
     without: Collection[Peer],
     split_count: int,
@@ -25,7 +26,7 @@ def run(
 
     Args:
         parts: which to measure.
-        pictures: features [N, F] and tags of each picture; OpenMoji's when None.
+        pictures: loads labelled pictures; OpenMoji's when None.
         tags: how many, for the speed part.
         without: peers to leave out; their figures are null.
         split_count: how many splits the quality part takes the mean of.
@@ -44,7 +45,9 @@ def run(
         from models.judging.splits import FIRST_SEED, split
 
         manifest = EncoderFolders().manifest(DEFAULT)
-        features, names = pictures if pictures is not None else load_openmoji(load_extractor(manifest))
+        extractor = load_extractor(manifest)
+        given = pictures() if pictures is not None else load_openmoji()
+        features, names = given.measured(lambda pixels, _: extractor.extract(pixels))
         count = split_count if Part.QUALITY in parts else 1
         cuts = [split(features, manifest.parts, names, FIRST_SEED + number) for number in range(count)]
     report: dict[str, Any] = {}

@@ -1,16 +1,20 @@
-"""`mekiki encoder list|show|import|fit`: which encoders there are, and new ones."""
+"""`mekiki encoder list|show|import|fit|eval`: which encoders there are, how good they are, and new ones."""
 
+import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.table import Column
 
 from admin.connect import client_settings
-from admin.console import errors_out, out, print_json, print_table
+from admin.console import errors_out, out, print_json, print_table, write_json
 from admin.options import AsJson, DataDir
 from models.encoders.registry.folders import DEFAULT, EncoderFolders
 from models.encoders.registry.manifest import Manifest
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, UsageError
+from models.judging.table import Row
 from stream.workers import encoder_folders
 
 app = typer.Typer(no_args_is_help=True, help="Encoders: the frozen networks that turn pictures into vectors.")
@@ -99,6 +103,72 @@ def fit(
     source = Source(pictures=pictures, settings=settings if from_stream else None)
     made = fit_encoder(encoder_folders(settings), of, name, source, dimension, threads=threads, cache_dir=cache_dir)
     said(made)
+
+
+@app.command(name="eval")
+def evaluate(
+    names: Annotated[list[str] | None, typer.Argument(help="Encoders; without them all.", show_default=False)] = None,
+    pictures: Annotated[
+        Path | None, typer.Option(help="Folder of labelled pictures; without it the OpenMoji pictures.")
+    ] = None,
+    tags: Annotated[Path | None, typer.Option(help="JSON lines or CSV of `file` and `tags`.")] = None,
+    splits: Annotated[int, typer.Option(min=1, max=50, help="Cuts that heads are measured on.")] = 5,
+    layers: Annotated[bool, typer.Option("--layers", help="Their layers too.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here; `-` prints them.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write a picture of the figures here, PNG.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """How good encoders are, in one table: neighbours that share tags, heads, taste, speed."""
+    from admin.operators.encoders import judge
+    from admin.operators.encoders.labelled import load_folder, load_openmoji
+
+    if (pictures is None) != (tags is None):
+        raise UsageError("--pictures and --tags: expected both or neither; name the folder and the file of its tags")
+    folders = encoder_folders(client_settings(data_dir))
+    labelled = load_openmoji() if pictures is None or tags is None else load_folder(pictures, tags)
+    rows = judge.judge(folders, names or usable(folders), labelled, splits)
+    best = judge.recommended(rows)
+    report = {"rows": [row.document() for row in rows], "recommended": best, "pictures": len(labelled.tags)}
+    if json_file is not None and str(json_file) != "-":
+        write_json(json_file, report)
+    if plot is not None:
+        judge.plot(rows, plot)
+    if str(json_file) == "-":
+        print_json(report)
+        return
+    print_figures(rows if layers else [row for row in rows if row.layer == "vector"])
+    out.print(f"Recommended: {best}, the fastest of those whose mAP is within a standard deviation of the best.")
+
+
+def usable(folders: EncoderFolders) -> list[str]:
+    """Encoders that can be loaded here."""
+    names = []
+    for name in folders.names():
+        with contextlib.suppress(ConfigurationError):
+            folders.manifest(name)
+            names.append(name)
+    return names
+
+
+def print_figures(rows: Sequence[Row]) -> None:
+    """Rows of figures, as a table of 80 columns."""
+    shown = ("p_at_5", "p_at_10", "hamming", "lrap", "map", "pair_accuracy", "images_per_second")
+    heads = ("P@5", "P@10", "bits P@5", "LRAP", "mAP", "pairs", "/s")
+    print_table(
+        (
+            [
+                row.encoder if row.layer == "vector" else f"  {row.layer}",
+                *(_figure(getattr(row, name)) for name in shown),
+            ]
+            for row in rows
+        ),
+        "encoder",
+        *(Column(head, justify="right") for head in heads),
+    )
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}" if value < 10 else f"{value:.0f}"
 
 
 def said(made: Manifest) -> None:
