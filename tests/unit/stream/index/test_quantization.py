@@ -174,7 +174,7 @@ def test_a_new_collection_has_int8_in_memory_and_floats_on_disk(qdrant):
         "replication_factor": 1, "write_consistency_factor": 1,
     })  # fmt: skip
     index.search(np.ones(D, np.float32), 5)
-    assert server.told[-1][2]["params"] == {"quantization": {"ignore": False, "rescore": True, "oversampling": 1.0}}
+    assert server.told[-1][2]["params"] == {"quantization": {"rescore": True, "oversampling": 1.0}}
 
 
 def test_a_new_collection_is_as_the_settings_have_it_and_says_so(qdrant):
