@@ -10,7 +10,7 @@ import typer
 
 from admin.console import print_error
 from admin.demo.command import demo
-from admin.operators import dlq, topics, work
+from admin.operators import dlq, index, topics, work
 from admin.operators.doctor import doctor
 from admin.operators.encoders import command as encoder
 from admin.operators.serve import serve
@@ -37,8 +37,10 @@ PEOPLE, OPERATORS = "For people", "For operators"
 COMMANDS_OF = {PEOPLE: (post, tag, click, search, predict, demo), OPERATORS: (up, serve, status, doctor)}
 GROUPS_OF = {
     PEOPLE: {"images": images.app, "tags": tags.app},
-    OPERATORS: {"work": work.app, "topics": topics.app, "dlq": dlq.app, "encoder": encoder.app},
-}
+    OPERATORS: {
+        "work": work.app, "topics": topics.app, "index": index.app, "dlq": dlq.app, "encoder": encoder.app,
+    },
+}  # fmt: skip
 for panel, commands in COMMANDS_OF.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)

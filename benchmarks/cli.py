@@ -1,4 +1,4 @@
-"""`mekiki bench encoder|ingest|tagger`: what this machine does, measured now, as a table or JSON.
+"""`mekiki bench encoder|ingest|search|tagger ...`: what this machine does, measured now, as a table or JSON.
 
 `mekiki` finds this file by its entry point. A scenario is a file that is imported only when its command is called.
 """
@@ -16,6 +16,7 @@ from benchmarks.tagger.peers import Peer
 from models.errors import UsageError
 
 ALL = "all"
+LEAST_POINTS = 1_000
 
 app = typer.Typer(help="Measure this machine.", no_args_is_help=True)
 JsonFile: TypeAlias = Annotated[Path | None, typer.Option("--json", help="Write the figures here; `-` prints them.")]
@@ -61,6 +62,24 @@ def ingest(
     from benchmarks.ingest import run
 
     _report(run(images), json_file)
+
+
+@app.command()
+def search(
+    points: Annotated[str, typer.Option(help="How many, one size after another.")] = "200000,1000000",
+    json_file: JsonFile = None,
+) -> None:
+    """The embedded index as it grows: time, recall, gaps, memory, beside floats; what bits keep of real vectors."""
+    from benchmarks.search import run
+
+    _report(run(_sizes(points)), json_file)
+
+
+def _sizes(said: str) -> list[int]:
+    sizes = [int(part) for part in said.split(",") if part.strip().isascii() and part.strip().isdigit()]
+    if len(sizes) != len(said.split(",")) or min(sizes) < LEAST_POINTS:
+        raise UsageError(f"--points {said}: expected numbers of {LEAST_POINTS} or more, with commas between them")
+    return sizes
 
 
 @app.command()

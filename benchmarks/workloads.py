@@ -1,14 +1,14 @@
 """Seeded workloads; no network, no files.
 
 `TagStream`: unit vectors of 512 numbers around one centre per tag, 10 tags an image, half of them drawn evenly and half
-by a power law, as people's tags are.
+by a power law, as people's tags are. `mixtures`: vectors that lie as real ones do.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
 
-from models.quantise import quantise
+from models.quantise import dequantise, quantise
 from models.tagging.examples import Example
 
 TAGS = 30_000
@@ -56,3 +56,16 @@ class TagStream:
             position = self.position
             yield position, self.examples(min(batch, count))
             count -= batch
+
+
+def mixtures(real: np.ndarray, count: int, batch: int, seed: int = 0) -> Iterator[np.ndarray]:
+    """`count` unit vectors float32 [batch, D] at a time, on the grid of the index: each between two of the `real` ones
+    [N, D], nearer to the one, with noise half as long as a vector.
+    """
+    random = np.random.default_rng(seed)
+    for start in range(0, count, batch):
+        rows = min(batch, count - start)
+        one, other = (real[random.integers(0, len(real), rows)] for _ in range(2))
+        noise = random.standard_normal((rows, real.shape[1]), np.float32) / np.float32(2 * np.sqrt(real.shape[1]))
+        vectors = one + random.uniform(0.2, 0.8, (rows, 1)).astype(np.float32) * other + noise
+        yield dequantise(quantise(vectors / np.linalg.norm(vectors, axis=1, keepdims=True)))

@@ -35,6 +35,7 @@ _COARSE, _COARSELY_FAR = 4, 14.0  # points a side of what is compared first, and
 # Of either side of a picture, what a copy may have left: where it starts and how long it is
 _SPANS = ((0.0, 1.0), (0.0, 0.975), (0.025, 0.975), (0.0, 0.95), (0.025, 0.95), (0.05, 0.95), (0.05, 0.9))
 _PARTS = tuple((left, top, width, height) for left, width in _SPANS for top, height in _SPANS)
+_INNER = SIDE - 2  # of a side, without those at the rim
 
 Pixels = NDArray[np.uint8]
 
@@ -80,16 +81,20 @@ class Look:
     limit: float
 
     @cached_property
-    def whole(self) -> NDArray[np.int16]:
-        """int16 [588], the points."""
-        return self.points[1:-1, 1:-1].reshape(-1).astype(np.int16)
+    def whole(self) -> NDArray[np.uint8]:
+        """uint8 [49, 588], the points, once for each part of another."""
+        return np.tile(self.points[1:-1, 1:-1].reshape(-1), (len(_PARTS), 1))
 
     @cached_property
-    def parts(self) -> NDArray[np.int16]:
-        """int16 [49, 588], the points of its parts; most looks are never compared so closely."""
-        parts = cv2.remap(self.points, *_MAPS, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        inner = np.asarray(parts).reshape(len(_PARTS), SIDE, SIDE, 3)[:, 1:-1, 1:-1].reshape(len(_PARTS), -1)
-        return inner.astype(np.int16)
+    def parts(self) -> NDArray[np.uint8]:
+        """uint8 [49, 588], the points of its parts; most looks are never compared so closely.
+
+        First along one side, then along the other: a sixth of the time of a remap to all points of all parts.
+        """
+        upright = _ALONG @ self.points.reshape(SIDE, -1).astype(np.float32)
+        every = upright.reshape(-1, SIDE, 3).transpose(0, 2, 1).reshape(-1, SIDE) @ _ALONG.T
+        spans = every.reshape(len(_SPANS), _INNER, 3, len(_SPANS), _INNER).transpose(3, 0, 1, 4, 2)
+        return np.asarray(np.clip(np.rint(spans), 0, 255), np.uint8).reshape(len(_PARTS), -1)
 
 
 def read_look(stored: bytes) -> Look | None:
@@ -107,15 +112,16 @@ def read_look(stored: bytes) -> Look | None:
     return Look(points, np.asarray(coarse, np.float32).reshape(-1), limit)
 
 
-def _maps() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Where the points of all parts lie, part below part."""
-    steps = (np.arange(SIDE) + 0.5) / SIDE
-    columns = [np.tile((left + width * steps) * SIDE - 0.5, (SIDE, 1)) for left, _, width, _ in _PARTS]
-    rows = [np.tile(((top + height * steps) * SIDE - 0.5)[:, None], (1, SIDE)) for _, top, _, height in _PARTS]
-    return np.concatenate(columns).astype(np.float32), np.concatenate(rows).astype(np.float32)
+def _along() -> NDArray[np.float32]:
+    """[7 * 14, 16] weights of a side's points for those of each span of it, as OpenCV interpolates, span below span."""
+    steps = (np.arange(SIDE)[1:-1] + 0.5) / SIDE
+    places = np.concatenate([(start + length * steps) * SIDE - 0.5 for start, length in _SPANS]).astype(np.float32)
+    columns = np.tile(np.arange(SIDE, dtype=np.float32), (len(places), 1))
+    rows, one = np.tile(places[:, None], (1, SIDE)), np.eye(SIDE, dtype=np.float32)
+    return np.asarray(cv2.remap(one, columns, rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
-_MAPS = _maps()
+_ALONG = _along()
 
 
 class Looks:
@@ -142,10 +148,15 @@ def are_near(one: Look, other: Look) -> bool:
 
     One is laid onto the part of the other that fits it best.
     """
-    differences = np.abs(np.concatenate([one.parts - other.whole, other.parts - one.whole]))
-    best = differences[differences.sum(axis=1).argmin()].reshape(-1, 3).mean(axis=1)
-    limit, mean, worst = min(one.limit, other.limit), best.mean(), best.max()
+    differences = cv2.vconcat([cv2.absdiff(one.parts, other.whole), cv2.absdiff(other.parts, one.whole)])
+    sums = np.asarray(cv2.reduce(differences, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S))
+    fits, limit = int(sums.argmin()), min(one.limit, other.limit)
+    mean = float(sums[fits, 0]) / one.whole.shape[1]
+    if mean > _WRITTEN * limit:
+        return False
+    best = np.asarray(differences)[fits].reshape(-1, 3).mean(axis=1)
+    worst = best.max()
     if mean <= limit and worst <= _ANYWHERE:
         return True
     calm = np.sort(best)[: int(_CALM * best.size)].mean()
-    return bool(mean <= _WRITTEN * limit and calm <= _CALM_SHARE * limit and worst <= _WRITTEN_ANYWHERE)
+    return bool(calm <= _CALM_SHARE * limit and worst <= _WRITTEN_ANYWHERE)

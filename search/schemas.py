@@ -178,6 +178,24 @@ class Status(BaseModel):
     offsets: dict[str, dict[str, int]]
 
 
+class Index(BaseModel):
+    """How the index is kept; null: not known, or nothing that one can choose there."""
+
+    kept_by: str = Field(description="Qdrant Edge or Qdrant server")
+    collection: str
+    status: str = Field(description="of a server's optimisers: green when all is indexed")
+    points: int = Field(description="images and everything else that has a place; a server estimates")
+    indexed: int = Field(description="vectors that are in a graph")
+    quantization: str = Field(description="what a search goes through first")
+    rescore: bool = Field(description="whether floats score what it finds")
+    oversampling: float = Field(description="candidates for each result")
+    least_candidates: int = Field(description="of each search")
+    vectors_on_disk: bool | None
+    shards: int | None
+    replicas: int | None
+    write_consistency: int | None = Field(description="replicas that have a write before it is done")
+
+
 class Problem(BaseModel):
     """Every error answer: one sentence that says what, where and what to do."""
 

@@ -5,9 +5,9 @@ What fields there are and what they may be; stream/environment.py reads them.
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
 PREFIX = "MEKIKI_"
@@ -44,8 +44,11 @@ class KafkaSettings(Section):
     max_record_bytes: int = Field(1_000_000, ge=10_000)
 
 
+QuantizationKind: TypeAlias = Literal["none", "scalar", "turbo", "binary"]
+
+
 class QdrantSettings(Section):
-    """Where the index is."""
+    """Where the index is and how it is kept."""
 
     url: str | None = Field(None, description="http(s)://host:port of a Qdrant server; empty means Qdrant Edge")
     api_key: SecretStr | None = None
@@ -53,6 +56,31 @@ class QdrantSettings(Section):
     prefer_grpc: bool = True
     collection: str = Field("mekiki_images", pattern=r"^[A-Za-z0-9._-]{1,100}$")
     timeout_s: float = Field(10.0, gt=0)
+    quantization: Literal["auto"] | QuantizationKind = Field(
+        "auto", description="what a search goes through first; auto: turbo (1 bit a number) embedded, scalar (int8) on "
+        "a server"
+    )  # fmt: skip
+    rescore: bool = Field(True, description="by floats, so that scores and their order are exact")
+    oversampling: float | None = Field(
+        None, ge=1, le=1000, description="candidates for each result; empty: 16 of bits, embedded 4,000 at least; 1 of "
+        "others"
+    )  # fmt: skip
+    vectors_on_disk: bool = Field(True, description="floats, on a server, when the collection is made")
+    shards: int | None = Field(
+        None, ge=1, le=1000, description="on a server, when the collection is made; empty: as many as nodes"
+    )
+    replicas: int = Field(1, ge=1, le=100, description="of each shard, when the collection is made")
+    write_consistency: int = Field(
+        1, ge=1, le=100, description="replicas that have a write before it is done, when the collection is made"
+    )
+
+    @model_validator(mode="after")
+    def _enough_replicas(self) -> Self:
+        if self.write_consistency > self.replicas:
+            raise PydanticCustomError(
+                "replicas", "expected write_consistency of at most replicas; no write could ever be done"
+            )
+        return self
 
 
 class EncoderSettings(Section):

@@ -8,6 +8,7 @@ import functools
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from prometheus_client import start_http_server
@@ -50,6 +51,11 @@ def open_index(settings: Settings) -> VectorIndex:
     raise ConfigurationError(
         "MEKIKI_QDRANT__URL: not set; name a Qdrant server, or run `mekiki up`, which brings an index of its own"
     )
+
+
+def index_folder(settings: Settings) -> Path:
+    """Where the embedded index lies."""
+    return settings.data_path / "index"
 
 
 def build_encoder(settings: Settings) -> Encoder:
@@ -231,7 +237,7 @@ def run_index(settings: Settings) -> None:
 
     if not settings.index_socket:
         raise ConfigurationError("MEKIKI_INDEX_SOCKET: not set; `mekiki up` starts this process with an address")
-    server = IndexServer(EdgeIndex(settings.data_path / "index"), settings.index_socket)
+    server = IndexServer(EdgeIndex(index_folder(settings), settings.qdrant), settings.index_socket)
     on_stop(server.stop)
     tune_process(settings.blas_threads)
     server.serve()

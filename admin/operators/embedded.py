@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from admin.connect import SERVICE_FILE, Api, ServiceFile
+from admin.operators.index import convert_index
 from models.errors import (
     EXIT_CIRCUIT_BREAKER,
     EXIT_CONFIGURATION,
@@ -176,6 +177,7 @@ class EmbeddedService:
             MekikiError: what a child said when it could not start.
         """
         try:
+            convert_index(self.settings)
             self._broker.start()
             create_topics(self.settings)
             for name in COMMANDS:

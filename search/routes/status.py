@@ -1,5 +1,7 @@
 """How the service is: counts, health, metrics."""
 
+from dataclasses import asdict
+
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -13,6 +15,12 @@ router = APIRouter(responses=PROBLEMS, tags=["operations"])
 def status(running: Running) -> schemas.Status:
     """Counts and versions."""
     return running.status()
+
+
+@router.get("/v1/index")
+def index(running: Running) -> schemas.Index:
+    """How the index is kept: quantisation, and on a server shards and replicas."""
+    return schemas.Index(**asdict(running.index.describe()))
 
 
 @router.get("/livez")

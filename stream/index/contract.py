@@ -57,6 +57,41 @@ class Condition:
     ranges: tuple[Range, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class IndexDescription:
+    """How the index is kept, as whoever keeps it says; None: not known, or nothing that one can choose there.
+
+    Attributes:
+        kept_by: "Qdrant Edge" or "Qdrant server".
+        collection: its folder or its name.
+        status: of the optimisers of a server: green when all is indexed.
+        points: images and everything else that has a place.
+        indexed: vectors that are in a graph.
+        quantization: what a search goes through first.
+        rescore: whether floats score what it finds.
+        oversampling: candidates for each result.
+        least_candidates: of each search.
+        vectors_on_disk: whether floats are read from the disk.
+        shards: of the collection.
+        replicas: of each shard.
+        write_consistency: replicas that have a write before it is done.
+    """
+
+    kept_by: str
+    collection: str
+    status: str
+    points: int
+    indexed: int
+    quantization: str
+    rescore: bool
+    oversampling: float
+    least_candidates: int
+    vectors_on_disk: bool | None = None
+    shards: int | None = None
+    replicas: int | None = None
+    write_consistency: int | None = None
+
+
 ALL = Condition()
 Kind: TypeAlias = Literal["image", "waiting", "tombstone"]
 
@@ -93,7 +128,7 @@ class VectorIndex(Protocol):
     def search(
         self, vector: Vector, limit: int, condition: Condition = ALL, *, with_vectors: bool = False
     ) -> list[Hit]:
-        """Nearest images by inner product, best first; only those that the condition holds for."""
+        """Nearest images by inner product, best first, equal ones by id; only those that the condition holds for."""
 
     def scroll(
         self, cursor: str | None, limit: int, *, with_vectors: bool = False, with_raw: bool = False
@@ -117,6 +152,9 @@ class VectorIndex(Protocol):
         looked at for that, 12 ms for 50,000. The index on `kind` says it in less than 1 ms whatever the size, in Qdrant
         Edge just as well; a server estimates while it optimises.
         """
+
+    def describe(self) -> IndexDescription:
+        """How the index is kept."""
 
     def flush(self) -> None:
         """Make everything written survive a power cut."""

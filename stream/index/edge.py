@@ -1,10 +1,12 @@
 """VectorIndex on Qdrant Edge, in this process, on disk.
 
 One process owns the folder (Edge's write-ahead log is the lock). Every Edge call holds the GIL, so the service gives
-the shard a process of its own (`server`) and reaches it through `remote`. A write is one record of the write-ahead
-log: images and their offsets are there together or not at all, also after SIGKILL.
+the shard a process of its own (`server`) and reaches it through `remote`. Vectors are quantised as they are written.
+Nothing optimises the shard: that would answer nobody for minutes. A write is one record of the write-ahead log: images
+and their offsets are there together or not at all, also after SIGKILL.
 """
 
+import json
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,10 +14,12 @@ from typing import Any
 
 from models.errors import ConfigurationError, IndexUnavailableError, StorageUnavailableError
 from stream.disk import WRITE_BYTES, check_room
-from stream.index.contract import Kind
+from stream.index.contract import IndexDescription, Kind
 from stream.index.payload import Vector
 from stream.index.point_index import INDEXED, RANGED, RAW, Filters, PointIndex, vectors_of
 from stream.index.points import VECTOR_NAME, Point
+from stream.index.quantization import Quantization, of_edge
+from stream.settings import QdrantSettings
 
 try:
     import qdrant_edge as edge
@@ -43,11 +47,12 @@ class _EdgeFilters(Filters):
 class EdgeIndex(PointIndex):
     """See VectorIndex. Thread-safe: calls take turns."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: QdrantSettings | None = None) -> None:
         if edge is None:
             raise ConfigurationError("package qdrant-edge-py: not installed; run pip install 'mekiki[embedded]'")
         super().__init__(_EdgeFilters())
         self._folder = folder
+        self._quantization = of_edge(settings or QdrantSettings())
         self._lock = threading.RLock()
         self._shard: Any = None
 
@@ -55,7 +60,7 @@ class EdgeIndex(PointIndex):
         """See PointIndex.prepare."""
         with self._lock:
             if self._shard is None:
-                self._shard = _load(self._folder, dimension)
+                self._shard = _load(self._folder, dimension, self._quantization.kind)
 
     def upsert(self, points: Sequence[Point], condition: Callable[[Sequence[Point]], Any] | None = None) -> None:
         """See PointIndex.upsert."""
@@ -81,12 +86,21 @@ class EdgeIndex(PointIndex):
         """See PointIndex.nearest."""
         return list(self._call("query", edge.QueryRequest(
             query=edge.Query.Nearest(vector.tolist(), VECTOR_NAME), filter=condition, limit=limit,
-            with_payload=_payload(with_raw=False), with_vector=with_vectors,
+            with_payload=_payload(with_raw=False), with_vector=with_vectors, params=_params(self._quantization, limit),
         )))  # fmt: skip
 
     def count(self, kind: Kind = "image", *, exact: bool = True) -> int:
         """See VectorIndex.count."""
         return int(self._call("count", edge.CountRequest(filter=self.filters.kind(kind), exact=exact)))
+
+    def describe(self) -> IndexDescription:
+        """See VectorIndex.describe."""
+        info, asked = self._call("info"), self._quantization
+        return IndexDescription(
+            kept_by="Qdrant Edge", collection=str(self._folder), status="green", points=info.points_count,
+            indexed=info.indexed_vectors_count, quantization=asked.kind, rescore=asked.rescore,
+            oversampling=asked.oversampling, least_candidates=asked.least,
+        )  # fmt: skip
 
     def flush(self) -> None:
         """See VectorIndex.flush."""
@@ -114,13 +128,46 @@ def _payload(with_raw: bool) -> Any:
     return True if with_raw else edge.PayloadSelector.Exclude([RAW])
 
 
-def _load(folder: Path, dimension: int) -> Any:
+def stored_shape(folder: Path) -> tuple[str, int] | None:
+    """What the shard in this folder was quantised with when it was made, and its dimension, as Edge notes them; None
+    where there is none.
+    """
+    try:
+        config = json.loads((folder / "edge_config.json").read_text())
+        return next(iter(config.get("quantization_config") or {}), "none"), int(config["vectors"][VECTOR_NAME]["size"])
+    except (FileNotFoundError, ValueError, KeyError):  # nothing there, or damaged: then it cannot be loaded either
+        return None
+
+
+def _params(quantization: Quantization, limit: int) -> Any:
+    if quantization.kind == "none":
+        return edge.SearchParams(quantization=edge.QuantizationSearchParams(ignore=True))
+    return edge.SearchParams(quantization=edge.QuantizationSearchParams(
+        rescore=quantization.rescore, oversampling=quantization.oversampling_for(limit)
+    ))  # fmt: skip
+
+
+def _codes(kind: str) -> Any:
+    """Quantisation that works from the first point, without the optimiser."""
+    if kind == "turbo":
+        return edge.TurboQuantQuantizationConfig(bits=edge.TurboQuantBitSize.Bits1)
+    return edge.BinaryQuantizationConfig() if kind == "binary" else None
+
+
+def _load(folder: Path, dimension: int, kind: str) -> Any:
+    stored = stored_shape(folder)
+    if stored is not None and kind not in ("none", stored[0]):
+        raise ConfigurationError(
+            f"index folder {folder}: quantised as {stored[0]}, expected {kind}; `mekiki up` converts it, or set "
+            "MEKIKI_QDRANT__QUANTIZATION=none"
+        )
     vectors = {VECTOR_NAME: edge.EdgeVectorParams(dimension, edge.Distance.Dot)}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             return edge.EdgeShard.load(str(folder))
-        shard = edge.EdgeShard.create(str(folder), edge.EdgeConfig(vectors=vectors))
+        config = edge.EdgeConfig(vectors=vectors, quantization_config=_codes(kind))
+        shard = edge.EdgeShard.create(str(folder), config)
         for name in INDEXED:
             shard.update(edge.UpdateOperation.create_field_index(name, edge.PayloadSchemaType.Keyword))
         for name in RANGED:

@@ -5,7 +5,7 @@ that it does not know, and a field that is missing takes its default.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
@@ -116,6 +116,9 @@ class IndexRecord:
 
 UNDECODED = "any"  # first of a point's `undecoded`, so that a filter finds all of them
 _FIELDS = tuple(field.name for field in fields(ImagePayload))
+_OPTIONAL = {one.name for one in fields(ImagePayload) if (one.default, one.default_factory) != (MISSING, MISSING)}
+# Left out where empty, which is their default: each costs 5 of the 150 microseconds that Edge takes for a payload.
+_ROWS = ("speakers", "said", "revoked")
 
 
 def to_fields(record: IndexRecord) -> dict[str, Any]:
@@ -131,13 +134,11 @@ def to_fields(record: IndexRecord) -> dict[str, Any]:
     if record.undecoded:
         stored["undecoded"] = [UNDECODED, *record.undecoded]
     if record.payload is not None:
-        stored |= {name: getattr(record.payload, name) for name in _FIELDS}
-        stored["tags"] = list(record.payload.tags)
-        stored["speakers"] = [list(speaker) for speaker in record.payload.speakers]
-        stored["metadata"] = dict(record.payload.metadata)
-        stored["said"] = [list(places) for places in record.payload.said]
+        said = {name: getattr(record.payload, name) for name in _FIELDS}
+        stored |= {name: value for name, value in said.items() if value or name not in _OPTIONAL}
+        stored |= {name: list(map(list, stored[name])) for name in _ROWS if name in stored}
+        stored |= {name: kind(stored[name]) for name, kind in (("tags", list), ("metadata", dict)) if name in stored}
         stored |= _numbers(record.payload)
-        stored["revoked"] = [list(revoked) for revoked in record.payload.revoked]
     return stored
 
 
@@ -157,7 +158,7 @@ def _numbers(payload: ImagePayload) -> dict[str, float]:
 def to_payload(stored: Mapping[str, Any]) -> ImagePayload:
     """The typed payload of an image's point."""
     known = {name: stored[name] for name in _FIELDS if name in stored}
-    lists = {name: tuple(map(tuple, stored.get(name, ()))) for name in ("speakers", "said", "revoked")}
+    lists = {name: tuple(map(tuple, stored.get(name, ()))) for name in _ROWS}
     return ImagePayload(**(known | lists | {"tags": tuple(stored.get("tags", ()))}))
 
 

@@ -131,7 +131,7 @@ class PointIndex(ABC):
         """See VectorIndex.fetch."""
         ids = [point_id(image_id) for image_id in image_ids]
         found = self.retrieve(ids, with_vectors=with_vectors, with_raw=with_raw)
-        records = [to_record(point.payload or {}, _vector(point)) for point in found]
+        records = [to_record(point.payload or {}, vector_in(point)) for point in found]
         return {record.image_id: record for record in records}
 
     def search(
@@ -140,7 +140,8 @@ class PointIndex(ABC):
         """See VectorIndex.search."""
         check_vector(vector, self.dimension)
         found = self.nearest(vector, limit, self.filters.of(condition), with_vectors=with_vectors)
-        return [_hit(point, float(point.score)) for point in found]
+        hits = [_hit(point, float(point.score)) for point in found]
+        return sorted(hits, key=lambda hit: (-hit.score, hit.image_id))
 
     def scroll(
         self, cursor: str | None, limit: int, *, with_vectors: bool = False, with_raw: bool = False
@@ -186,10 +187,11 @@ def vectors_of(point: Point) -> dict[str, Any]:
     return {} if point.vector is None else {VECTOR_NAME: point.vector.tolist()}
 
 
-def _vector(point: Any) -> Vector | None:
+def vector_in(point: Any) -> Vector | None:
+    """The vector [D] of a point that a client gave, float32; None of a point without one."""
     values = point.vector.get(VECTOR_NAME) if isinstance(point.vector, dict) else None
     return None if values is None else np.asarray(values, dtype=np.float32)
 
 
 def _hit(point: Any, score: float = 0.0) -> Hit:
-    return Hit(point.payload["image_id"], score, to_payload(point.payload), _vector(point))
+    return Hit(point.payload["image_id"], score, to_payload(point.payload), vector_in(point))

@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 
 from models import errors
-from stream.index.contract import ALL, Condition, Hit, Kind
+from stream.index.contract import ALL, Condition, Hit, IndexDescription, Kind
 from stream.index.payload import IndexRecord, Vector
 from stream.index.wire import MESSAGE_LIMITS, SERVICE, pack, unpack
 from stream.log.reading.positions import StoredOffset
@@ -75,6 +75,11 @@ class RemoteIndex:
     def count(self, kind: Kind = "image", *, exact: bool = True) -> int:
         """See VectorIndex.count."""
         return int(self._ask("count", kind, exact=exact))
+
+    def describe(self) -> IndexDescription:
+        """See VectorIndex.describe."""
+        described: IndexDescription = self._ask("describe")
+        return described
 
     def flush(self) -> None:
         """See VectorIndex.flush."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from stream.index.contract import Condition, Hit, Range, TagFilter
+from stream.index.contract import Condition, Hit, IndexDescription, Range, TagFilter
 from stream.index.payload import ImagePayload, IndexRecord, Vector
 from stream.log.reading.positions import StoredOffset
 
@@ -27,10 +27,12 @@ CALLS = (
     "holders",
     "offsets",
     "count",
+    "describe",
     "flush",
 )  # of the contract
 KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (Condition, Hit, ImagePayload, IndexRecord, Range, StoredOffset, TagFilter)
+    kind.__name__: kind
+    for kind in (Condition, Hit, ImagePayload, IndexDescription, IndexRecord, Range, StoredOffset, TagFilter)
 }
 _NAMES = {kind: [field.name for field in fields(kind)] for kind in KINDS.values()}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from stream.index.contract import Kind
+from stream.index.contract import IndexDescription, Kind
 from stream.index.payload import Vector
 from stream.index.point_index import RAW, Filters, PointIndex
 from stream.index.points import VECTOR_NAME, Point
@@ -138,6 +138,9 @@ class DictIndex(PointIndex):
 
     def count(self, kind: Kind = "image", *, exact: bool = True) -> int:
         return sum(point.payload["kind"] == kind for point in self.points.by_id.values())
+
+    def describe(self) -> IndexDescription:
+        return IndexDescription("a dict", "", "green", len(self.points.by_id), 0, "none", True, 1.0, 0)
 
     def flush(self) -> None:
         self.points.sync()

@@ -84,8 +84,11 @@ def takes_a_new_picture(service, folder):
 
 @pytest.mark.timeout(240)
 def test_a_second_up_goes_on_from_the_first(tmp_path):
-    """Ctrl-C drains and checkpoints; index, tags and taste are there again, and learning goes on."""
-    first = Service(tmp_path / "data").start()
+    """Ctrl-C drains and checkpoints; index, tags and taste are there again, and learning goes on. The index of the
+    first is of floats, as all were once; the second quantises it.
+    """
+    first = Service(tmp_path / "data", MEKIKI_QDRANT__QUANTIZATION="none").start()
+    assert json.loads(first.cli("index", "describe", "--json"))["quantization"] == "none"
     folder, rows = tmp_path / "pictures", []
     folder.mkdir()
     for n in range(6):
@@ -97,6 +100,7 @@ def test_a_second_up_goes_on_from_the_first(tmp_path):
     first.cli("click", "k1", "k2")
     assert first.stop(signal.SIGINT) == 0, first.output.read_text()
     second = Service(tmp_path / "data").start()
+    assert json.loads(second.cli("index", "describe", "--json"))["quantization"] == "turbo"
     assert all(second.has(f"k{n}") for n in range(6))
     assert second.get("/v1/tags/kept").json()["count"] == 3
     assert second.get("/v1/status").json()["pairs_seen"] == 1

@@ -17,6 +17,29 @@ def test_bench_encoder_measures_this_machine(tmp_path):
     assert all(figures[f"images_per_second_{batch}"] > 0 for batch in (1, 8, 32, 64))
 
 
+@pytest.mark.parametrize("points", ["1000,", "many", "10"])
+def test_bench_search_says_which_sizes_it_takes(points):
+    done = run_cli("bench", "search", f"--points={points}")
+    assert done.returncode == 2
+    assert f"--points {points}: expected numbers of 1000 or more, with commas between them" in done.stderr
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_bench_search_measures_sizes_and_bits():
+    done = run_cli("bench", "search", "--points", "1000,6000", "--json", "-", timeout_s=280)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert list(figures["points"]) == ["1000", "6000"]
+    for size in figures["points"].values():
+        assert size["recall_at_10"] >= 0.99
+        assert 0 < size["p50_ms"] <= size["p95_ms"] and size["float_p95_ms"] > 0
+        assert size["worst_gap_ms"] > 0 and size["writes_per_second"] > 0 and size["rss_mb"] > 50
+    assert figures["binary"]["recall_at_10_rescored"] >= 0.99
+    assert figures["binary"]["hit_at_10_bits_over_float"] >= 0.95
+    assert figures["binary"]["bytes_per_vector"] * 32 == figures["binary"]["float_bytes_per_vector"]
+
+
 @pytest.mark.long
 @pytest.mark.timeout(240)
 def test_bench_ingest_measures_the_whole_way():
