@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.events.details import MetadataValue
+from stream.index.terms import terms_of
 
 Vector: TypeAlias = npt.NDArray[np.float32]
 Said: TypeAlias = tuple[str, str, int]  # who said a tag: `by` and source of the event, and the time of its record in ms
@@ -134,6 +135,8 @@ def to_fields(record: IndexRecord) -> dict[str, Any]:
         stored["metadata"] = dict(record.payload.metadata)
         stored["said"] = [list(places) for places in record.payload.said]
         stored |= _numbers(record.payload)
+        said = record.payload
+        stored["terms"] = terms_of(said.title, said.author, said.source_url, said.metadata)
         stored["revoked"] = [list(revoked) for revoked in record.payload.revoked]
     return stored
 

@@ -26,7 +26,7 @@ from stream.index.points import (
 from stream.log.reading.positions import StoredOffset
 
 PAGE = 256  # records a scroll of ours asks for at once
-INDEXED = ("kind", "tags", "sha256", "undecoded")  # payload fields that filters ask for
+INDEXED = ("kind", "tags", "sha256", "undecoded", "terms")  # payload fields that filters ask for
 RANGED = ("posted_s",)  # numbers that filters ask for, and that leave few; of sizes and shapes most remain
 
 
@@ -70,7 +70,8 @@ class Filters(ABC):
             return None
         groups = [self.some([self._one(one) for one in group]) for group in condition.tags]
         ranges = [self.between(one.field, one.low, one.high) for one in condition.ranges]
-        return self.every(groups + ranges, [self._one(one) for one in condition.without])
+        terms = [self.is_in("terms", group) for group in condition.terms]
+        return self.every(groups + ranges + terms, [self._one(one) for one in condition.without])
 
     def _one(self, one: TagFilter) -> Any:
         among = [self.ids([point_id(i) for i in one.among])] if one.among else []
@@ -136,9 +137,14 @@ class PointIndex(ABC):
         found = self.nearest(vector, limit, self.filters.of(condition), with_vectors=with_vectors)
         return [_hit(point, float(point.score)) for point in found]
 
-    def scroll(self, cursor: str | None, limit: int, *, with_vectors: bool = False) -> tuple[list[Hit], str | None]:
+    def scroll(
+        self, cursor: str | None, limit: int, condition: Condition = ALL, *, with_vectors: bool = False
+    ) -> tuple[list[Hit], str | None]:
         """See VectorIndex.scroll."""
-        found, following = self.page(self.filters.kind("image"), cursor, limit, with_vectors=with_vectors)
+        wanted = self.filters.kind("image")
+        if condition != ALL:
+            wanted = self.filters.every([wanted, self.filters.of(condition)])
+        found, following = self.page(wanted, cursor, limit, with_vectors=with_vectors)
         return [_hit(point) for point in found], None if following is None else str(following)
 
     def scroll_waiting(self, cursor: str | None, limit: int) -> tuple[list[IndexRecord], str | None]:

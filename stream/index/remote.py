@@ -46,9 +46,11 @@ class RemoteIndex:
         """See VectorIndex.search."""
         return list(self._ask("search", vector, limit, condition, with_vectors=with_vectors))
 
-    def scroll(self, cursor: str | None, limit: int, *, with_vectors: bool = False) -> tuple[list[Hit], str | None]:
+    def scroll(
+        self, cursor: str | None, limit: int, condition: Condition = ALL, *, with_vectors: bool = False
+    ) -> tuple[list[Hit], str | None]:
         """See VectorIndex.scroll."""
-        hits, following = self._ask("scroll", cursor, limit, with_vectors=with_vectors)
+        hits, following = self._ask("scroll", cursor, limit, condition, with_vectors=with_vectors)
         return hits, following
 
     def scroll_waiting(self, cursor: str | None, limit: int) -> tuple[list[IndexRecord], str | None]:
