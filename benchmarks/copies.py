@@ -6,7 +6,7 @@ of the other that fits it best.
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import cv2
@@ -14,8 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin.openmoji import load_pictures, rasterise
+from models.encoders.base import Encoder
 from models.look import Look, are_near, look_of, read_look
 from models.preprocess import fit_square
+from search.duplicates import AGREE
+from stream.environment import load_settings
+from stream.workers import build_encoder
 
 VISIBLE = 12.0  # of 255, mean over all pixels
 SMALL_PX = 64
@@ -24,22 +28,44 @@ Pixels = NDArray[np.uint8]
 
 
 def run(originals: int) -> dict[str, Any]:
-    """Recall by kind of copy, marked pairs and their precision."""
+    """Recall by kind of copy, marked pairs and their precision: by looks alone, and where embeddings agree as well."""
+    encoder = build_encoder(load_settings({}))
     images = [_decoded(rasterise(picture)) for picture in load_pictures()]
     looks = [_look(image) for image in images]
-    found: dict[str, list[bool]] = {}
+    found: dict[str, list[tuple[bool, bool]]] = {}
     for number in np.random.default_rng(5).choice(len(images), originals, replace=False):
-        for kind, copy in _copies(images[number]):
-            found.setdefault(kind, []).append(are_near(_look(copy), looks[number]))
+        kinds, copies = zip(*_copies(images[number]), strict=True)
+        cosines = _embedded(encoder, copies) @ _embedded(encoder, [images[number]])[0]
+        for kind, copy, cosine in zip(kinds, copies, cosines, strict=True):
+            near = are_near(_look(copy), looks[number])
+            found.setdefault(kind, []).append((near, near and cosine >= AGREE))
     marked = [(a, b) for a, b in itertools.combinations(range(len(looks)), 2) if _plausible(looks[a], looks[b])]
     marked = [(a, b) for a, b in marked if are_near(looks[a], looks[b])]
-    same = [_difference(images[a], images[b]) <= VISIBLE for a, b in marked]
+    same = np.array([_difference(images[a], images[b]) <= VISIBLE for a, b in marked], bool)
+    agree = np.array([_cosine(encoder, images[a], images[b]) >= AGREE for a, b in marked], bool)
     return {
-        "recall": round(float(np.mean([one for kind in found.values() for one in kind])), 4),
-        "by kind": {kind: round(float(np.mean(ones)), 3) for kind, ones in found.items()},
-        "pairs marked": len(marked),
-        "precision": round(float(np.mean(same)), 4) if same else None,
+        "by looks alone": _summary(found, 0, same),
+        "embeddings agree as well": _summary(found, 1, same[agree]),
     }
+
+
+def _summary(found: dict[str, list[tuple[bool, bool]]], way: int, same: NDArray[np.bool_]) -> dict[str, Any]:
+    by_kind = {kind: [one[way] for one in ones] for kind, ones in found.items()}
+    return {
+        "recall": round(float(np.mean(list(itertools.chain(*by_kind.values())))), 4),
+        "by kind": {kind: round(float(np.mean(ones)), 3) for kind, ones in by_kind.items()},
+        "pairs marked": len(same),
+        "precision": round(float(np.mean(same)), 4) if len(same) else None,
+    }
+
+
+def _embedded(encoder: Encoder, images: Sequence[Pixels]) -> NDArray[np.float32]:
+    return encoder.embed(np.stack([fit_square(image) for image in images]))
+
+
+def _cosine(encoder: Encoder, one: Pixels, other: Pixels) -> float:
+    first, second = _embedded(encoder, [one, other])
+    return float(first @ second)
 
 
 def _decoded(data: bytes) -> Pixels:

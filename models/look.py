@@ -8,6 +8,7 @@ can be resampled between its points, so a copy with a rim cut off is found by tr
 other is. A hash of 64 bits cannot do that, knows no colours, and is noise where a picture is flat or symmetric.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -136,11 +137,11 @@ class Looks:
         self._coarse[len(self._looks)] = look.coarse
         self._looks.append(look)
 
-    def first_near(self, look: Look) -> int | None:
-        """Which was the first that is a near copy of it, or it of that one."""
+    def near(self, look: Look) -> Iterator[int]:
+        """Which are near copies of it, or it of them; the first first, each compared when it is asked for."""
         coarse = np.abs(self._coarse[: len(self._looks)] - look.coarse).mean(axis=1)
         plausible = np.flatnonzero(coarse <= _COARSELY_FAR)
-        return next((int(at) for at in plausible if are_near(look, self._looks[at])), None)
+        return (int(at) for at in plausible if are_near(look, self._looks[at]))
 
 
 def are_near(one: Look, other: Look) -> bool:

@@ -15,6 +15,7 @@ class Options:
         tags: only images that carry all of these.
         without: only images that carry none of these.
         ranges: only images within these bounds.
+        terms: only images of which this is said, see Condition.terms.
         min_score: only results of this score or more.
         diverse: how unlike each other the results are to be, 0 to 1.
         shown: on pages before.
@@ -27,6 +28,7 @@ class Options:
     tags: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     ranges: tuple[Range, ...] = ()
+    terms: tuple[tuple[str, ...], ...] = ()
     min_score: float | None = None
     diverse: float = 0.0
     shown: Shown = frozenset()

@@ -18,7 +18,7 @@ from models.ranking.published import PublishedRanker
 from models.tagging.memory.names import normalise_tag
 from models.tagging.serving.predictor import Predictor
 from search.answer import Answer, Found, Options, Prediction
-from search.duplicates import collapse
+from search.duplicates import collapse, vectors_in
 from search.pages.cursor import Shown, mark, write_cursor
 from search.pages.diverse import pick_first
 from search.schemas import TagProbability
@@ -38,6 +38,7 @@ class Searcher:
 
     def __init__(self, index: VectorIndex, encoder: Encoder, decoder: DecodePool, served: ServedModels) -> None:
         self._index = index
+        self._vectors = vectors_in(index)
         self._encoder = encoder
         self._decoder = decoder
         self._served = served
@@ -140,7 +141,7 @@ class Searcher:
         prepare: Callable[[list[Hit]], list[Hit]],
     ) -> list[Found]:
         """The first `wanted` of the index after `prepare` and collapsing; asks for more where many collapse."""
-        condition = self._condition(options)
+        condition = self.condition(options)
         if condition is None:
             return []
         least = -math.inf if options.min_score is None else options.min_score
@@ -148,19 +149,19 @@ class Searcher:
         most = wanted + len(options.shown) if options.min_score is None else MOST_CANDIDATES  # that can be returned
         while True:
             hits = self._index.search(vector, asked, condition, with_vectors=with_vectors)
-            every = collapse(prepare(hits), options.collapse, most)
+            every = collapse(prepare(hits), options.collapse, most, self._vectors)
             found = [one for one in every if one.hit.score >= least and not _was_shown(one, options.shown)]
             rest_is_less = bool(every) and every[-1].hit.score < least
             if len(found) >= wanted or len(hits) < asked or asked >= MOST_CANDIDATES or rest_is_less:
                 return found[:wanted]
             asked = min(asked * 4, MOST_CANDIDATES)
 
-    def _condition(self, options: Options) -> Condition | None:
+    def condition(self, options: Options) -> Condition | None:
         """What the index is asked for; None where no image can meet it."""
         names = self.names()
         tags = tuple(names.filters(tag) for tag in options.tags)
         without = tuple(one for tag in options.without for one in names.filters(tag))
-        return Condition(tags, without, options.ranges) if all(tags) else None
+        return Condition(tags, without, options.ranges, options.terms) if all(tags) else None
 
     def predict(self, vector: Vector, limit: int, min_images: int) -> Prediction:
         """The `limit` most probable tags of a vector [D], of those that are on at least `min_images` images.

@@ -127,6 +127,7 @@ class Accepted(BaseModel):
     """The event is in the log."""
 
     event_id: str
+    detail: str | None = Field(None, description="waited for and not carried out: why, and what to do")
 
 
 class Posted(Accepted):

@@ -158,7 +158,9 @@ class ServeSettings(Section):
     bodies_bytes: int = Field(64_000_000, ge=1_000_000, description="of all bodies in flight; beyond: 503")
     body_timeout_s: float = Field(30.0, gt=0, description="a body that is not whole by then is refused")
     max_limit: int = Field(200, ge=1, le=1000)
-    wait_s: float = Field(30.0, gt=0, description="how long a post with wait=searchable is waited for; then 202")
+    wait_s: float = Field(
+        30.0, gt=0, description="how long wait=searchable waits for what was posted; then 202 and a sentence"
+    )
     api_key: SecretStr | None = Field(
         None, min_length=16, description="who has it may ask for everything; none: anybody"
     )

@@ -122,7 +122,7 @@ class FakeDecoder:
         (decoded,) = self.decode_many([content])
         if isinstance(decoded, PoisonError):
             raise decoded
-        return b"webp %d %d" % (decoded.pixels[0, 0, 0], size_px)
+        return b"RIFF %d %d" % (decoded.pixels[0, 0, 0], size_px)
 
     def _decode(self, content: bytes, crop: object) -> Decoded | PoisonError:
         if content.startswith(b"slow") and not self._patient:

@@ -3,14 +3,29 @@
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 from rich.table import Column
 
 from admin.connect import Api, client_settings
 from admin.console import out, print_json, print_table
-from admin.options import AsJson, DataDir
+from admin.options import (
+    AsJson,
+    Aspect,
+    Author,
+    DataDir,
+    Metadata,
+    PostedAfter,
+    PostedBefore,
+    SourceUrl,
+    Title,
+    Without,
+    WithTags,
+    pairs_of,
+)
+from admin.people.search import name_of
+from search.client.client import Filters
 from search.schemas import ImageView
 
 app = typer.Typer(help="Images of the index.", no_args_is_help=True)
@@ -18,10 +33,26 @@ app = typer.Typer(help="Images of the index.", no_args_is_help=True)
 
 @app.command(name="list")
 def list_images(
-    limit: Annotated[int, typer.Option(min=1)] = 40, as_json: AsJson = False, data_dir: DataDir = None
+    with_tag: WithTags = None,
+    without: Without = None,
+    title: Title = None,
+    author: Author = None,
+    source_url: SourceUrl = None,
+    metadata: Metadata = None,
+    posted_after: PostedAfter = None,
+    posted_before: PostedBefore = None,
+    aspect: Aspect = None,
+    limit: Annotated[int, typer.Option(min=1)] = 40,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
 ) -> None:
     """Images, in an order that means nothing."""
-    images = list(itertools.islice(Api(client_settings(data_dir)).images(), limit))
+    given = {
+        "with_tags": with_tag, "without": without, "title": title, "author": author, "source_url": source_url,
+        "metadata": pairs_of(metadata), "posted_after": posted_after, "posted_before": posted_before, "aspect": aspect,
+    }  # fmt: skip
+    filters = cast(Filters, {name: value for name, value in given.items() if value is not None})
+    images = list(itertools.islice(Api(client_settings(data_dir)).images(**filters), limit))
     if as_json:
         print_json([image.model_dump(mode="json") for image in images])
         return
@@ -32,7 +63,7 @@ def list_images(
 
 def _rows(images: list[ImageView]) -> Iterator[tuple[str, str, str]]:
     for image in images:
-        yield image.image_id, ", ".join(image.tags), f"{image.width_px} x {image.height_px}"
+        yield name_of(image.image_id, image.title), ", ".join(image.tags), f"{image.width_px} x {image.height_px}"
 
 
 @app.command()

@@ -8,12 +8,11 @@ import typer
 
 from admin.connect import client_settings
 from admin.console import print_error
-from admin.options import DataDir
+from admin.options import DataDir, pairs_of
 from admin.people.importing.ids import IdFrom
 from admin.people.importing.plan import Wanted
 from admin.people.importing.report import Report
 from admin.people.importing.run import Manner, run
-from models.errors import UsageError
 
 EXIT_FAILED = 1  # some files could not be posted
 EXIT_INTERRUPTED = 130  # as a shell says it of Ctrl-C
@@ -55,7 +54,7 @@ def post(
     What is there already is not sent again, so a run that was interrupted goes on when it is started again.
     """
     details: dict[str, Any] = {"title": title, "source_url": source_url, "author": author}
-    details["metadata"] = dict(map(_pair, metadata)) if metadata else None
+    details["metadata"] = pairs_of(metadata)
     wanted = Wanted(
         paths, tuple(tag or ()), tuple(tags_from or ()), image_id=image_id, id_from=id_from, root=root, strict=strict,
         split_commas=split_commas, details={name: value for name, value in details.items() if value is not None},
@@ -82,10 +81,3 @@ def _report(wanted: Wanted, manner: Manner, path: Path | None, data_dir: Path | 
             if report.counts:
                 report.show(rate=None if manner.dry_run else rate)
         return EXIT_FAILED if report.has_failed else 0
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise UsageError(f"--metadata {text!r}: expected NAME=VALUE")
-    return name, value

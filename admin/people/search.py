@@ -8,7 +8,20 @@ from rich.table import Column
 
 from admin.connect import Api, client_settings
 from admin.console import out, print_json, print_table
-from admin.options import AsJson, DataDir
+from admin.options import (
+    AsJson,
+    Aspect,
+    Author,
+    DataDir,
+    Metadata,
+    PostedAfter,
+    PostedBefore,
+    SourceUrl,
+    Title,
+    Without,
+    WithTags,
+    pairs_of,
+)
 from models.errors import UsageError
 from search.client.client import SearchOptions
 from search.schemas import Page
@@ -25,14 +38,16 @@ def search(
     unlike: Annotated[list[str] | None, typer.Option(help="Unlike this image of the index; repeatable.")] = None,
     tag: Annotated[str | None, typer.Option(help="What this tag fits.")] = None,
     crop: Annotated[str | None, typer.Option(help="left,top,width,height as shares of the picture.")] = None,
-    with_tag: Annotated[
-        list[str] | None, typer.Option("--with", help="Only what carries this tag; repeatable.")
-    ] = None,
-    without: Annotated[list[str] | None, typer.Option(help="Only what does not; repeatable.")] = None,
-    posted_after: Annotated[str | None, typer.Option(help="RFC 3339, e.g. 2026-11-21T12:00:00Z.")] = None,
-    posted_before: Annotated[str | None, typer.Option(help="RFC 3339.")] = None,
+    with_tag: WithTags = None,
+    without: Without = None,
+    title: Title = None,
+    author: Author = None,
+    source_url: SourceUrl = None,
+    metadata: Metadata = None,
+    posted_after: PostedAfter = None,
+    posted_before: PostedBefore = None,
+    aspect: Aspect = None,
     min_score: Annotated[float | None, typer.Option(min=-1, max=1)] = None,
-    aspect: Annotated[str | None, typer.Option(help="landscape, portrait or square.")] = None,
     diverse: Annotated[float, typer.Option(min=0, max=1, help="How unlike each other results are to be.")] = 0.0,
     limit: Annotated[int, typer.Option(min=1)] = 12,
     rank: Annotated[str, typer.Option(help="similarity or taste.")] = "similarity",
@@ -55,9 +70,9 @@ def search(
         raise UsageError(f"--order {order}: expected with --tag; leave it out")
     api = Api(client_settings(data_dir))
     given = {
-        "limit": limit, "rank": rank, "collapse": collapse, "with_tags": with_tag, "without": without,
-        "posted_after": posted_after, "posted_before": posted_before, "min_score": min_score, "aspect": aspect,
-        "diverse": diverse or None,
+        "limit": limit, "rank": rank, "collapse": collapse, "with_tags": with_tag, "without": without, "title": title,
+        "author": author, "source_url": source_url, "metadata": pairs_of(metadata), "posted_after": posted_after,
+        "posted_before": posted_before, "min_score": min_score, "aspect": aspect, "diverse": diverse or None,
     }  # fmt: skip
     options = cast(SearchOptions, {name: value for name, value in given.items() if value is not None})
     content = None if image is None else read_picture(image)
@@ -73,14 +88,19 @@ def search(
         from admin.people.sheet import Row, draw_sheet, fetch_cells
 
         query = content if content is not None else api.picture(image_id[0]) if image_id else None
-        title = tag or ", ".join(image_id or ()) or str(image)
-        draw_sheet([Row(title, query, fetch_cells(api, page.results))], sheet)
+        heading = tag or ", ".join(image_id or ()) or str(image)
+        draw_sheet([Row(heading, query, fetch_cells(api, page.results))], sheet)
     if as_json:
         print_json(page.model_dump(mode="json"))
     else:
         _show(page)
         if sheet is not None:
             out.print(f"contact sheet: {sheet}", markup=False)
+
+
+def name_of(image_id: str, title: str) -> str:
+    """An id, and below it the title where there is one."""
+    return f"{image_id}\n{title}" if title else image_id
 
 
 def read_picture(path: Path) -> bytes:
@@ -110,7 +130,7 @@ def _show(page: Page) -> None:
         if result.near_duplicate_of:
             same += f" (near {result.near_duplicate_of})"
         tags = ", ".join([*result.tags[:8], *(f"({tag})" for tag in result.implied_tags[:4])])
-        rows.append((marked(score, result.above_threshold), result.image_id, tags, same))
+        rows.append((marked(score, result.above_threshold), name_of(result.image_id, result.title), tags, same))
     score_column = Column("score", justify="right", overflow="fold")
     print_table(rows, score_column, "image", "tags", "same picture", caption=f"{page.took_ms} ms, {versions}")
     if page.tagger_version is not None:

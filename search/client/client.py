@@ -3,31 +3,42 @@
 In: arguments. Out: models of search.schemas. Raises as search.client.transport.
 """
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 
 from search import schemas
 from search.access.paths import bytes_url, quote_id
 from search.client.transport import Transport
 from search.tags import schemas as tag_schemas
+from stream.events.details import MetadataValue
 
 PAGE = 1_000  # images asked for at once
 
 
-class SearchOptions(TypedDict, total=False):
-    """What all searches take; see docs/api.md. `with_tags` goes as `with`, which is a word of Python."""
+class Filters(TypedDict, total=False):
+    """Which images are meant; see docs/api.md. `with_tags` goes as `with`, which is a word of Python."""
+
+    with_tags: Sequence[str]
+    without: Sequence[str]
+    title: str
+    author: str
+    source_url: str
+    metadata: Mapping[str, MetadataValue]
+    posted_after: str
+    posted_before: str
+    min_width: int
+    min_height: int
+    aspect: str
+
+
+class SearchOptions(Filters, total=False):
+    """What all searches take."""
 
     limit: int
     rank: schemas.Rank
     collapse: schemas.Collapse
-    with_tags: Sequence[str]
-    without: Sequence[str]
-    posted_after: str
-    posted_before: str
     min_score: float
-    min_width: int
-    min_height: int
-    aspect: str
     diverse: float
     cursor: str | None
     session_id: str
@@ -41,6 +52,7 @@ class Said(TypedDict, total=False):
     title: str
     source_url: str
     author: str
+    metadata: Mapping[str, MetadataValue]
 
 
 class Client(Transport):
@@ -93,11 +105,11 @@ class Client(Transport):
         """What the index holds of an image."""
         return schemas.ImageView.model_validate_json(self.ask("GET", f"/v1/images/{quote_id(image_id)}").content)
 
-    def images(self) -> Iterator[schemas.ImageView]:
-        """All images, in an order that means nothing."""
+    def images(self, **filters: Unpack[Filters]) -> Iterator[schemas.ImageView]:
+        """All images, or those that filters leave, in an order that means nothing."""
         cursor = None
         while True:
-            answer = self.ask("GET", "/v1/images", {"limit": PAGE, "cursor": cursor})
+            answer = self.ask("GET", "/v1/images", {"limit": PAGE, "cursor": cursor} | _named(filters))
             page = schemas.ImagePage.model_validate_json(answer.content)
             yield from page.images
             cursor = page.cursor
@@ -111,12 +123,13 @@ class Client(Transport):
     def post_image(
         self, content: bytes, image_id: str | None = None, *, wait: bool = False, **said: Unpack[Said]
     ) -> schemas.Posted:
-        """Post bytes; with `wait` return when they can be found.
+        """Post bytes; with `wait` return when they can be found; `detail` says it where they cannot yet.
 
         Raises:
             UsageError: with `wait` also where the picture is dead, and why.
         """
-        given = {"id": image_id, "wait": "searchable" if wait else None, **said}
+        given = {"id": image_id, **_until(wait), **said}
+        given["metadata"] = _pairs(said.get("metadata", {}))
         return schemas.Posted.model_validate_json(self.ask("POST", "/v1/images", given, content=content).content)
 
     def post_dataref(
@@ -124,24 +137,25 @@ class Client(Transport):
     ) -> schemas.Posted:
         """Post a picture that is elsewhere; as `post_image`."""
         body = {"image_id": image_id, "dataref": dataref, **said} | ({} if sha256 is None else {"sha256": sha256})
-        answer = self.ask("POST", "/v1/images", {"wait": "searchable" if wait else None}, json_body=body)
+        answer = self.ask("POST", "/v1/images", _until(wait), json_body=body)
         return schemas.Posted.model_validate_json(answer.content)
 
-    def delete_image(self, image_id: str) -> schemas.Accepted:
-        """Take an image down everywhere."""
-        return schemas.Accepted.model_validate_json(self.ask("DELETE", f"/v1/images/{quote_id(image_id)}").content)
-
-    def put_tags(
-        self, image_id: str, tags: Sequence[str], *, by: str | None = None, complete: bool = False
-    ) -> schemas.Accepted:
-        """Put tags on an image, beside those it has."""
-        body = {"tags": list(tags), "by": by, "complete": complete}
-        answer = self.ask("PUT", f"/v1/images/{quote_id(image_id)}/tags", json_body=body)
+    def delete_image(self, image_id: str, *, wait: bool = False) -> schemas.Accepted:
+        """Take an image down everywhere; with `wait` return when no search finds it any more."""
+        answer = self.ask("DELETE", f"/v1/images/{quote_id(image_id)}", _until(wait))
         return schemas.Accepted.model_validate_json(answer.content)
 
-    def delete_tags(self, image_id: str, tags: Sequence[str]) -> schemas.Accepted:
-        """Take tags off an image."""
-        answer = self.ask("DELETE", f"/v1/images/{quote_id(image_id)}/tags", {"tags": list(tags)})
+    def put_tags(
+        self, image_id: str, tags: Sequence[str], *, by: str | None = None, complete: bool = False, wait: bool = False
+    ) -> schemas.Accepted:
+        """Put tags on an image, beside those it has; with `wait` return when they are on it."""
+        body = {"tags": list(tags), "by": by, "complete": complete}
+        answer = self.ask("PUT", f"/v1/images/{quote_id(image_id)}/tags", _until(wait), json_body=body)
+        return schemas.Accepted.model_validate_json(answer.content)
+
+    def delete_tags(self, image_id: str, tags: Sequence[str], *, wait: bool = False) -> schemas.Accepted:
+        """Take tags off an image; with `wait` return when they are off."""
+        answer = self.ask("DELETE", f"/v1/images/{quote_id(image_id)}/tags", {"tags": list(tags)} | _until(wait))
         return schemas.Accepted.model_validate_json(answer.content)
 
     def prefer(self, preferred: str, over: str, *, session_id: str = "anonymous") -> schemas.Accepted:
@@ -170,6 +184,22 @@ class Client(Transport):
     def _page(
         self, method: str, path: str, given: dict[str, Any], options: SearchOptions, content: bytes | None = None
     ) -> schemas.Page:
-        asked: dict[str, Any] = given | dict(options)
-        asked["with"] = asked.pop("with_tags", None)
+        asked = given | _named(options)
         return schemas.Page.model_validate_json(self.ask(method, path, asked, content=content).content)
+
+
+def _until(wait: bool) -> dict[str, Any]:
+    return {"wait": "searchable" if wait else None}
+
+
+def _named(filters: Filters) -> dict[str, Any]:
+    """As the API calls them."""
+    named: dict[str, Any] = dict(filters)
+    named["with"] = named.pop("with_tags", None)
+    return named | {"metadata": _pairs(filters.get("metadata", {}))}
+
+
+def _pairs(metadata: Mapping[str, MetadataValue]) -> list[str]:
+    """NAME=VALUE of each, as query parameters say them."""
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in metadata.items()}
+    return [f"{name}={text}" for name, text in texts.items()]

@@ -12,7 +12,7 @@ import httpx
 from models.errors import IndexUnavailableError, NotFoundError, UsageError
 from stream.environment import without_credentials
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 45.0  # longer than the API lets `wait=searchable` wait
 TRY_LATER = (408, 429)
 
 

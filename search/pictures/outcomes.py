@@ -1,20 +1,21 @@
-"""What came of a posted picture: it can be found, or it is dead.
+"""What came of an event about a picture: searches see it, or it is dead.
 
-In: events of pictures on their way. Out: `FOUND`, the text of a dead letter, or None while neither is known. A picture
-can be found once the index names its event among the last of its image. Dead letters are read by one consumer from
-where images.dlq ended when the first picture was waited for. Raises InfrastructureError while a neighbour is away.
+In: events on their way. Out: `DONE`, `WAITS`, the text of a dead letter, or None while nothing is known. Searches see
+an event once the index names it among the last of its image. Dead letters are read by one consumer from where
+images.dlq ended when an event was first waited for. Raises InfrastructureError while a neighbour is away.
 """
 
 import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
+from typing import TypeAlias
 
 from kafka import KafkaConsumer, TopicPartition
 
 from models.errors import MekikiError
 from stream.events.codec import Envelope, identity_hash
-from stream.events.schema import ImagePosted
+from stream.events.schema import ImageDeleted, ImagePosted, TagsApplied, TagsRemoved
 from stream.index.contract import VectorIndex
 from stream.log.client import broker_errors, client_options
 from stream.log.dead_letter import ORIGIN, TEXT
@@ -23,7 +24,9 @@ from stream.settings import Settings
 
 log = logging.getLogger(__name__)
 
-FOUND = "found"
+AboutImage: TypeAlias = ImagePosted | ImageDeleted | TagsApplied | TagsRemoved
+DONE = "done"
+WAITS = "waits"  # for the picture, which is not there
 KEPT = 10_000  # texts of the last dead letters
 POLL_MS = 300
 FETCH_WAIT_MS = 100  # the embedded broker answers an empty fetch only after it
@@ -31,7 +34,7 @@ PARTS = 3  # slashes in the origin of a letter that is about a part of its recor
 
 
 class Outcomes(threading.Thread):
-    """Looks after pictures that somebody waits for; `prepare` starts it."""
+    """Looks after events that somebody waits for; `prepare` starts it."""
 
     def __init__(self, settings: Settings, index: VectorIndex) -> None:
         super().__init__(name="outcomes", daemon=True)
@@ -65,15 +68,20 @@ class Outcomes(threading.Thread):
                 consumer.seek(at, end)
         return consumer
 
-    def of(self, event: ImagePosted, event_id: str, source: str) -> str | None:
-        """What is known of a posted picture."""
+    def of(self, event: AboutImage, event_id: str, source: str) -> str | None:
+        """What is known of an event."""
         identity = identity_hash(Envelope(event_id, source, event))
         record = self._index.fetch([event.image_id]).get(event.image_id)
-        if record is not None and record.payload is not None and identity in record.seen and not record.undecoded:
-            kept = record.payload.sha256  # of an earlier picture, where this one waited for its decoding in vain
-            if event.sha256 in (None, kept):
-                return FOUND
-        return self._dead.get(identity)
+        if record is None or identity not in record.seen:
+            return self._dead.get(identity)
+        if isinstance(event, ImageDeleted):
+            return DONE
+        if record.payload is None or record.undecoded:
+            waits = not isinstance(event, ImagePosted) and not record.undecoded and not record.deleted
+            return self._dead.get(identity, WAITS if waits else None)
+        if isinstance(event, ImagePosted) and event.sha256 not in (None, record.payload.sha256):
+            return self._dead.get(identity)  # an earlier picture is there, this one waited for its decoding in vain
+        return DONE
 
     def run(self) -> None:
         """Read dead letters until `stop`."""

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from search import schemas, views
 from search.pictures.answers import answer
+from search.routes.options import Which
 from search.routes.parameters import PROBLEMS, ImageIdPath, Running
 from stream.events.details import Described
 from stream.index.payload import IndexRecord
@@ -64,9 +65,12 @@ def list_waiting(running: Running, limit: PageSize = 100, cursor: Cursor = None)
 
 
 @router.get("/v1/images")
-def list_images(running: Running, limit: PageSize = 100, cursor: Cursor = None) -> schemas.ImagePage:
-    """All images, in an order that means nothing and stays the same."""
-    hits, following = running.index.scroll(None if cursor is None else str(cursor), limit)
+def list_images(running: Running, which: Which, limit: PageSize = 100, cursor: Cursor = None) -> schemas.ImagePage:
+    """All images, or those that filters leave, in an order that means nothing and stays the same."""
+    condition = running.searcher.condition(which.options())
+    if condition is None:
+        return schemas.ImagePage(images=[])
+    hits, following = running.index.scroll(None if cursor is None else str(cursor), limit, condition)
     names = running.searcher.names()
     images = [views.image(hit.image_id, hit.payload, names, ()) for hit in hits]
     return schemas.ImagePage(images=images, cursor=following)

@@ -8,7 +8,8 @@ import difflib
 from typing import Annotated, Any
 
 from fastapi import Depends, HTTPException, Path, Query, Request
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from models.errors import UsageError
 from search import schemas
@@ -36,6 +37,15 @@ IMAGE_BODY: dict[str, Any] = {
         name: {"schema": {"type": "string", "format": "binary"}} for name in ("image/jpeg", "image/png", "image/webp")
     }}
 }  # fmt: skip
+
+
+def _pair(text: str) -> str:
+    if text.find("=") < 1:
+        raise PydanticCustomError("pair", "expected NAME=VALUE; say both")
+    return text
+
+
+Pair = Annotated[str, AfterValidator(_pair), Field(json_schema_extra={"pattern": "^[^=]+="})]
 
 
 async def service(request: Request) -> Service:
@@ -86,6 +96,12 @@ async def crop(
     if not (0 <= left < 1 and 0 <= top < 1 and 0 < width <= 1 - left + 1e-6 and 0 < height <= 1 - top + 1e-6):
         raise UsageError(f"crop {crop!r}: expected shares of the picture between 0 and 1, inside it")
     return left, top, width, height
+
+
+def name_and_value(text: str) -> tuple[str, str]:
+    """Both sides of a `Pair`."""
+    name, _, value = text.partition("=")
+    return name, value
 
 
 async def body(request: Request) -> bytes:

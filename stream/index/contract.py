@@ -50,11 +50,13 @@ class Condition:
         tags: of every group, one filter must hold; no group is empty.
         without: none of these filters may hold.
         ranges: all of these must hold.
+        terms: of every group, one must be among the terms of the image, see stream.index.terms.
     """
 
     tags: tuple[tuple[TagFilter, ...], ...] = ()
     without: tuple[TagFilter, ...] = ()
     ranges: tuple[Range, ...] = ()
+    terms: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +133,12 @@ class VectorIndex(Protocol):
         """Nearest images by inner product, best first, equal ones by id; only those that the condition holds for."""
 
     def scroll(
-        self, cursor: str | None, limit: int, *, with_vectors: bool = False, with_raw: bool = False
-    ) -> tuple[list[Hit], str | None]:
-        """A page of all images in a stable order and the cursor of the next page, None at the end."""
+        self, cursor: str | None, limit: int, condition: Condition = ALL, *, with_vectors: bool = False,
+        with_raw: bool = False,
+    ) -> tuple[list[Hit], str | None]:  # fmt: skip
+        """A page of the images that the condition holds for, in a stable order, and the cursor of the next page, None
+        at the end.
+        """
 
     def scroll_waiting(self, cursor: str | None, limit: int) -> tuple[list[IndexRecord], str | None]:
         """A page of the images that events wait for: not there, or with a picture still to be decoded; as `scroll`."""

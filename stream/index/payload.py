@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.events.details import MetadataValue
+from stream.index.terms import terms_of
 
 Vector: TypeAlias = npt.NDArray[np.float32]
 Said: TypeAlias = tuple[str, str, int]  # who said a tag: `by` and source of the event, and the time of its record in ms
@@ -139,6 +140,9 @@ def to_fields(record: IndexRecord) -> dict[str, Any]:
         stored |= {name: list(map(list, stored[name])) for name in _ROWS if name in stored}
         stored |= {name: kind(stored[name]) for name, kind in (("tags", list), ("metadata", dict)) if name in stored}
         stored |= _numbers(record.payload)
+        kept = record.payload
+        terms = terms_of(kept.title, kept.author, kept.source_url, kept.metadata)
+        stored |= {"terms": terms} if terms else {}
     return stored
 
 

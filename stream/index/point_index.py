@@ -26,7 +26,7 @@ from stream.index.points import (
 from stream.log.reading.positions import StoredOffset
 
 PAGE = 256  # records a scroll of ours asks for at once
-INDEXED = ("kind", "tags", "sha256", "undecoded")  # payload fields that filters ask for
+INDEXED = ("kind", "tags", "sha256", "undecoded", "terms")  # payload fields that filters ask for
 RAW = "raw"  # payload field of the raw features: large, and of no use to who searches
 RANGED = ("posted_s",)  # numbers that filters ask for, and that leave few; of sizes and shapes most remain
 
@@ -71,7 +71,8 @@ class Filters(ABC):
             return None
         groups = [self.some([self._one(one) for one in group]) for group in condition.tags]
         ranges = [self.between(one.field, one.low, one.high) for one in condition.ranges]
-        return self.every(groups + ranges, [self._one(one) for one in condition.without])
+        terms = [self.is_in("terms", group) for group in condition.terms]
+        return self.every(groups + ranges + terms, [self._one(one) for one in condition.without])
 
     def _one(self, one: TagFilter) -> Any:
         among = [self.ids([point_id(i) for i in one.among])] if one.among else []
@@ -144,11 +145,14 @@ class PointIndex(ABC):
         return sorted(hits, key=lambda hit: (-hit.score, hit.image_id))
 
     def scroll(
-        self, cursor: str | None, limit: int, *, with_vectors: bool = False, with_raw: bool = False
-    ) -> tuple[list[Hit], str | None]:
+        self, cursor: str | None, limit: int, condition: Condition = ALL, *, with_vectors: bool = False,
+        with_raw: bool = False,
+    ) -> tuple[list[Hit], str | None]:  # fmt: skip
         """See VectorIndex.scroll."""
-        images = self.filters.kind("image")
-        found, following = self.page(images, cursor, limit, with_vectors=with_vectors, with_raw=with_raw)
+        wanted = self.filters.kind("image")
+        if condition != ALL:
+            wanted = self.filters.every([wanted, self.filters.of(condition)])
+        found, following = self.page(wanted, cursor, limit, with_vectors=with_vectors, with_raw=with_raw)
         return [_hit(point) for point in found], None if following is None else str(following)
 
     def scroll_waiting(self, cursor: str | None, limit: int) -> tuple[list[IndexRecord], str | None]:

@@ -49,10 +49,11 @@ class RemoteIndex:
         return list(self._ask("search", vector, limit, condition, with_vectors=with_vectors))
 
     def scroll(
-        self, cursor: str | None, limit: int, *, with_vectors: bool = False, with_raw: bool = False
-    ) -> tuple[list[Hit], str | None]:
+        self, cursor: str | None, limit: int, condition: Condition = ALL, *, with_vectors: bool = False,
+        with_raw: bool = False,
+    ) -> tuple[list[Hit], str | None]:  # fmt: skip
         """See VectorIndex.scroll."""
-        hits, following = self._ask("scroll", cursor, limit, with_vectors=with_vectors, with_raw=with_raw)
+        hits, following = self._ask("scroll", cursor, limit, condition, with_vectors=with_vectors, with_raw=with_raw)
         return hits, following
 
     def scroll_waiting(self, cursor: str | None, limit: int) -> tuple[list[IndexRecord], str | None]:

@@ -2,6 +2,7 @@
 
 from stream.index.contract import Condition, Range, TagFilter
 from stream.index.payload import IndexRecord
+from stream.index.terms import author_terms, metadata_terms, source_terms, title_terms
 from tests.contract.test_index import record, unit
 from tests.fakes import payload
 
@@ -77,3 +78,49 @@ def test_bounds_hold_for_times_and_sizes_and_are_included(index):
     assert found(Range("width_px", 200), Range("height_px", 200)) == {1, 2}
     assert found(Range("aspect", None, 0.5)) == {0, 4}
     assert found(Range("aspect", 1.0, 1.5)) == {1, 2}
+
+
+def test_what_is_said_of_an_image_is_found_in_searches_and_lists(index):
+    said = [
+        {"title": "A red Fox, asleep", "author": "Zoë Müller", "source_url": "https://Photos.example/p/1?x=a%20b"},
+        {"title": "赤い狐が眠る", "metadata": {"iso": 200, "lens.a[0]": "50 mm", "raw": True}},
+        {"title": "fox", "metadata": {"iso": "200", "raw": None, "note": "x" * 500}, "author": "O'Neil, Tip"},
+        {},
+    ]
+    for number, known in enumerate(said):
+        index.write([record(f"i{number}", seed=number, **known)], [])
+
+    def found(*groups):
+        condition = Condition(terms=tuple(groups))
+        hits = index.search(unit(1), 10, condition)
+        listed, cursor = index.scroll(None, 10, condition)
+        assert cursor is None and {h.image_id for h in listed} == {h.image_id for h in hits}
+        return {int(h.image_id[1:]) for h in hits}
+
+    assert found(*title_terms("FOX")) == {0, 2}
+    assert found(*title_terms("asleep, fox!")) == {0}
+    assert found(*title_terms("fo")) == set()
+    assert found(*title_terms("狐")) == {1}
+    assert found(*author_terms("zo\u0065\u0308")) == {0}
+    assert found(*author_terms("tip o'neil")) == {2}
+    assert found(*source_terms("photos.EXAMPLE")) == found(*source_terms("https://Photos.example/p/1?x=a%20b")) == {0}
+    assert found(*source_terms("https://photos.example/p/2")) == set()
+    assert (
+        found(*metadata_terms("iso", "200")) == found(*metadata_terms("iso", "2e2"), *title_terms("狐")) | {2} == {1, 2}
+    )
+    assert found(*metadata_terms("lens.a[0]", "50 mm")) == found(*metadata_terms("raw", "true")) == {1}
+    assert found(*metadata_terms("raw", "null")) == found(*metadata_terms("note", "x" * 500)) == {2}
+    assert found(*metadata_terms("note", "x" * 499)) == set()
+
+
+def test_a_list_is_cut_by_tags_and_bounds_too(index):
+    for number in range(6):
+        index.write([record(f"i{number}", seed=number, tags=("cat",) * (number % 2), width_px=10 * number + 1)], [])
+    condition = Condition(((TagFilter(("cat",)),),), ranges=(Range("width_px", 20),))
+    seen, cursor = [], None
+    while True:
+        page, cursor = index.scroll(cursor, 1, condition)
+        seen += [hit.image_id for hit in page]
+        if cursor is None:
+            break
+    assert sorted(seen) == ["i3", "i5"]

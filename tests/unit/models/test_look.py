@@ -119,13 +119,13 @@ def test_copies_of_drawings_are_found_and_marked_pairs_look_the_same() -> None:
     assert len(same) > 5 and np.mean(same) > 0.9  # not laid onto each other; 0.998 where they are
 
 
-def test_the_first_that_is_near() -> None:
+def test_those_that_are_near() -> None:
     known = Looks(4)
     for image in (heart(RED), heart(BLUE), resized(heart(BLUE), 0.5)):
         known.add(look(image))
-    assert known.first_near(look(compressed(heart(BLUE), 60))) == 1
-    assert known.first_near(look(heart(GREEN))) is None
-    assert Looks(0).first_near(look(heart(RED))) is None
+    assert list(known.near(look(compressed(heart(BLUE), 60)))) == [1, 2]
+    assert list(known.near(look(heart(GREEN)))) == []
+    assert list(Looks(0).near(look(heart(RED)))) == []
 
 
 def test_a_look_is_of_rgb_pictures_of_any_size() -> None:

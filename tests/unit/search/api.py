@@ -13,7 +13,7 @@ from models.tagging.examples import Example
 from models.tagging.tagger import Tagger
 from search.access.keys import Keys
 from search.app import create_app
-from search.pictures.outcomes import FOUND
+from search.pictures.outcomes import DONE
 from search.pictures.thumbnails import Thumbnails
 from search.query import Searcher
 from search.served import ServedModels, ServedRanker, ServedTagger
@@ -49,7 +49,7 @@ class Quiet:
         pass
 
     def of(self, event, event_id, source):
-        return FOUND
+        return DONE
 
 
 class Taste:

@@ -1,6 +1,7 @@
 """Duplicates on a page: folded, marked, and nobody lost."""
 
 import base64
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import given
@@ -70,3 +71,37 @@ def test_another_colour_or_place_is_another_picture():
 
 def test_an_index_from_before_there_were_looks_marks_none():
     assert [found.near_duplicate_of for found in collapse([hit(0, "a", ""), hit(1, "b", "")], "near")] == [None, None]
+
+
+def vector(*numbers):
+    return np.array(numbers, np.float32) / np.linalg.norm(numbers)
+
+
+def test_what_looks_the_same_and_is_embedded_elsewhere_stays_apart():
+    """And is near another that both agree on."""
+    vectors = {"h0": vector(1, 0), "h1": vector(0, 1), "h2": vector(0.1, 1)}
+    hits = [hit(number, str(number), look(250, 40)) for number in range(3)]
+    asked = []
+
+    def vectors_of(image_ids):
+        asked.append(image_ids)
+        return {image_id: vectors[image_id] for image_id in image_ids}
+
+    assert [found.near_duplicate_of for found in collapse(hits, "exact", 3, vectors_of)] == [None, None, "h1"]
+    assert [found.duplicates for found in collapse(hits, "near", 3, vectors_of)] == [[], ["h2"]]
+    assert asked == [["h0", "h1", "h2"]] * 2
+
+
+def test_vectors_are_asked_for_only_where_looks_are_near_and_not_known():
+    def never(image_ids):
+        raise AssertionError(image_ids)
+
+    apart = [hit(0, "a", look(250, 40)), hit(1, "b", look(250, 120))]
+    assert len(collapse(apart, "near", 2, never)) == 2
+    known = [replace(hit(number, str(number), look(250, 40)), vector=vector(1, number)) for number in range(2)]
+    assert [found.near_duplicate_of for found in collapse(known, "exact", 2, never)] == [None, "h0"]
+
+
+def test_where_a_vector_is_gone_looks_decide():
+    hits = [hit(number, str(number), look(250, 40)) for number in range(2)]
+    assert [found.near_duplicate_of for found in collapse(hits, "exact", 2, lambda ids: {})] == [None, "h0"]

@@ -32,6 +32,7 @@ NOT_IN_SCHEMA = {  # what a valid request may be refused for
     r"^crop ": "nor that a part lies inside its picture",
     r"^propensities|one for each picture shown": "nor that two lists have the same length",
     r"^metadata|body\.metadata": "nor how many bytes a text takes as JSON",
+    r"^(title|author) .*expected a word": "nor which characters make a word",
     r"^key: ": "nor which keys there are",
     r"expected nothing but wait beside a JSON body": "nor that the query says nothing where the body does",
 }
