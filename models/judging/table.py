@@ -96,7 +96,7 @@ def rows_of(judged: Judged, splits: int, done: Callable[[], None] = lambda: None
     if len(judged.parts) > 1:
         edges = np.cumsum(judged.parts)[:-1]
         named = zip(judged.parts, np.split(judged.features, edges, axis=1), strict=True)
-        layers += [(f"part {number}, {size} numbers", part) for number, (size, part) in enumerate(named, start=1)]
+        layers += [(f"part {number} ({size})", part) for number, (size, part) in enumerate(named, start=1)]
     rows = []
     for layer, vectors in layers:
         rows.append(_neighbour_row(judged, layer, vectors))

@@ -5,7 +5,7 @@ written since the last `sync`, the newest first, as a write-ahead log does.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,12 @@ class Points:
         self.sync()
 
 
+def _shown(point: StoredPoint, with_vectors: bool, with_raw: bool) -> StoredPoint:
+    """What is asked for of a point."""
+    payload = {name: value for name, value in point.payload.items() if with_raw or name != RAW}
+    return StoredPoint(point.id, payload, point.vector if with_vectors else {})
+
+
 class DictFilters(Filters):
     """See Filters: conditions as functions."""
 
@@ -111,14 +117,7 @@ class DictIndex(PointIndex):
         self, ids: Sequence[str], *, with_vectors: bool = False, with_raw: bool = False
     ) -> Sequence[StoredPoint]:
         found = [self.points.by_id[name] for name in dict.fromkeys(ids) if name in self.points.by_id]
-        return [
-            StoredPoint(
-                point.id,
-                {name: value for name, value in point.payload.items() if with_raw or name != RAW},
-                point.vector if with_vectors else {},
-            )
-            for point in found
-        ]
+        return [_shown(point, with_vectors, with_raw) for point in found]
 
     def page(
         self, condition: Any, cursor: Any, limit: int, *, with_vectors: bool = False, with_raw: bool = False
@@ -130,7 +129,7 @@ class DictIndex(PointIndex):
 
     def nearest(self, vector: Vector, limit: int, condition: Any, *, with_vectors: bool) -> Sequence[StoredPoint]:
         found = [
-            StoredPoint(point.id, point.payload, point.vector if with_vectors else {}, float(stored @ vector))
+            replace(_shown(point, with_vectors, with_raw=False), score=float(stored @ vector))
             for point in self.points.by_id.values()
             if (stored := point.vector.get(VECTOR_NAME)) is not None and (condition is None or condition(point))
         ]

@@ -207,3 +207,18 @@ def test_an_edge_folder_goes_on_where_it_stood(tmp_path):
     assert second.offsets() == [offset(4)]
     assert second.search(unit(1), 1)[0].image_id == "a"
     second.close()
+
+
+def test_raw_features_come_where_they_are_asked_for(index):
+    written = record("a", seed=3, raw="AAEC", tags=("cat",))
+    index.write([written], [])
+    assert index.fetch(["a"], with_raw=True)["a"].payload.raw == "AAEC"
+    assert index.scroll(None, 5, with_raw=True)[0][0].payload.raw == "AAEC"
+    without = [
+        index.fetch(["a"])["a"].payload,
+        index.scroll(None, 5)[0][0].payload,
+        index.search(unit(3), 1)[0].payload,
+    ]
+    assert {found.raw for found in without} == {""} and {found.tags for found in without} == {("cat",)}
+    index.write([replace(index.fetch(["a"], with_vectors=True, with_raw=True)["a"], position=2)], [])
+    assert index.fetch(["a"], with_raw=True)["a"].payload.raw == "AAEC"

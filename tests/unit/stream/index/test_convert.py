@@ -27,7 +27,9 @@ def nobody_listens(done, count):
 def fill(folder, settings, count=1_200):
     vectors = np.random.default_rng(3).standard_normal((count, D)).astype(np.float32)
     vectors = dequantise(quantise(vectors / np.linalg.norm(vectors, axis=1, keepdims=True)))
-    records = [IndexRecord(f"i{n}", 4, payload(tags=("cat",)), vectors[n], seen=("ab",)) for n in range(count)]
+    records = [
+        IndexRecord(f"i{n}", 4, payload(tags=("cat",), raw="AAEC"), vectors[n], seen=("ab",)) for n in range(count)
+    ]
     records += [IndexRecord("gone", 7, deleted=True), IndexRecord("ghost", 3, waiting=("one",))]
     index = EdgeIndex(folder, settings)
     index.open("enc-1", D)
@@ -39,7 +41,7 @@ def fill(folder, settings, count=1_200):
 def assert_holds(folder, settings, records):
     index = EdgeIndex(folder, settings)
     index.open("enc-1", D)
-    found = index.fetch(list(records), with_vectors=True)
+    found = index.fetch(list(records), with_vectors=True, with_raw=True)
     assert found.keys() == records.keys()
     for name, record in records.items():
         assert replace(found[name], vector=None) == replace(record, vector=None)

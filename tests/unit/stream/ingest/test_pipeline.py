@@ -1,5 +1,6 @@
 """The ingest worker over a log in memory and a real index: what comes out of events, good and bad."""
 
+import base64
 import http.server
 import importlib
 import re
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from models.errors import CircuitBreakerError
+from models.quantise import dequantise, quantise
 from models.tagging.examples import TagOperation
 from stream.events.schema import ImagePosted, TagOperationPosted
 from stream.ingest.batch import FIRST_IMAGES
@@ -25,7 +27,10 @@ def test_an_event_becomes_an_image_an_example_and_an_offset(rig):
     assert rig.offsets() == {("images", 0): 3}
     assert rig.log.committed == rig.offsets()
     assert [(one.image_id, one.added) for _, one in rig.examples()] == [("a", ("cat",)), ("b", ("dog",))]
-    stored = rig.index.real.fetch(["a", "b"], with_vectors=True)
+    stored = rig.index.real.fetch(["a", "b"], with_vectors=True, with_raw=True)
+    for found in stored.values():  # a tag came after the picture of one of them
+        raw = np.frombuffer(base64.b64decode(found.payload.raw), np.uint8)[None]
+        assert np.array_equal(dequantise(quantise(FakeEncoder().project(raw)))[0], found.vector)
     assert {i: found.payload.tags for i, found in stored.items()} == {"a": ("cat",), "b": ("dog",)}
     assert rig.pictures.get(stored["a"].payload.sha256) == b"pic1"
 
