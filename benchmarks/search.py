@@ -23,7 +23,7 @@ from benchmarks.workloads import mixtures
 from models.look import LOOK_BYTES
 from stream.environment import load_settings
 from stream.index.payload import ImagePayload, IndexRecord
-from stream.index.remote import RemoteIndex
+from stream.index.process.remote import RemoteIndex
 from stream.log.embedded_broker import free_port
 from stream.settings import QdrantSettings, Settings
 

@@ -56,7 +56,7 @@ class QdrantSettings(Section):
     prefer_grpc: bool = True
     collection: str = Field("mekiki_images", pattern=r"^[A-Za-z0-9._-]{1,100}$")
     timeout_s: float = Field(10.0, gt=0)
-    quantization: Literal["auto"] | QuantizationKind = Field(
+    quantization: Literal["auto", "none", "scalar", "turbo", "binary"] = Field(
         "auto", description="what a search goes through first; auto: turbo (1 bit a number) embedded, scalar (int8) on "
         "a server"
     )  # fmt: skip

@@ -18,8 +18,8 @@ from models.encoders.base import Encoder
 from models.errors import ConfigurationError
 from models.preprocess import Preprocessing
 from stream.index.contract import VectorIndex
+from stream.index.process.remote import RemoteIndex
 from stream.index.qdrant import QdrantIndex
-from stream.index.remote import RemoteIndex
 from stream.ingest.parts import Ingest
 from stream.ingest.pipeline import TOPICS, IngestPipeline
 from stream.learn.worker import LearningParts, LearningWorker
@@ -233,7 +233,7 @@ def run_ranking(settings: Settings) -> None:
 def run_index(settings: Settings) -> None:
     """`mekiki work index`: the process that owns Qdrant Edge; started by the embedded service."""
     from stream.index.edge import EdgeIndex
-    from stream.index.server import IndexServer
+    from stream.index.process.server import IndexServer
 
     if not settings.index_socket:
         raise ConfigurationError("MEKIKI_INDEX_SOCKET: not set; `mekiki up` starts this process with an address")

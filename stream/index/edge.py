@@ -1,7 +1,7 @@
 """VectorIndex on Qdrant Edge, in this process, on disk.
 
 One process owns the folder (Edge's write-ahead log is the lock). Every Edge call holds the GIL, so the service gives
-the shard a process of its own (`server`) and reaches it through `remote`. Vectors are quantised as they are written.
+the shard a process of its own (`process/`). Vectors are quantised as they are written.
 Nothing optimises the shard: that would answer nobody for minutes. A write is one record of the write-ahead log: images
 and their offsets are there together or not at all, also after SIGKILL.
 """

@@ -10,9 +10,9 @@ import pytest
 
 from stream.index.contract import VectorIndex
 from stream.index.edge import EdgeIndex
+from stream.index.process.remote import RemoteIndex
+from stream.index.process.server import IndexServer
 from stream.index.qdrant import QdrantIndex
-from stream.index.remote import RemoteIndex
-from stream.index.server import IndexServer
 from stream.log.embedded_broker import free_port
 from stream.settings import QdrantSettings
 from tests.contract.dict_index import DictIndex

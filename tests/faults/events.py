@@ -13,7 +13,7 @@ from models.tagging.store import TaggerStore
 from models.tagging.tagger import Tagger
 from stream.events.codec import encode
 from stream.events.schema import ImageDeleted, ImagePosted, TagsApplied, TagsRemoved
-from stream.index.remote import RemoteIndex
+from stream.index.process.remote import RemoteIndex
 from stream.log.produce import LogWriter
 from tests.cluster import wait_for
 

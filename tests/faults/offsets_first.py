@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stream.environment import load_settings
-from stream.index.remote import RemoteIndex
+from stream.index.process.remote import RemoteIndex
 from stream.learn import tagger_state
 from stream.learn.tags import TagsWorker
 from stream.log.record import Record

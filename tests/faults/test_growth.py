@@ -10,7 +10,7 @@ import pytest
 
 from admin.operators.status import lags
 from stream.environment import as_environment
-from stream.index.remote import RemoteIndex
+from stream.index.process.remote import RemoteIndex
 from stream.log.client import admin_client
 from stream.log.topics import full_name
 from tests.cluster import ROOT, Cluster, kafka_skip_reason, real_kafka, wait_for

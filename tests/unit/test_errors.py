@@ -16,8 +16,8 @@ from models.errors import Fate, MekikiError, PoisonError
 from search.app import status_of
 from stream.environment import load_settings
 from stream.index import edge as index_edge
+from stream.index.process.remote import RemoteIndex
 from stream.index.qdrant import QdrantIndex
-from stream.index.remote import RemoteIndex
 from stream.log.client import broker_errors
 from stream.settings import QdrantSettings
 

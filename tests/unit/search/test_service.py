@@ -11,6 +11,7 @@ from search.stalled import Stall, StallWatch
 from stream.environment import load_settings
 from stream.index.payload import IndexRecord
 from tests.fakes import local_index, payload, unit
+from tests.unit.search.api import client_of, make_service
 
 STALL = Stall("images", 2, 17, 40, 75.0, False)
 
@@ -75,3 +76,9 @@ def test_a_stalled_partition_is_said_without_asking_the_broker(service):
     assert service.status().stalled[0].said == str(STALL)
     service.watch.stalls = ()
     service.check_ready()
+
+
+def test_the_index_says_how_it_is_kept(tmp_path):
+    with client_of(make_service(tmp_path)) as client:
+        said = client.get("/v1/index").json()
+    assert (said["kept_by"], said["quantization"], said["replicas"]) == ("a dict", "none", None)

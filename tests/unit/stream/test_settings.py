@@ -95,6 +95,8 @@ def test_the_variable_of_the_embedded_service_is_known():
         ("MEKIKI_KAFKA__BOOTSTRAP_SERVERS", "broker:kafka"),
         ("MEKIKI_KAFKA__SECURITY_PROTOCOL", "TLS"),
         ("MEKIKI_LOG_LEVEL", "LOUD"),
+        ("MEKIKI_QDRANT__QUANTIZATION", "zip"),
+        ("MEKIKI_QDRANT__OVERSAMPLING", "0.5"),
         ("MEKIKI_ENCODER__BACKEND", "tpu"),
         ("MEKIKI_INGEST__BREAKER_SHARE", "1.5"),
         ("MEKIKI_SERVE__PORT", "70000"),
@@ -104,6 +106,10 @@ def test_a_value_outside_its_rule_is_named(name, value):
     text = refused(name, value)
     assert name in text
     assert value in text
+
+
+def test_a_write_that_waits_for_more_replicas_than_there_are_is_refused():
+    assert "expected write_consistency of at most replicas" in refused("MEKIKI_QDRANT__WRITE_CONSISTENCY", "2")
 
 
 def test_an_unknown_field_inside_a_json_section_is_named():

@@ -3,11 +3,12 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, StorageUnavailableError
 from models.quantise import dequantise, quantise
 from stream.index.convert import convert
 from stream.index.edge import EdgeIndex, stored_shape
@@ -106,9 +107,8 @@ def test_a_conversion_that_was_cut_off_begins_again(tmp_path, monkeypatch, renam
 
 def test_a_conversion_without_room_touches_nothing(tmp_path, monkeypatch):
     records = fill(tmp_path / "index", PLAIN)
-    usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=220_000_000))
-    with pytest.raises(Exception, match="free some space"):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=220_000_000))
+    with pytest.raises(StorageUnavailableError, match="free some space"):
         convert(tmp_path / "index", BITS, nobody_listens)
     monkeypatch.undo()
     assert_holds(tmp_path / "index", PLAIN, records)

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 
 from stream.index.contract import Condition, Hit, Range, TagFilter
 from stream.index.payload import ImagePayload, IndexRecord, to_fields, to_record
-from stream.index.wire import pack, unpack
+from stream.index.process.wire import pack, unpack
 from stream.log.reading.positions import StoredOffset
 from tests.strategies import plain_values
 

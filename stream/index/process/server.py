@@ -13,7 +13,7 @@ import grpc
 
 from models.errors import ConfigurationError, MekikiError
 from stream.index.edge import EdgeIndex
-from stream.index.wire import CALLS, MESSAGE_LIMITS, SERVICE, pack, unpack
+from stream.index.process.wire import CALLS, MESSAGE_LIMITS, SERVICE, pack, unpack
 
 log = logging.getLogger(__name__)
 

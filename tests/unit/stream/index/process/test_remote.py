@@ -13,8 +13,8 @@ from models.errors import (
 )
 from stream.index.edge import EdgeIndex
 from stream.index.payload import IndexRecord
-from stream.index.remote import RemoteIndex
-from stream.index.server import IndexServer
+from stream.index.process.remote import RemoteIndex
+from stream.index.process.server import IndexServer
 from stream.log.embedded_broker import free_port
 from stream.retry import until_available
 from tests.fake_stores import FakeIndex

@@ -8,7 +8,7 @@ import grpc
 from models import errors
 from stream.index.contract import ALL, Condition, Hit, IndexDescription, Kind
 from stream.index.payload import IndexRecord, Vector
-from stream.index.wire import MESSAGE_LIMITS, SERVICE, pack, unpack
+from stream.index.process.wire import MESSAGE_LIMITS, SERVICE, pack, unpack
 from stream.log.reading.positions import StoredOffset
 
 
