@@ -39,9 +39,11 @@ def print_table(rows: Iterable[Sequence[str]], *columns: str | Column, caption: 
     """A table on standard output; without `columns` it has no header. Cells are shown as they are written, long words
     folded.
     """
-    headers = (column if isinstance(column, Column) else Column(column, overflow="fold") for column in columns)
+    lines = list(rows)
+    named = columns or [""] * max(map(len, lines), default=0)
+    headers = (column if isinstance(column, Column) else Column(column, overflow="fold") for column in named)
     table = Table(*headers, caption=caption, show_header=bool(columns))
-    for row in rows:
+    for row in lines:
         table.add_row(*map(Text, row))
     out.print(table)
 

@@ -55,6 +55,16 @@ def copies(
 
 
 @app.command()
+def post(
+    pictures: Annotated[int, typer.Option(min=100, help="Small pictures to post.")] = 5_000, json_file: JsonFile = None
+) -> None:
+    """Small pictures per second into the log, beside a plain producer in the same run."""
+    from benchmarks.post import run
+
+    _report(run(pictures), json_file)
+
+
+@app.command()
 def ingest(
     images: Annotated[int, typer.Option(min=50, help="Pictures to stream.")] = 600, json_file: JsonFile = None
 ) -> None:

@@ -1,5 +1,6 @@
 """The FastAPI application: routes, and our errors as HTTP answers of one sentence."""
 
+import difflib
 import logging
 import re
 import time
@@ -7,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import Depends, FastAPI, Request
+from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.middleware.cors import CORSMiddleware
@@ -20,6 +22,7 @@ from search.routes import clicks, images, posting, predict, search, session, sta
 from search.routes.parameters import known_parameters
 from search.service import Service
 from stream import metrics
+from stream.events.mistakes import first_mistake
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +57,7 @@ def create_app(service: Service) -> FastAPI:
                 parameter["schema"]["maximum"] = service.settings.serve.max_limit
     app.add_exception_handler(MekikiError, _sentence)
     app.add_exception_handler(RequestValidationError, _first_mistake)
+    app.add_exception_handler(404, _no_such_path)
     app.add_exception_handler(405, _other_method)
     serve = service.settings.serve  # of what follows the one added last comes first
     app.add_middleware(Bodies, settings=serve)
@@ -81,12 +85,24 @@ async def _sentence(request: Request, error: Exception) -> Response:
 
 
 async def _first_mistake(request: Request, error: Exception) -> Response:
-    """One sentence about the first of them; what was sent is not repeated, it may be anything."""
+    """One sentence about the first of them."""
     if not isinstance(error, RequestValidationError):
         raise error
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
-    return JSONResponse({"detail": f"{plain(where)}: {plain(first['msg'])}"}, status_code=422)
+    inside = {**first, "loc": first["loc"][1:]}  # the first part says where parameters come from
+    return JSONResponse({"detail": plain(first_mistake([inside], str(first["loc"][0])))}, status_code=422)
+
+
+async def _no_such_path(request: Request, error: Exception) -> Response:
+    """Of a path that no route has; what a route does not find is another error."""
+    if getattr(error, "detail", "") != "Not Found":
+        return await http_exception_handler(request, error)  # type: ignore[arg-type]
+    path: str = request.scope["path"]
+    known = [one for one in request.app.openapi()["paths"] if "{" not in one]
+    shorter = path.rstrip("/").lower()
+    near = [shorter] if shorter in known else difflib.get_close_matches(path, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else "/docs shows those there are"
+    return JSONResponse({"detail": plain(f"{path[:200]}: no such path; {hint}")}, status_code=404)
 
 
 async def _other_method(request: Request, error: Exception) -> Response:

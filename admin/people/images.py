@@ -1,6 +1,7 @@
 """`mekiki images list|show|delete`: what the index holds."""
 
 import itertools
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, cast
@@ -81,8 +82,9 @@ def show(
     if as_json:
         print_json(image)
         return
+    image["metadata"] = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in image["metadata"].items()]
     shown = {name: ", ".join(value) if isinstance(value, list) else value for name, value in image.items()}
-    print_table(((name.replace("_", " "), str(value)) for name, value in shown.items() if value not in ("", {})))
+    print_table(((name.replace("_", " "), str(value)) for name, value in shown.items() if value != ""))
     if save is not None:
         out.print(f"picture: {save}")
 

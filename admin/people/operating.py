@@ -22,6 +22,7 @@ from admin.people.say import send
 from models.errors import InfrastructureError, NotFoundError, UsageError
 from models.tagging.examples import OperationKind
 from models.tagging.memory.names import normalise_tag
+from stream.events.mistakes import first_mistake
 from stream.events.schema import TagOperationPosted
 
 POLL_S = 0.1  # between two looks at what came of an operation
@@ -69,9 +70,7 @@ def operate(
 
 def sentence(error: ValidationError) -> str:
     """What is wrong with an event, in words."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return f"{where}: {first['msg']}" if where else first["msg"]
+    return first_mistake(error.errors(), "operation")
 
 
 def outcome_of(api: Api, operation_id: str, timeout_s: float) -> dict[str, Any]:

@@ -22,11 +22,14 @@ from admin.options import (
     WithTags,
     pairs_of,
 )
+from admin.people.files.bounded import read_bounded
 from models.errors import UsageError
 from search.client.client import SearchOptions
-from search.schemas import Page
+from search.schemas import Page, Result
 
 MARK = "*"
+MOST_PICTURE_BYTES = 64_000_000  # the API takes less
+SAME_SHOWN = 3  # ids of the same picture in a table; --json has all
 MARK_MEANS = f"{MARK} at or above the tag's threshold, which has maximised its F1 so far"
 
 
@@ -107,14 +110,12 @@ def read_picture(path: Path) -> bytes:
     """The bytes of a picture.
 
     Raises:
-        UsageError: there is no such file.
+        UsageError: there is no such file, or it cannot be a picture.
     """
-    try:
-        return path.read_bytes()
-    except IsADirectoryError:
-        raise UsageError(f"{path}: a folder; expected a picture") from None
-    except FileNotFoundError:
-        raise UsageError(f"{path}: no such file; check the path") from None
+    content = read_bounded(path, "a picture", MOST_PICTURE_BYTES)
+    if not content:
+        raise UsageError(f"{path}: empty; expected a picture")
+    return content
 
 
 def _show(page: Page) -> None:
@@ -126,15 +127,29 @@ def _show(page: Page) -> None:
     rows = []
     for result in page.results:
         score = result.score if result.rank_score is None else result.rank_score
-        same = ", ".join(result.duplicates)
-        if result.near_duplicate_of:
-            same += f" (near {result.near_duplicate_of})"
         tags = ", ".join([*result.tags[:8], *(f"({tag})" for tag in result.implied_tags[:4])])
-        rows.append((marked(score, result.above_threshold), name_of(result.image_id, result.title), tags, same))
+        rows.append(
+            (
+                marked(score, result.above_threshold),
+                name_of(result.image_id, result.title),
+                tags,
+                _same(result),
+            )
+        )
     score_column = Column("score", justify="right", overflow="fold")
     print_table(rows, score_column, "image", "tags", "same picture", caption=f"{page.took_ms} ms, {versions}")
     if page.tagger_version is not None:
         out.print(MARK_MEANS)
+
+
+def _same(result: Result) -> str:
+    """The ids of the same picture, the first of them, and an earlier one that looks nearly the same."""
+    said = result.duplicates[:SAME_SHOWN]
+    if more := len(result.duplicates) - len(said):
+        said.append(f"{more} more")
+    if result.near_duplicate_of:
+        said.append(f"(near {result.near_duplicate_of})")
+    return ", ".join(said)
 
 
 def marked(score: float, above_threshold: bool | None) -> str:

@@ -68,7 +68,7 @@ class Bodies:
 
     def _most(self, scope: Scope) -> int:
         headers = dict(scope["headers"])
-        is_json = headers.get(b"content-type", b"").startswith(b"application/json")
+        is_json = headers.get(b"content-type", b"").lower().startswith(b"application/json")
         if scope["path"] in WITH_PICTURES and not is_json:
             return self._settings.max_body_bytes
         return self._settings.max_json_bytes

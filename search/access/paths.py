@@ -9,6 +9,7 @@ from urllib.parse import quote, unquote
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 NOT_DOTS = "\x7f"  # behind an id of dots alone, which clients would take for a step up the path; no id may hold it
+WITH_HOST = ("http://", "https://")  # as proxies write what they ask for
 ALLOWED = "/%:@!$&'()*+,;=~"  # in a path, beside letters and digits; % stays, since the path is encoded already
 
 
@@ -38,7 +39,8 @@ class Paths:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        scope["path"] = quote(scope.get("raw_path") or scope["path"], safe=ALLOWED)
+        path = quote(scope.get("raw_path") or scope["path"], safe=ALLOWED)
+        scope["path"] = "/" + "".join(path.split("/", 3)[3:]) if path.startswith(WITH_HOST) else path
         if scope["method"] != "HEAD":
             await self._app(scope, receive, send)
             return

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from models.errors import PolicyError, UsageError
 from models.tagging.memory.names import normalise_tag
+from stream.events.mistakes import first_mistake
 from stream.events.schema import Event, ImagePosted
 from stream.pictures.store import storage_error
 from stream.settings import Settings
@@ -32,9 +33,7 @@ def event_of(kind: type[E], fields: Mapping[str, Any]) -> E:
     try:
         return kind.model_validate(fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "body"
-        raise UsageError(f"{where}: {first['msg']}") from None
+        raise UsageError(first_mistake(error.errors())) from None
 
 
 def check_tags(tags: Iterable[str]) -> None:

@@ -5,6 +5,7 @@ of the others on a thread of its own.
 """
 
 import difflib
+from collections import Counter
 from typing import Annotated, Any
 
 from fastapi import Depends, HTTPException, Path, Query, Request
@@ -27,6 +28,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         404: "not there",
         408: "the body was not whole in time",
         413: "too large",
+        415: "a form, or compressed",
         422: "a parameter or field breaks its rule",
         429: "too many requests",
         503: "a neighbour is away, or all memory for bodies is taken; ask again",
@@ -63,7 +65,7 @@ NamePath = Annotated[str, Path(description="percent-encoded"), AfterValidator(id
 
 
 async def known_parameters(request: Request) -> None:
-    """Refuse query parameters that the route does not have: a misspelt one would be ignored in silence.
+    """Refuse query parameters that the route does not have, or has once: others would be ignored in silence.
 
     Raises:
         HTTPException: 422, naming it.
@@ -71,8 +73,11 @@ async def known_parameters(request: Request) -> None:
     if not request.query_params:
         return
     described = request.app.openapi()["paths"][request.scope["route"].path_format][request.method.lower()]
-    known = [one["name"] for one in described.get("parameters", ()) if one["in"] == "query"]
-    for name in request.query_params:
+    schemas_of = {one["name"]: one["schema"] for one in described.get("parameters", ()) if one["in"] == "query"}
+    known = list(schemas_of)
+    for name, count in Counter(name for name, _ in request.query_params.multi_items()).items():
+        if count > 1 and schemas_of.get(name, {"type": "array"}).get("type") != "array":
+            raise HTTPException(422, f"query parameter {name!r}: given {count} times; expected once")
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"this route has {', '.join(known) or 'none'}"
@@ -108,8 +113,14 @@ async def body(request: Request) -> bytes:
     """The raw body; search.access.bodies reads no further than allowed.
 
     Raises:
-        HTTPException: 400 for an empty one.
+        HTTPException: 400 for an empty one, 415 for a form or compressed bytes.
     """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind.startswith("multipart/"):
+        raise HTTPException(415, f"body: {kind}; send the picture's bytes alone, e.g. curl --data-binary @cat.jpg")
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding != "identity":
+        raise HTTPException(415, f"body: encoded with {encoding[:50]}; send it as it is, without Content-Encoding")
     content = await request.body()
     if not content:
         raise HTTPException(400, "body: empty; send the picture's bytes, e.g. curl --data-binary @cat.jpg")

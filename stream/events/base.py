@@ -5,6 +5,8 @@ from typing import Annotated, Any, ClassVar, TypeAlias
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from stream.events.mistakes import NAME
+
 KEY_FIELDS = {
     "images": "image_id", "operations": "operation_id", "clicks": "session_id", "models": "model", "drift": "tag",
     "topics": "topic_id",
@@ -18,7 +20,7 @@ def _not_reserved(image_id: str) -> str:
     return image_id
 
 
-Name: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Name: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=NAME)]
 ImageId: TypeAlias = Annotated[Name, AfterValidator(_not_reserved)]
 
 

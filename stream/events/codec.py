@@ -19,6 +19,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from models.errors import SchemaError
+from stream.events.mistakes import first_mistake
 from stream.events.schema import EVENTS, Event, ImagePosted
 
 SPEC_VERSION = "1.0"
@@ -231,6 +232,4 @@ def _build(kind: type[Event], fields: dict[str, Any]) -> Event:
     try:
         return kind.model_validate(fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "body"
-        raise SchemaError(f"{kind.type} {where}: {first['msg']}", reason="bad_event") from None
+        raise SchemaError(f"{kind.type} {first_mistake(error.errors())}", reason="bad_event") from None

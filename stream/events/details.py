@@ -10,14 +10,13 @@ from typing import Annotated, TypeAlias
 from pydantic import AfterValidator, BaseModel, Field, StrictBool, StrictFloat, StrictInt, StrictStr, StringConstraints
 from pydantic_core import PydanticCustomError
 
-_TEXT = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"  # white space is text, other control characters are not
-Text: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=1_000, pattern=_TEXT)]
-WebUrl: TypeAlias = Annotated[
-    str, StringConstraints(max_length=2_000, pattern=r"^[hH][tT][tT][pP][sS]?://[^\s\x00-\x1f\x7f]+$")
-]
+from stream.events.mistakes import TEXT, WEB_URL
+
+Text: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=1_000, pattern=TEXT)]
+WebUrl: TypeAlias = Annotated[str, StringConstraints(max_length=2_000, pattern=WEB_URL)]
 Whole: TypeAlias = Annotated[StrictInt, Field(ge=-(2**63), le=2**63 - 1)]  # what the index keeps
 Number: TypeAlias = Annotated[StrictFloat, Field(allow_inf_nan=False)]
-MetadataName: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_TEXT)]
+MetadataName: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=TEXT)]
 MetadataValue: TypeAlias = StrictBool | Whole | Number | StrictStr | None
 MAX_METADATA_BYTES = 8_000  # of its JSON: it travels with every result
 

@@ -15,12 +15,13 @@ from stream.events.base import Event as Event
 from stream.events.base import ImageId as ImageId
 from stream.events.base import WholeNumber
 from stream.events.details import Details
+from stream.events.mistakes import SHA256
 from stream.events.operations import TagOperationPosted as TagOperationPosted
 from stream.events.operations import TagsRevoked as TagsRevoked
 
 SessionId: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Propensity: TypeAlias = Annotated[StrictFloat, Field(ge=0.0001, le=1)]  # less is no probability that anybody measured
-Sha256: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", to_lower=True)]
+Sha256: TypeAlias = Annotated[str, StringConstraints(pattern=SHA256, to_lower=True)]
 
 MAX_SHOWN = 1_000  # images on one results page
 

@@ -43,12 +43,12 @@ def show_by_reason(letters: Iterable[DeadLetter]) -> None:
         out.print(f"what to do: {reason.remedy}")
         columns = (
             Column("picture or file", overflow="fold", ratio=2), Column("what", overflow="fold", ratio=3),
-            Column("when", width=10), Column("id", width=12),
+            Column("when (UTC)", width=10), Column("id", width=12),
         )  # fmt: skip
         print_table((_row(letter) for letter in same), *columns)
     out.print(f"{sum(map(len, by_reason.values()))} dead letters; `mekiki dlq show ID` shows one whole")
 
 
 def _row(letter: DeadLetter) -> tuple[str, str, str, str]:
-    when = datetime.fromtimestamp(letter.timestamp_ms / 1000, UTC).isoformat(" ", timespec="seconds")
+    when = datetime.fromtimestamp(letter.timestamp_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
     return name_of(letter), letter.text, when, letter.id

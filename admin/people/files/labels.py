@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from admin.people.files.bounded import read_bounded
 from models.errors import UsageError
 
 DETAILS = ("title", "source_url", "author", "metadata")
 FILE_COLUMNS = ("file", "file_name", "filename")
+MOST_BYTES = 200_000_000  # of a file of tags: two million lines
 SEPARATORS = ("\n", "|", ";")  # of tags in one cell of a CSV; commas are asked about
 YES, NO = ("true", "yes", "1"), ("", "false", "no", "0")
 
@@ -61,9 +63,8 @@ def read_labels(path: Path) -> list[Line]:
         UsageError: there is no such file, or a line is something else.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        raise UsageError(f"{path}: expected a file of JSON lines or CSV, there is none; check the path") from None
+        text = read_bounded(path, "JSON lines or CSV", MOST_BYTES).decode("utf-8-sig")
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: expected UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from None
     is_csv = path.suffix.lower() in (".csv", ".tsv") or (text.strip() and text.lstrip()[0] not in '{["0123456789')

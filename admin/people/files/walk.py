@@ -22,6 +22,7 @@ _MAGIC = (
     b"\0\0\0\x0cJXL \r\n\x87\n",
 )  # fmt: skip
 _BRANDS = (b"avif", b"avis", b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+_MAC_NOTES = b"\0\5\x16\7"  # of `._cat.jpg`, beside cat.jpg on disks of other systems
 _BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)  # bytes, of every kind of BMP; two letters alone would say too little
 
 
@@ -131,6 +132,8 @@ class Walk:
         suffix = one.path.suffix.lower()
         if is_picture(head):
             self.pictures.append(one)
+        elif head.startswith(_MAC_NOTES):
+            self.passed.append(Passed(one.path, "a Mac's notes about another file"))
         elif suffix in SUFFIXES:
             found = "empty" if not head else "no bytes of any picture format"
             self.passed.append(Passed(one.path, f"{found}; save it as JPEG or PNG", failed=True))

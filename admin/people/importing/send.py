@@ -24,6 +24,7 @@ from admin.people.importing.plan import Planned
 from admin.people.importing.report import Outcome
 from models.errors import PolicyError
 from models.tagging.memory.names import normalise_tag
+from stream.events.mistakes import first_mistake
 from stream.events.schema import ImagePosted, TagsApplied
 from stream.log.produce import LogWriter
 from stream.settings import Settings
@@ -163,8 +164,8 @@ def known(api: Api | None, image_ids: Sequence[str]) -> dict[str, Any]:
 
 def sentence(error: ValidationError) -> str:
     """What the log would not take, and why."""
-    first = error.errors()[0]
-    return f"{'.'.join(map(str, first['loc'])) or 'event'}: {first['msg']}"
+    said = first_mistake(error.errors(), "event")
+    return f"{said}, --id or --id-from" if said.startswith("image_id") else said
 
 
 def _says_more(said: Said, there: Mapping[str, Any]) -> bool:

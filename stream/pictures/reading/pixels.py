@@ -137,10 +137,21 @@ def _by_pillow(opened: Opened, shorter_px: int | None) -> Pixels:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a codec raises is the file's fault
         raise _unreadable(error, header) from None
+    image = _eight_bits(image)
     pixels = np.empty((image.height, image.width, 3), np.uint8)
     for top, strip in _strips(image):
         pixels[top : top + strip.height] = _strip_bgr(strip, image.info)
     return pixels
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Gray of 32 bits as one of 8; what is white no file says: 1 among floats, else what the lightest pixel needs."""
+    if image.mode not in ("I", "F"):
+        return image
+    levels = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
+    highest, whites = float(levels.max()), [1.0] * (image.mode == "F") + [255.0, 65_535.0]
+    white = next((white for white in whites if highest <= white), highest)
+    return Image.fromarray(np.clip(levels * (255 / white), 0, 255).round().astype(np.uint8))
 
 
 def _seek_something(image: Image.Image, header: ImageHeader) -> None:

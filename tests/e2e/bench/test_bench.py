@@ -53,6 +53,18 @@ def test_bench_ingest_measures_the_whole_way():
 
 
 @pytest.mark.long
+@pytest.mark.timeout(240)
+def test_bench_post_measures_beside_a_plain_producer():
+    done = run_cli("bench", "post", "--pictures", "200", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert (figures["id"], figures["pictures"]) == ("P1", 200)
+    assert figures["posted_per_second_while_ingesting"] > 0
+    ratio = figures["posted_per_second"] / figures["plain_producer_per_second"]
+    assert figures["posted_over_plain"] == pytest.approx(ratio, rel=0.02)
+
+
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_the_demo_goes_round_the_whole_loop(tmp_path):
     report, sheet = tmp_path / "demo.json", tmp_path / "sheet.png"

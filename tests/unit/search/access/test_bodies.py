@@ -1,6 +1,7 @@
 """Bodies that are too large, too slow or too many at once; and bodies of anything at all."""
 
 import asyncio
+import gzip
 import json
 
 import pytest
@@ -152,3 +153,29 @@ def test_all_bodies_in_flight_take_bounded_memory_together():
 
     refused = asyncio.run(run())
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+
+
+@pytest.mark.parametrize("path", [
+    "/v1/images?limit=1&limit=2", "/v1/search/tag?tag=cat&tag=dog", "/v1/images/a/bytes?size=64&size=99",
+])  # fmt: skip
+def test_a_parameter_that_counts_once_is_refused_where_it_comes_twice(api, path):
+    answer = api.get(path)
+    assert (answer.status_code, "given 2 times; expected once" in answer.json()["detail"]) == (422, True)
+
+
+def test_a_parameter_that_may_be_repeated_may(api):
+    assert api.get("/v1/images?with=a&with=b&metadata=x=1&metadata=y=2").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/images", "/v1/search/image", "/v1/predict"])
+def test_a_form_and_compressed_bytes_are_refused_with_the_remedy(api, path):
+    form = api.post(path, files={"file": b"pic1"})
+    assert (form.status_code, "curl --data-binary @cat.jpg" in form.json()["detail"]) == (415, True)
+    packed = api.post(path, content=gzip.compress(b"pic1"), headers={"Content-Encoding": "gzip"})
+    assert (packed.status_code, "without Content-Encoding" in packed.json()["detail"]) == (415, True)
+    assert api.post(path, content=b"pic1", headers={"Content-Encoding": "identity"}).status_code < 300
+
+
+def test_json_has_its_limit_however_its_type_is_written(api):
+    answer = api.post("/v1/images", content=b"{" + b" " * 1_000_001, headers={"Content-Type": "Application/JSON"})
+    assert answer.status_code == 413

@@ -1,5 +1,6 @@
 """Ids of any characters in every route, and in every URL that the API gives."""
 
+import socket
 from urllib.parse import quote
 
 import pytest
@@ -73,3 +74,19 @@ def test_an_id_comes_back_out_of_its_segment(image_id):
     segment = quote_id(image_id)
     assert segment.isascii() and "/" not in segment and segment not in (".", "..")
     assert id_of(segment) == image_id
+
+
+@pytest.mark.parametrize(("path", "words"), [
+    ("/v1/status/", "did you mean /v1/status?"), ("/V1/Status", "did you mean /v1/status?"),
+    ("/v1/serach", "did you mean /v1/search?"), ("/nothing/like/it", "/docs shows those there are"),
+])  # fmt: skip
+def test_a_path_that_is_none_says_which_may_be_meant(api, path, words):
+    answer = api.get(path)
+    assert (answer.status_code, answer.json()["detail"]) == (404, f"{path}: no such path; {words}")
+
+
+def test_a_path_with_its_host_is_the_same(api):
+    """As RFC 9112, 3.2.2 asks for."""
+    with socket.create_connection((api.base_url.host, api.base_url.port), timeout=10) as connection:
+        connection.sendall(b"GET http://here/livez HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+        assert connection.makefile("rb").readline().split()[1] == b"200"

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from search.pictures.outcomes import DONE, WAITS
 from stream.events.codec import decode
 from stream.events.schema import ImageDeleted, ImagePosted, TagsApplied, TagsRemoved
 from tests.unit.search.api import client_of, make_service
@@ -119,3 +120,55 @@ def test_those_that_cannot_be_are_refused(service, api, method, path, named):
     answer = api.request(method, path, **named)
     assert answer.status_code in (400, 422)
     assert service.writer.acknowledged == []
+
+
+class Outcome:
+    """Knows of one outcome, whatever is asked."""
+
+    def __init__(self, outcome):
+        self.outcome = outcome
+
+    def prepare(self):
+        pass
+
+    def of(self, event, event_id, source):
+        return self.outcome
+
+    def stop(self):
+        pass
+
+
+ASKED = [
+    ("POST", "/v1/images?id=a", {"content": b"pic1"}, 201), ("DELETE", "/v1/images/a", {}, 200),
+    ("PUT", "/v1/images/a/tags", {"json": {"tags": ["x"]}}, 200), ("DELETE", "/v1/images/a/tags?tags=x", {}, 200),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("outcome", "words"), [
+    (DONE, None), (WAITS, "image 'a': not there; this waits for it in the log, post it"),
+    (None, "image 'a': the log has this, it was not carried out within 0.2 s; look again later"),
+])  # fmt: skip
+def test_what_is_waited_for_is_done_or_the_answer_says_what_it_waits_for(tmp_path, outcome, words):
+    service = make_service(tmp_path, wait_s=0.2)
+    service.outcomes = Outcome(outcome)
+    with client_of(service) as client:
+        for method, path, body, done in ASKED:
+            answer = client.request(method, f"{path}{'&' if '?' in path else '?'}wait=searchable", **body)
+            assert answer.status_code == (done if words is None else 202)
+            assert answer.json()["detail"] is None if words is None else answer.json()["detail"].startswith(words)
+
+
+def test_what_is_dead_is_told_with_its_reason(tmp_path):
+    service = make_service(tmp_path)
+    service.outcomes = Outcome("image 'a': was deleted")
+    with client_of(service) as client:
+        for method, path, body, _ in ASKED:
+            answer = client.request(method, f"{path}{'&' if '?' in path else '?'}wait=searchable", **body)
+            assert (answer.status_code, answer.json()["detail"]) == (422, "dead: image 'a': was deleted")
+
+
+def test_metadata_is_named_in_the_query(service, api):
+    asked = {"id": "a", "metadata": ["iso=200", "note=a=b"], "title": "Fox"}
+    assert api.post("/v1/images", params=asked, content=b"pic1").status_code == 202
+    assert posted(service).metadata == {"iso": "200", "note": "a=b"}
+    assert api.post("/v1/images", params={"metadata": "x" * 101 + "=1"}, content=b"pic1").status_code == 400

@@ -55,7 +55,7 @@ def test_a_broken_line_is_named(tmp_path, line):
 
 
 def test_a_file_that_is_not_there_or_not_text_is_named(tmp_path):
-    with pytest.raises(UsageError, match=r"none.jsonl: expected a file of JSON lines"):
+    with pytest.raises(UsageError, match=r"none.jsonl: no such file; expected JSON lines"):
         read_labels(tmp_path / "none.jsonl")
     with pytest.raises(UsageError, match="UTF-8"):
         lines(tmp_path, b"\xff\xfe\x00")

@@ -116,3 +116,11 @@ def test_a_glob_may_name_folders(folder):
     put(folder / "a/holiday/1.png")
     put(folder / "b/holiday/1.png")
     assert walk("*/holiday")[0] == ["a/holiday/1.png", "b/holiday/1.png"]
+
+
+def test_notes_of_a_mac_are_passed_over(folder):
+    put(folder / "in/cat.jpg")
+    put(folder / "in/._cat.jpg", b"\0\5\x16\7" + bytes(60))
+    pictures, passed = walk("in")
+    assert pictures == ["in/cat.jpg"]
+    assert not passed["in/._cat.jpg"].failed

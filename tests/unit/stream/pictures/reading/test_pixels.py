@@ -221,3 +221,20 @@ def test_a_panorama_is_taken_whole() -> None:
     assert difference(square[112:113, :110], np.full((1, 110, 3), (254, 0, 0), np.uint8)) < 1
     assert difference(square[112:113, 114:], np.full((1, 110, 3), (0, 0, 254), np.uint8)) < 1
     assert (square[:100] == 255).all() and (square[-100:] == 255).all()
+
+
+@pytest.mark.parametrize(("scale", "kind"), [
+    (1 / 255, np.float32), (1, np.float32), (257, np.float32), (1, np.int32), (257, np.int32), (2**23, np.int32),
+])  # fmt: skip
+def test_gray_of_32_bits_is_as_light_as_in_8(scale: float, kind: type) -> None:
+    gray = np.asarray(photo().convert("L")).copy()
+    gray[0, 0] = 255
+    data = saved(Image.fromarray((gray.astype(np.float64) * scale).astype(kind)), "TIFF")
+    assert difference(decode(data)[0], decode(saved(Image.fromarray(gray), "PNG"))[0]) < 2
+
+
+def test_what_is_no_number_in_a_picture_is_black() -> None:
+    levels = np.ones((40, 40), np.float32)
+    levels[:, :20] = np.nan
+    shown_levels = decode(saved(Image.fromarray(levels), "TIFF"))[0]
+    assert (shown_levels[:, :100] == 0).all() and (shown_levels[:, 130:] == 255).all()
