@@ -5,7 +5,10 @@ from typing import Annotated
 
 import typer
 
+from admin.operators.encoders import train
+
 app = typer.Typer(no_args_is_help=True, help="The frozen network that turns pictures into vectors.")
+app.add_typer(train.app, name="train")
 
 
 @app.callback()

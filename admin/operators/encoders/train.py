@@ -1,0 +1,47 @@
+"""`mekiki encoder train ...`: encoders of one's own, learned from what the service has."""
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+import typer
+
+from admin.connect import client_settings
+from admin.options import DataDir
+
+app = typer.Typer(no_args_is_help=True, help="Train an encoder from the service's own pictures.")
+
+Out: TypeAlias = Annotated[
+    Path, typer.Option(help="Folder to write; a run that was stopped goes on with the same options.")
+]
+Epochs: TypeAlias = Annotated[int, typer.Option(min=1, help="Times that each picture is learned from, at most.")]
+BatchSize: TypeAlias = Annotated[int, typer.Option("--batch", min=2, help="Pictures in a step.")]
+Rate: TypeAlias = Annotated[float, typer.Option(min=0.0, help="Of learning, at its highest.")]
+Seed: TypeAlias = Annotated[int, typer.Option(min=0, help="Of everything random.")]
+Device: TypeAlias = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="auto takes a GPU where there is one.")]
+
+
+@app.command()
+def autoencoder(
+    out: Out = Path("autoencoder"),
+    size: Annotated[int, typer.Option(help="Side of the pictures in pixels: 112 for the deep shape, 56.")] = 56,
+    latent: Annotated[int, typer.Option(min=2, max=4096, help="Length of the vectors.")] = 128,
+    gray: Annotated[bool, typer.Option(help="Leave colours out.")] = False,
+    target: Annotated[
+        Literal["pixels", "features"], typer.Option(help="What is made again: the picture, or what the encoder sees.")
+    ] = "pixels",
+    sheet: Annotated[Path | None, typer.Option(help="PNG of pictures and what is made of them.")] = None,
+    epochs: Epochs = 40,
+    batch: BatchSize = 64,
+    rate: Rate = 1e-3,
+    seed: Seed = 0,
+    device: Device = "auto",
+    data_dir: DataDir = None,
+) -> None:
+    """Without labels: pictures through a few numbers and back."""
+    from admin.operators.encoders.autoencoders import train_and_write
+    from models.encoders.training.autoencoder import AutoencoderOptions
+    from models.encoders.training.loop import Recipe
+
+    recipe = Recipe(epochs=epochs, batch=batch, rate=rate, seed=seed)
+    options = AutoencoderOptions(size, latent, gray, target, recipe, device)
+    train_and_write(options, out, sheet, client_settings(data_dir))

@@ -1,0 +1,76 @@
+"""A trained network as files: a graph for a CPU, weights for torch.
+
+In: a module in inference mode. Out: `network.onnx` with the input `images` uint8 [1, S, S, 3] and the output `features`
+float32 [1, F], maybe more; `weights.safetensors`. Raises UsageError for weights that are not finite,
+StorageUnavailableError for no room. A folder of results is there whole or not at all.
+"""
+
+import json
+import shutil
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import nn
+
+from models.encoders.training.data.files import disk_errors, write_whole
+from models.encoders.training.result import Trained
+from models.errors import UsageError
+
+OPSET = 17  # every ONNX Runtime since 1.15 reads it
+GRAPH, WEIGHTS, FACTS = "network.onnx", "weights.safetensors", "trained.json"
+
+
+def export_onnx(module: nn.Module, size_px: int, path: Path, outputs: Sequence[str] = ("features",)) -> None:
+    """Write a module, pictures uint8 [1, S, S, 3] -> `outputs`, as one file without external data.
+
+    Raises:
+        StorageUnavailableError: no room.
+    """
+    blank = torch.zeros(1, size_px, size_px, 3, dtype=torch.uint8)
+    partial = path.with_name(path.name + ".part")
+    with disk_errors(path.parent), warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # deprecation of this exporter, and constants that it finds while tracing
+        torch.onnx.export(
+            module.cpu().eval(), (blank,), str(partial), dynamo=False, opset_version=OPSET,
+            input_names=["images"], output_names=list(outputs),
+        )  # fmt: skip
+        partial.replace(path)
+
+
+def write_result(module: nn.Module, trained: Trained, folder: Path, documents: Mapping[str, Any] | None = None) -> None:
+    """Put a finished encoder into `folder`, in the place of what was there; `documents` are JSON files by name.
+
+    Raises:
+        UsageError: a weight is not finite.
+        StorageUnavailableError: no room; `folder` is as it was.
+    """
+    check_finite(module)
+    partial = folder.with_name(folder.name + ".part")
+    with disk_errors(folder.parent):
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        try:
+            export_onnx(module, trained.size_px, partial / GRAPH, ("features", *trained.outputs))
+            write_whole(partial / WEIGHTS, save({k: v.contiguous() for k, v in module.state_dict().items()}))
+            for name, document in {FACTS: asdict(trained), **(documents or {})}.items():
+                write_whole(partial / name, json.dumps(document, ensure_ascii=False, indent=2).encode())
+            shutil.rmtree(folder, ignore_errors=True)
+            partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def check_finite(module: nn.Module) -> None:
+    """Refuse weights that nothing can be computed with.
+
+    Raises:
+        UsageError: a weight is NaN or infinite.
+    """
+    for name, value in module.state_dict().items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise UsageError(f"weights {name}: expected finite numbers; lower --rate and train again")
