@@ -14,10 +14,10 @@ from models.encoders.base import Images, Vectors
 from models.encoders.efficientnet.outputs import PARTS
 from models.encoders.load import load_encoder, load_extractor
 from models.encoders.networks.autoencoder import PictureEncoder
-from models.encoders.training.autoencoder import AutoencoderOptions, Target, train_autoencoder
-from models.encoders.training.data.features import FrozenEncoder
+from models.encoders.training.autoencoder import AutoencoderOptions, FrozenEncoder, Target, train_autoencoder
 from models.encoders.training.data.split import held_out
 from models.encoders.training.loop import Recipe
+from models.preprocess import fit_square
 
 HELD_OUT = 0.2
 
@@ -28,7 +28,7 @@ def run(epochs: int = 40, most: int | None = None) -> dict[str, Any]:
     apart = held_out(source.ids, source.looks, seed=0, share=HELD_OUT)
     tags = [source.tags[name] for name in source.ids]
     size = AutoencoderOptions.size_px
-    small = np.stack([image for image in source.load(source.ids, size) if image is not None])
+    small = np.stack([fit_square(source.pixels[name], size) for name in source.ids])
     extractor = load_extractor("onnx")
     frozen = FrozenEncoder(extractor.extract, PARTS)
     torch.manual_seed(0)
@@ -41,7 +41,9 @@ def run(epochs: int = 40, most: int | None = None) -> dict[str, Any]:
     for target in targets:
         options = AutoencoderOptions(target=target, recipe=Recipe(epochs=epochs), held_out=HELD_OUT)
         with tempfile.TemporaryDirectory() as folder:
-            done = train_autoencoder(source, Path(folder), options, lambda *_: None, frozen)
+            done = train_autoencoder(
+                source, Path(folder), options, lambda *_: None, frozen if target == "features" else None
+            )
         precisions[f"target_{target}"] = precision_by_tag(vectors_of(done.encoder, small), tags, apart)
         course = done.course
         figures[f"target_{target}"] = {

@@ -8,7 +8,6 @@ import numpy as np
 from admin.openmoji import load_pictures, rasterise
 from models.encoders.base import INPUT_SIZE_PX, Images
 from models.look import look_of
-from models.preprocess import fit_square
 
 
 class OpenMoji:
@@ -22,9 +21,9 @@ class OpenMoji:
         self.pixels = {picture.image_id: _decoded(rasterise(picture, INPUT_SIZE_PX)) for picture in pictures}
         self.looks = {name: look_of(image) for name, image in self.pixels.items()}
 
-    def load(self, ids: Sequence[str], size_px: int) -> list[Images | None]:
+    def load(self, ids: Sequence[str]) -> list[Images | None]:
         """See Pictures.load."""
-        return [fit_square(self.pixels[name], size_px) for name in ids]
+        return [self.pixels[name] for name in ids]
 
 
 def _decoded(png: bytes) -> Images:

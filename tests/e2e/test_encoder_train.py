@@ -50,7 +50,7 @@ def test_an_autoencoder_is_trained_beside_the_service_and_after_it(taught, tmp_p
 
 
 @pytest.mark.parametrize(("arguments", "code", "words"), [
-    (("autoencoder", "--size", "57"), 2, "--size 57: expected a multiple of 16 from 96 up, or of 4 below"),
+    (("autoencoder", "--size", "57"), 2, "--size 57: expected a multiple of 16 from 96 to 224, or of 4 below"),
     (("autoencoder",), 78, "start `mekiki up` and post some"),
     (("autoencoder", "--target", "tags"), 2, "'pixels', 'features'"),
 ])  # fmt: skip

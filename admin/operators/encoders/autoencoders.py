@@ -11,8 +11,7 @@ from admin.operators.encoders.running import finished, run_folder, shown_progres
 from models.encoders.efficientnet.outputs import PARTS
 from models.encoders.load import load_extractor
 from models.encoders.networks.autoencoder import map_side
-from models.encoders.training.autoencoder import AutoencoderOptions, train_autoencoder
-from models.encoders.training.data.features import FrozenEncoder
+from models.encoders.training.autoencoder import AutoencoderOptions, FrozenEncoder, train_autoencoder
 from models.encoders.training.export import write_result
 from models.encoders.training.sheet import draw_sheet
 from stream.settings import Settings

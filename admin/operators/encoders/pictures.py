@@ -11,7 +11,6 @@ from contextlib import ExitStack, contextmanager
 
 from models.encoders.base import Images
 from models.errors import ConfigurationError, PoisonError
-from models.preprocess import fit_square
 from stream.index.contract import VectorIndex
 from stream.index.edge import EdgeIndex
 from stream.pictures.dataref import DatarefReader
@@ -52,11 +51,11 @@ class StreamPictures:
             if cursor is None:
                 return
 
-    def load(self, ids: Sequence[str], size_px: int) -> list[Images | None]:
+    def load(self, ids: Sequence[str]) -> list[Images | None]:
         """See Pictures.load."""
-        return self.load_parts(ids, [None] * len(ids), size_px)
+        return self.load_parts(ids, [None] * len(ids))
 
-    def load_parts(self, ids: Sequence[str], crops: Sequence[Crop | None], size_px: int) -> list[Images | None]:
+    def load_parts(self, ids: Sequence[str], crops: Sequence[Crop | None]) -> list[Images | None]:
         """As `load`, of each picture the part that is meant."""
         contents = [self._content(name) for name in ids]
         known = [place for place, content in enumerate(contents) if content is not None]
@@ -66,7 +65,7 @@ class StreamPictures:
         found: list[Images | None] = [None] * len(ids)
         for place, answer in zip(known, answers, strict=True):
             if isinstance(answer, Decoded):
-                found[place] = fit_square(answer.pixels, size_px)
+                found[place] = answer.pixels
         return found
 
     def _content(self, name: str) -> bytes | None:

@@ -35,9 +35,14 @@ def shown_progress() -> Iterator[Report]:
         yield report
 
 
+def discard(out: Path) -> None:
+    """Drop what the run kept."""
+    shutil.rmtree(run_folder(out), ignore_errors=True)
+
+
 def finished(out: Path, trained: Trained, course: Course) -> None:
     """Say what came of it, and drop what the run kept."""
-    shutil.rmtree(run_folder(out), ignore_errors=True)
+    discard(out)
     best = course.held_out[course.best]
     errors_out.print(
         f"wrote {out}: {trained.name}, {trained.training['pictures']} pictures, {len(course.losses)} epochs; held-out "

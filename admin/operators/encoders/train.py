@@ -45,3 +45,57 @@ def autoencoder(
     recipe = Recipe(epochs=epochs, batch=batch, rate=rate, seed=seed)
     options = AutoencoderOptions(size, latent, gray, target, recipe, device)
     train_and_write(options, out, sheet, client_settings(data_dir))
+
+
+@app.command()
+def tags(
+    out: Out = Path("tags"),
+    most: Annotated[
+        int, typer.Option("--tags", min=2, help="The most frequent tags are learned, so many at most.")
+    ] = 5000,
+    asymmetric: Annotated[bool, typer.Option("--asymmetric", help="A loss that forgets easy negatives.")] = False,
+    epochs: Epochs = 30,
+    body_epochs: Annotated[int, typer.Option(min=1, help="As --epochs, with the last blocks of the body.")] = 6,
+    batch: BatchSize = 64,
+    rate: Rate = 1e-3,
+    seed: Seed = 0,
+    device: Device = "auto",
+    data_dir: DataDir = None,
+) -> None:
+    """From tags: a head on the frozen network, then its last blocks too; the better of the two is written."""
+    from admin.operators.encoders.tagging import train_and_write
+    from models.encoders.training.loop import Recipe
+    from models.encoders.training.tags import BODY_RATE, TagOptions
+
+    head = Recipe(epochs=epochs, batch=batch, rate=rate, weight_decay=0.0, patience=5, seed=seed)
+    body = Recipe(epochs=body_epochs, batch=batch, rate=rate * BODY_RATE, patience=2, seed=seed)
+    train_and_write(TagOptions(most, asymmetric, head, body, device), out, client_settings(data_dir))
+
+
+@app.command()
+def taste(
+    out: Out = Path("taste"),
+    network: Annotated[
+        Literal["body", "small-cnn"],
+        typer.Option(help="The frozen network's last blocks, or a small network from nothing."),
+    ] = "body",
+    ratings: Annotated[
+        Path | None,
+        typer.Option(help='JSON lines {"id": "a", "rating": 4} or {"order": ["best", "last"]}, instead of clicks.'),
+    ] = None,
+    epochs: Epochs = 40,
+    body_epochs: Annotated[int, typer.Option(min=1, help="As --epochs, with the last blocks of the body.")] = 8,
+    batch: Annotated[int, typer.Option("--batch", min=2, help="Pairs in a step.")] = 64,
+    rate: Rate = 1e-3,
+    seed: Seed = 0,
+    device: Device = "auto",
+    data_dir: DataDir = None,
+) -> None:
+    """From clicks or ratings: RankNet through a network; written where it orders unseen pictures better than before."""
+    from admin.operators.encoders.tasting import train_and_write
+    from models.encoders.training.loop import Recipe
+    from models.encoders.training.taste import BODY_RATE, TasteOptions
+
+    head = Recipe(epochs=epochs, batch=batch, rate=rate, weight_decay=0.1, patience=6, seed=seed)
+    body = Recipe(epochs=body_epochs, batch=batch, rate=rate * BODY_RATE, weight_decay=0.05, patience=3, seed=seed)
+    train_and_write(TasteOptions(network, head, body, device), out, ratings, client_settings(data_dir))

@@ -66,9 +66,9 @@ def map_side(size_px: int) -> int:
         UsageError: see PictureEncoder.
     """
     step = 2 ** len(WIDTHS) if size_px >= DEEP_FROM_PX else 4
-    if size_px < 16 or size_px % step:
+    if not 16 <= size_px <= 224 or size_px % step:
         raise UsageError(
-            f"--size {size_px}: expected a multiple of 16 from {DEEP_FROM_PX} up, or of 4 below; e.g. 112 or 56"
+            f"--size {size_px}: expected a multiple of 16 from {DEEP_FROM_PX} to 224, or of 4 below; e.g. 112 or 56"
         )
     return size_px // step
 

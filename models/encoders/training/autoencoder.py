@@ -7,7 +7,7 @@ The target `pixels` makes the picture again. The target `features` makes again w
 is near in the latent then shows the same, and not only the same colours in the same places.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -17,16 +17,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.encoders.base import Images
+from models.encoders.base import Images, Vectors
 from models.encoders.networks.autoencoder import Autoencoder, PictureEncoder, feature_decoder, pixel_decoder
 from models.encoders.networks.build import AUTOENCODER
-from models.encoders.training.data.features import FrozenEncoder, keep_features
-from models.encoders.training.data.pictures import Pictures, Plan, Report, Sample, fingerprint, keep_pictures
+from models.encoders.training.data.pictures import (
+    Part,
+    Pictures,
+    Plan,
+    Recording,
+    Report,
+    Sample,
+    fingerprint,
+    keep_rows,
+)  # fmt: skip
 from models.encoders.training.data.rows import RowFile
 from models.encoders.training.data.split import HELD_OUT, batches, chunks
 from models.encoders.training.loop import Batch, Course, Recipe, device_of, train
 from models.encoders.training.result import Trained
 from models.errors import UsageError
+from models.preprocess import fit_square
 
 Target = Literal["pixels", "features"]
 SHOWN = 16  # held-out pictures on the sheet
@@ -44,6 +53,19 @@ class AutoencoderOptions:
     recipe: Recipe = field(default_factory=lambda: Recipe(epochs=40))
     device: str = "auto"
     held_out: float = HELD_OUT
+
+
+@dataclass(frozen=True)
+class FrozenEncoder:
+    """What the frozen encoder does, for who learns from it.
+
+    Attributes:
+        extract: uint8 [B, 224, 224, 3] -> raw features float32 [B, F].
+        parts: numbers in each part of these, in their order.
+    """
+
+    extract: Callable[[Images], Vectors]
+    parts: Sequence[int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,24 +102,23 @@ def train_autoencoder(
     Raises:
         UsageError, StorageUnavailableError, CheckpointError: see the module and loop.
     """
-    if options.target == "features" and frozen is None:
-        raise UsageError("--target features: expected an encoder whose features are made again; take pixels")
+    if (options.target == "features") != (frozen is not None):
+        raise UsageError(
+            "--target features: expected an encoder whose features are made again, and for no other target"
+        )
     asked = {name: value for name, value in asdict(options).items() if name != "device"}
-    sample = Sample(fingerprint(kind=AUTOENCODER, **asked), options.size_px, options.recipe.seed, options.held_out)
+    sample = Sample(fingerprint(kind=AUTOENCODER, **asked), options.recipe.seed, options.held_out)
     device = device_of(options.device)
-    plan, rows = keep_pictures(source, folder, sample, report)
+    plan, rows = keep_rows(source, folder, sample, _recording(options, frozen), report)
     with torch.random.fork_rng():
         torch.manual_seed(options.recipe.seed)
         encoder = PictureEncoder(size_px=options.size_px, latent=options.latent, gray=options.gray)
-        if frozen is not None and options.target == "features":
-            features = keep_features(source, plan, rows, frozen, report)
-            task: _PixelsTask = _FeaturesTask(encoder, plan, rows, features, frozen.parts)
-        else:
-            decoder = pixel_decoder(options.size_px, options.latent, gray=options.gray)
-            task = _PixelsTask(Autoencoder(encoder, decoder), plan, rows)
+        task = _FeaturesTask(encoder, plan, rows, frozen.parts) if frozen is not None else _PixelsTask(
+            Autoencoder(encoder, pixel_decoder(options.size_px, options.latent, gray=options.gray)), plan, rows
+        )  # fmt: skip
     task.to(device)
     course = train(task, options.recipe, report, checkpoint=folder / "checkpoint.safetensors", run=sample.run)
-    shown = rows.read(plan.held_out[:SHOWN])
+    shown = rows[0].read(plan.held_out[:SHOWN])
     made = _made_again(task.module, shown) if options.target == "pixels" else None
     return TrainedAutoencoder(encoder.cpu().eval(), _facts(options, plan, course), course, shown, made)
 
@@ -105,7 +126,7 @@ def train_autoencoder(
 class _PixelsTask:
     """Mean squared error of pixels, 0 to 1."""
 
-    def __init__(self, module: nn.Module, plan: Plan, rows: RowFile) -> None:
+    def __init__(self, module: nn.Module, plan: Plan, rows: Sequence[RowFile]) -> None:
         self.module = module
         self.device = torch.device("cpu")
         self._plan, self._rows = plan, rows
@@ -125,7 +146,7 @@ class _PixelsTask:
 
     def read(self, rows: Any) -> tuple[Any, ...]:
         """Arrays of these rows, one for each part of a batch."""
-        return (self._rows.read(rows),)
+        return (self._rows[0].read(rows),)
 
     def loss(self, module: nn.Module, batch: Batch) -> Tensor:
         (images,) = batch
@@ -146,19 +167,33 @@ class _PixelsTask:
 class _FeaturesTask(_PixelsTask):
     """Squared error of raw features, all parts of the same weight: 1 is what their mean alone would have."""
 
-    def __init__(self, encoder: PictureEncoder, plan: Plan, rows: RowFile, features: RowFile, parts: Any) -> None:
-        super().__init__(Autoencoder(encoder, feature_decoder(encoder.latent, features.shape[0])), plan, rows)
-        self._features = features
-        self._centre, self._scale = _scales(features, plan, parts)
+    def __init__(self, encoder: PictureEncoder, plan: Plan, rows: Sequence[RowFile], parts: Sequence[int]) -> None:
+        super().__init__(Autoencoder(encoder, feature_decoder(encoder.latent, sum(parts))), plan, rows)
+        self._centre, self._scale = _scales(rows[1], plan, parts)
 
     def read(self, rows: Any) -> tuple[Any, ...]:
-        seen = (self._features.read(rows) - self._centre) * self._scale
-        return self._rows.read(rows), seen.astype(np.float32)
+        """See _PixelsTask."""
+        images, seen = (part.read(rows) for part in self._rows)
+        return images, ((seen - self._centre) * self._scale).astype(np.float32)
 
     def loss(self, module: nn.Module, batch: Batch) -> Tensor:
         images, seen = batch
         missed: Tensor = module(images).float() - seen
         return missed.square().sum() / len(seen)
+
+
+def _recording(options: AutoencoderOptions, frozen: FrozenEncoder | None) -> Recording:
+    """Pictures of the size asked for, and what the frozen encoder sees in them."""
+    side = options.size_px
+    parts: tuple[Part, ...] = (Part("pictures", (side, side, 3), np.uint8),)
+    if frozen is not None:
+        parts += (Part("features", (sum(frozen.parts),), np.float32),)
+
+    def compute(images: Images) -> list[Any]:
+        small = np.stack([fit_square(image, side) for image in images])
+        return [small] if frozen is None else [small, frozen.extract(images)]
+
+    return Recording(parts, compute)
 
 
 def _scales(features: RowFile, plan: Plan, parts: Any) -> tuple[Any, Any]:

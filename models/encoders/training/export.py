@@ -13,13 +13,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnxruntime  # type: ignore[import-untyped]
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import nn
 
+from models.encoders.base import Images
 from models.encoders.training.data.files import disk_errors, write_whole
 from models.encoders.training.result import Trained
-from models.errors import UsageError
+from models.errors import ConfigurationError, UsageError
 
 OPSET = 17  # every ONNX Runtime since 1.15 reads it
 GRAPH, WEIGHTS, FACTS = "network.onnx", "weights.safetensors", "trained.json"
@@ -63,6 +67,20 @@ def write_result(module: nn.Module, trained: Trained, folder: Path, documents: M
             partial.rename(folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def run_graph(path: Path, images: Images, outputs: Sequence[str]) -> list[NDArray[Any]]:
+    """What a graph of ours says of pictures uint8 [N, S, S, 3]: arrays [N, ...] for these outputs.
+
+    Raises:
+        ConfigurationError: it is no graph of ours, or takes pictures of another size.
+    """
+    try:
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        found = [session.run(list(outputs), {"images": image[None]}) for image in images]
+    except Exception as error:
+        raise ConfigurationError(f"graph {path}: expected one of ours; train it again") from error
+    return [np.concatenate(part) for part in zip(*found, strict=True)]
 
 
 def check_finite(module: nn.Module) -> None:

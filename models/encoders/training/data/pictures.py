@@ -1,17 +1,18 @@
 """Where training pictures come from, and the plan of a run: which of them, and which are held out.
 
-In: a source of pictures. Out: a `Plan`, kept in the run's folder beside the pictures as rows, so that a run that was
+In: a source of pictures. Out: a `Plan`, kept in the run's folder beside rows of what is learned from: a run that was
 stopped goes on with the same ones. Raises UsageError (too few pictures), CheckpointError (a folder of another run).
 """
 
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from models.encoders.base import Images
 from models.encoders.training.data.files import disk_errors, write_whole
@@ -19,6 +20,7 @@ from models.encoders.training.data.rows import RowFile
 from models.encoders.training.data.split import HELD_OUT, held_out
 from models.errors import CheckpointError, UsageError
 
+PLAN = "plan.json"
 LEAST_PICTURES = 20  # fewer say nothing, not even whether it learned
 READ_AT_ONCE = 64  # pictures decoded before they are written: 10 MB at 224 pixels
 
@@ -40,8 +42,8 @@ class Pictures(Protocol):
     def position(self) -> str:
         """How far the log was read; for provenance."""
 
-    def load(self, ids: Sequence[str], size_px: int) -> list[Images | None]:
-        """uint8 [S, S, 3] RGB of each; None where the bytes are gone or are no picture any more."""
+    def load(self, ids: Sequence[str]) -> list[Images | None]:
+        """uint8 [224, 224, 3] RGB of each; None where the bytes are gone or are no picture any more."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +52,11 @@ class Sample:
 
     Attributes:
         run: fingerprint of everything it was asked for.
-        size_px: side of the pictures.
         seed: of the hash that holds pictures out.
         share: of the pictures that are held out.
     """
 
     run: str
-    size_px: int
     seed: int = 0
     share: float = HELD_OUT
 
@@ -70,12 +70,14 @@ class Plan:
         ids: of the pictures, in the order of their rows.
         held_out: rows that nothing is learned from.
         position: see Pictures.
+        labels: what is known of them, as `Recording.label` gave it.
     """
 
     run: str
     ids: tuple[str, ...]
     held_out: tuple[int, ...]
     position: str
+    labels: dict[str, Any] = field(default_factory=dict)
 
     @property
     def training(self) -> tuple[int, ...]:
@@ -84,44 +86,73 @@ class Plan:
         return tuple(row for row in range(len(self.ids)) if row not in apart)
 
 
+@dataclass(frozen=True)
+class Part:
+    """Rows of one kind: their file's name, shape and type."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: DTypeLike
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What is kept of each picture.
+
+    Attributes:
+        parts: kinds of rows.
+        compute: pictures uint8 [n, 224, 224, 3] -> an array [n, ...] for each part.
+        label: what is known of the pictures of a plan, as plain JSON: it must not change while a run is stopped.
+    """
+
+    parts: tuple[Part, ...]
+    compute: Callable[[Images], Sequence[NDArray[Any]]]
+    label: Callable[[Plan], dict[str, Any]] | None = None
+
+
 def fingerprint(**asked: Any) -> str:
     """16 hex digits over what a run was asked for; plain values only."""
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def keep_pictures(source: Pictures, folder: Path, sample: Sample, report: Report) -> tuple[Plan, RowFile]:
-    """The pictures as rows uint8 [S, S, 3] in `folder`, and the plan; those of a run that was stopped, if there is one.
+def keep_rows(
+    source: Pictures, folder: Path, sample: Sample, recording: Recording, report: Report
+) -> tuple[Plan, list[RowFile]]:
+    """What is recorded of all pictures, and the plan; those of a run that was stopped, if there is one in `folder`.
 
     Raises:
-        UsageError: too few pictures can be read.
+        UsageError: too few pictures can be read, or what `label` raises.
         CheckpointError: the folder is of another run.
         StorageUnavailableError: no room.
     """
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    size_px = sample.size_px
     plan = read_plan(folder, sample.run)
-    rows = RowFile(folder / "pictures.rows", (size_px, size_px, 3), np.uint8)
-    if plan is not None and len(rows) >= len(plan.ids):
+    rows = [RowFile(folder / f"{part.name}.rows", part.shape, part.dtype) for part in recording.parts]
+    if plan is not None and all(len(part) >= len(plan.ids) for part in rows):
         return plan, rows
-    _check_count(len(source.ids))
-    rows.clear()
-    kept = _copy(source, rows, size_px, report)
-    _check_count(len(kept))
-    apart = held_out(kept, source.looks, seed=sample.seed, share=sample.share)
-    plan = Plan(sample.run, tuple(kept), tuple(apart), source.position)
-    write_whole(folder / "plan.json", json.dumps(asdict(plan)).encode())
+    check_count(len(source.ids))
+    for part in rows:
+        part.clear()
+    kept = _record(source, rows, recording, report)
+    check_count(len(kept))
+    apart = tuple(held_out(kept, source.looks, seed=sample.seed, share=sample.share))
+    plan = Plan(sample.run, tuple(kept), apart, source.position)
+    if recording.label is not None:
+        plan = replace(plan, labels=recording.label(plan))
+    write_whole(folder / PLAN, json.dumps(asdict(plan)).encode())
     return plan, rows
 
 
-def _copy(source: Pictures, rows: RowFile, size_px: int, report: Report) -> list[str]:
-    """Write every picture that can be read; their ids."""
+def _record(source: Pictures, rows: Sequence[RowFile], recording: Recording, report: Report) -> list[str]:
+    """Write what is recorded of every picture that can be read; their ids."""
     kept: list[str] = []
     for start in range(0, len(source.ids), READ_AT_ONCE):
         ids = source.ids[start : start + READ_AT_ONCE]
-        pairs = [(name, image) for name, image in zip(ids, source.load(ids, size_px), strict=True) if image is not None]
+        pairs = [(name, image) for name, image in zip(ids, source.load(ids), strict=True) if image is not None]
         if pairs:
-            rows.append(np.stack([image for _, image in pairs]))
+            for part, values in zip(rows, recording.compute(np.stack([image for _, image in pairs])), strict=True):
+                part.append(values)
         kept += [name for name, _ in pairs]
         report("reading pictures", start + len(ids), len(source.ids))
     return kept
@@ -133,12 +164,12 @@ def read_plan(folder: Path, run: str) -> Plan | None:
     Raises:
         CheckpointError: it is of another run, or damaged.
     """
-    path = folder / "plan.json"
+    path = folder / PLAN
     if not path.exists():
         return None
     try:
         found = json.loads(path.read_text())
-        plan = Plan(found["run"], tuple(found["ids"]), tuple(found["held_out"]), found["position"])
+        plan = Plan(found["run"], tuple(found["ids"]), tuple(found["held_out"]), found["position"], found["labels"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"training folder {folder}: expected a plan of ours; choose another folder") from error
     if plan.run != run:
@@ -149,7 +180,12 @@ def read_plan(folder: Path, run: str) -> Plan | None:
     return plan
 
 
-def _check_count(count: int) -> None:
+def check_count(count: int) -> None:
+    """Refuse to learn from too few.
+
+    Raises:
+        UsageError: see the module.
+    """
     if count < LEAST_PICTURES:
         raise UsageError(
             f"pictures {count}: expected {LEAST_PICTURES} or more that can be read; post some, then train again"

@@ -27,9 +27,9 @@ class Shapes:
         self._pixels[name] = self._pixels[original]
         self.looks = {known: look_of(self._pixels[known]) for known in self.ids}
 
-    def load(self, ids, size_px):
+    def load(self, ids):
         self.asked += ids
-        return [None if name in self.gone else fit_square(self._pixels[name], size_px) for name in ids]
+        return [None if name in self.gone else fit_square(self._pixels[name]) for name in ids]
 
 
 def shape(number):

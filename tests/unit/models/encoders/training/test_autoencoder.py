@@ -12,8 +12,7 @@ from safetensors.torch import load_file
 
 from models.encoders.networks.autoencoder import PictureEncoder, pixel_decoder
 from models.encoders.networks.build import build_network
-from models.encoders.training.autoencoder import AutoencoderOptions, train_autoencoder
-from models.encoders.training.data.features import FrozenEncoder
+from models.encoders.training.autoencoder import AutoencoderOptions, FrozenEncoder, train_autoencoder
 from models.encoders.training.export import GRAPH, WEIGHTS, write_result
 from models.encoders.training.loop import Recipe
 from models.encoders.training.sheet import draw_sheet
@@ -87,7 +86,7 @@ def test_the_deep_shape_grows_back_to_its_size():
 
 @pytest.mark.parametrize("size", [57, 100, 8, 0])
 def test_a_size_that_does_not_halve_is_refused(size):
-    with pytest.raises(UsageError, match=r"--size .* expected a multiple of 16 from 96 up, or of 4 below"):
+    with pytest.raises(UsageError, match=r"--size .* expected a multiple of 16 from 96 to 224, or of 4 below"):
         PictureEncoder(size_px=size, latent=8)
 
 

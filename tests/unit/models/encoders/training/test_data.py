@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.encoders.training.data.pictures import Sample, keep_pictures
+from models.encoders.training.data.pictures import Part, Recording, Sample, keep_rows
 from models.encoders.training.data.rows import RowFile
 from models.encoders.training.data.split import batches, chunks, held_out
 from models.errors import CheckpointError, UsageError
 from tests.unit.models.encoders.training.shapes import Shapes, silent
+
+SMALL = Recording((Part("small", (16, 16, 3), np.uint8),), lambda images: [images[:, ::14, ::14]])
 
 
 @given(st.sets(st.text(max_size=8), min_size=1, max_size=60), st.sets(st.text(max_size=8), max_size=20))
@@ -64,22 +66,22 @@ def test_rows_come_back_as_they_were_written_in_any_order(tmp_path_factory, want
 
 
 def test_a_run_goes_on_with_the_pictures_it_began_with(tmp_path: Path):
-    source, sample = Shapes(30), Sample("run", 16)
+    source, sample = Shapes(30), Sample("run")
     source.gone = {source.ids[4]}
-    plan, rows = keep_pictures(source, tmp_path, sample, silent)
+    plan, (rows,) = keep_rows(source, tmp_path, sample, SMALL, silent)
     assert len(plan.ids) == 29
     later = Shapes(45)
-    again, _ = keep_pictures(later, tmp_path, sample, silent)
+    again, _ = keep_rows(later, tmp_path, sample, SMALL, silent)
     assert again == plan
     assert not later.asked
     assert set(plan.training) | set(plan.held_out) == set(range(29))
-    assert np.array_equal(rows.read([0])[0], source.load([plan.ids[0]], 16)[0])
+    assert np.array_equal(rows.read([0])[0], source.load([plan.ids[0]])[0][::14, ::14])
 
 
 def test_a_folder_of_another_run_is_refused(tmp_path: Path):
-    keep_pictures(Shapes(30), tmp_path, Sample("run", 16), silent)
+    keep_rows(Shapes(30), tmp_path, Sample("run"), SMALL, silent)
     with pytest.raises(CheckpointError, match="repeat these, choose another folder or remove this one"):
-        keep_pictures(Shapes(30), tmp_path, Sample("other", 16), silent)
+        keep_rows(Shapes(30), tmp_path, Sample("other"), SMALL, silent)
 
 
 @pytest.mark.parametrize("gone", [False, True])
@@ -87,5 +89,5 @@ def test_too_few_pictures_that_can_be_read_are_refused(tmp_path: Path, gone):
     source = Shapes(30 if gone else 5)
     source.gone = set(source.ids[3:]) if gone else set()
     with pytest.raises(UsageError, match="20 or more that can be read; post some"):
-        keep_pictures(source, tmp_path, Sample("run", 16), silent)
+        keep_rows(source, tmp_path, Sample("run"), SMALL, silent)
     assert not (tmp_path / "plan.json").exists()

@@ -1,0 +1,75 @@
+"""Trains a network of taste on the service's pictures and clicks, and puts it into a folder where no better one is.
+
+In: options, maybe a file of ratings. Out: the folder. Raises what models.encoders.training.taste does, and
+BrokerUnavailableError and ConfigurationError.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from admin.console import errors_out
+from admin.operators.encoders.pictures import stream_pictures
+from admin.operators.encoders.preferences import clicked, rated
+from admin.operators.encoders.running import discard, finished, run_folder, shown_progress
+from models.encoders.training.data.pictures import Pictures
+from models.encoders.training.export import FACTS, GRAPH, run_graph, write_result
+from models.encoders.training.taste import TasteOptions, train_taste
+from models.errors import ConfigurationError
+from models.evaluate import pair_accuracy
+from models.preprocess import fit_square
+from models.ranking.pairs import Pair
+from stream.settings import Settings
+
+AT_ONCE = 64  # pictures scored at once
+
+
+def train_and_write(options: TasteOptions, out: Path, ratings: Path | None, settings: Settings) -> None:
+    """Train, say how well each candidate orders held-out pictures, and write the best one where none is better."""
+    options = replace(options, threads=settings.encoder.threads)
+    said = rated(ratings, options.recipe.seed) if ratings is not None else clicked(settings)
+    with stream_pictures(settings) as source, shown_progress() as report:
+        done = train_taste(source, said, run_folder(out), options, report)
+        before = accuracy_of(out, source, done.watched)
+    kept = done.trained.training["kept"]
+    for name, order in done.orders.items():
+        errors_out.print(f"{name}: pair accuracy {order.accuracy:.3f}, NDCG@100 {order.ndcg:.3f} on held-out pictures")
+    if before is not None and before >= done.orders[kept].accuracy:
+        errors_out.print(f"{out} stays as it is: its pair accuracy on the same pairs is {before:.3f}")
+        discard(out)
+        return
+    write_result(done.network, done.trained, out)
+    finished(out, done.trained, done.courses[kept])
+
+
+def accuracy_of(folder: Path, source: Pictures, pairs: Sequence[Pair]) -> float | None:
+    """Share of pairs that the network in a folder orders as people do; None where there is none.
+
+    Raises:
+        ConfigurationError: what is there is not ours.
+    """
+    if not (folder / GRAPH).exists():
+        return None
+    try:
+        size_px = int(json.loads((folder / FACTS).read_text())["size_px"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(f"{folder}: expected an encoder of ours; choose another folder") from error
+    ids = sorted({name for pair in pairs for name in (pair.preferred, pair.over)})
+    scores: dict[str, float] = {}
+    for start in range(0, len(ids), AT_ONCE):
+        some = ids[start : start + AT_ONCE]
+        found = [(name, image) for name, image in zip(some, source.load(some), strict=True) if image is not None]
+        if found:
+            images = np.stack([fit_square(image, size_px) for _, image in found])
+            (values,) = run_graph(folder / GRAPH, images, ["score"])
+            scores |= {name: float(value) for (name, _), value in zip(found, values, strict=True)}
+    known = [pair for pair in pairs if pair.preferred in scores and pair.over in scores]
+    preferred, over = (np.array([scores[name] for name in names]) for names in _sides(known))
+    return pair_accuracy(preferred, over)
+
+
+def _sides(pairs: Sequence[Pair]) -> tuple[list[str], list[str]]:
+    return [pair.preferred for pair in pairs], [pair.over for pair in pairs]
