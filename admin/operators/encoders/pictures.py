@@ -14,7 +14,7 @@ from models.errors import ConfigurationError, PoisonError
 from stream.index.contract import VectorIndex
 from stream.index.edge import EdgeIndex
 from stream.pictures.dataref import DatarefReader
-from stream.pictures.decode_pool import Crop, Decoded, DecodePool
+from stream.pictures.decode_pool import Decoded, DecodePool
 from stream.pictures.store import PictureStore
 from stream.settings import Settings
 from stream.workers import build_datarefs, build_decoder, build_encoder, build_pictures, open_index
@@ -53,15 +53,9 @@ class StreamPictures:
 
     def load(self, ids: Sequence[str]) -> list[Images | None]:
         """See Pictures.load."""
-        return self.load_parts(ids, [None] * len(ids))
-
-    def load_parts(self, ids: Sequence[str], crops: Sequence[Crop | None]) -> list[Images | None]:
-        """As `load`, of each picture the part that is meant."""
         contents = [self._content(name) for name in ids]
         known = [place for place, content in enumerate(contents) if content is not None]
-        answers = self._decoder.decode_many(
-            [content for content in contents if content is not None], [crops[place] for place in known]
-        )
+        answers = self._decoder.decode_many([content for content in contents if content is not None])
         found: list[Images | None] = [None] * len(ids)
         for place, answer in zip(known, answers, strict=True):
             if isinstance(answer, Decoded):

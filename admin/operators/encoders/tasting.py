@@ -15,11 +15,13 @@ from admin.console import errors_out
 from admin.operators.encoders.pictures import stream_pictures
 from admin.operators.encoders.preferences import clicked, rated
 from admin.operators.encoders.running import discard, finished, run_folder, shown_progress
+from models.encoders.base import Images
 from models.encoders.training.data.pictures import Pictures
 from models.encoders.training.export import FACTS, GRAPH, run_graph, write_result
 from models.encoders.training.taste import TasteOptions, train_taste
 from models.errors import ConfigurationError
 from models.evaluate import pair_accuracy
+from models.faces import Detector, cut_face, drawn_faces
 from models.preprocess import fit_square
 from models.ranking.pairs import Pair
 from stream.settings import Settings
@@ -31,7 +33,9 @@ def train_and_write(options: TasteOptions, out: Path, ratings: Path | None, sett
     """Train, say how well each candidate orders held-out pictures, and write the best one where none is better."""
     options = replace(options, threads=settings.encoder.threads)
     said = rated(ratings, options.recipe.seed) if ratings is not None else clicked(settings)
-    with stream_pictures(settings) as source, shown_progress() as report:
+    detect = drawn_faces() if options.cut else None  # what is missing is said before anything is read
+    with stream_pictures(settings) as whole, shown_progress() as report:
+        source = whole if detect is None else Faces(whole, detect)
         done = train_taste(source, said, run_folder(out), options, report)
         before = accuracy_of(out, source, done.watched)
     kept = done.trained.training["kept"]
@@ -43,6 +47,19 @@ def train_and_write(options: TasteOptions, out: Path, ratings: Path | None, sett
         return
     write_result(done.network, done.trained, out)
     finished(out, done.trained, done.courses[kept])
+
+
+class Faces:
+    """The pictures of a source with their faces cut out."""
+
+    def __init__(self, source: Pictures, detect: Detector) -> None:
+        self.ids, self.looks, self.position = source.ids, source.looks, source.position
+        self._source, self._detect = source, detect
+
+    def load(self, ids: Sequence[str]) -> list[Images | None]:
+        """See Pictures.load."""
+        found = self._source.load(ids)
+        return [None if image is None else fit_square(cut_face(image, self._detect)) for image in found]
 
 
 def accuracy_of(folder: Path, source: Pictures, pairs: Sequence[Pair]) -> float | None:

@@ -79,6 +79,9 @@ def taste(
         Literal["body", "small-cnn"],
         typer.Option(help="The frozen network's last blocks, or a small network from nothing."),
     ] = "body",
+    cut: Annotated[
+        Literal["none", "face"], typer.Option(help="Learn from faces cut out of drawings (extra `faces`).")
+    ] = "none",
     ratings: Annotated[
         Path | None,
         typer.Option(help='JSON lines {"id": "a", "rating": 4} or {"order": ["best", "last"]}, instead of clicks.'),
@@ -98,4 +101,9 @@ def taste(
 
     head = Recipe(epochs=epochs, batch=batch, rate=rate, weight_decay=0.1, patience=6, seed=seed)
     body = Recipe(epochs=body_epochs, batch=batch, rate=rate * BODY_RATE, weight_decay=0.05, patience=3, seed=seed)
-    train_and_write(TasteOptions(network, head, body, device), out, ratings, client_settings(data_dir))
+    train_and_write(
+        TasteOptions(network, "face" if cut == "face" else "", head, body, device),
+        out,
+        ratings,
+        client_settings(data_dir),
+    )

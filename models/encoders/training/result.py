@@ -23,6 +23,7 @@ class Trained:
         fit: how a picture is made square.
         mean: taken from pixels before the graph: nothing, it does so itself.
         deviation: pixels are divided by before the graph.
+        cut: "face" where the network sees faces that models.faces cut out, else nothing.
         gray: whether colours are left out, which the graph does itself.
     """
 
@@ -37,3 +38,4 @@ class Trained:
     mean: float = 0.0
     deviation: float = 1.0
     gray: bool = False
+    cut: str = ""

@@ -46,6 +46,7 @@ from models.preprocess import fit_square
 from models.ranking.pairs import Pair
 
 Network = Literal["body", "small-cnn"]
+Cut = Literal["", "face"]
 BODY_RATE = 0.1  # of the head's rate
 HELD_OUT = 0.15  # of the pictures: a quarter of the pairs has one of them
 AT_ONCE = 128
@@ -53,9 +54,13 @@ AT_ONCE = 128
 
 @dataclass(frozen=True)
 class TasteOptions:
-    """What to train: the small network from nothing, or a head on the frozen body and then its last blocks."""
+    """What to train: the small network from nothing, or a head on the frozen body and then its last blocks.
+
+    `cut` says what the source gives: whole pictures, or faces that were cut out of them.
+    """
 
     network: Network = "body"
+    cut: Cut = ""
     recipe: Recipe = field(default_factory=lambda: Recipe(epochs=40, weight_decay=0.1, patience=6))
     body: Recipe = field(default_factory=lambda: Recipe(epochs=8, rate=1e-4, weight_decay=0.05, patience=3))
     device: str = "auto"
@@ -202,6 +207,7 @@ def _facts(
         size_px=SIZE_PX if small else 224,
         features=(("hidden", SMALL_FEATURES),) if small else (("body", FEATURES),),
         outputs=("score",),
+        cut=options.cut,
         training={
             "kept": best, "orders": {name: asdict(order) for name, order in orders.items()},
             "pictures": len(plan.training), "held_out": len(plan.held_out), "pairs": len(learned),

@@ -33,7 +33,7 @@ def liked(source):
 
 def options(network):
     recipe = Recipe(epochs=4, batch=32, rate=1e-3, weight_decay=0.1)
-    return TasteOptions(network, recipe, Recipe(epochs=1, batch=64, rate=1e-4), "cpu", 0.25, 1)
+    return TasteOptions(network, "", recipe, Recipe(epochs=1, batch=64, rate=1e-4), "cpu", 0.25, 1)
 
 
 @pytest.mark.parametrize("network", ["small-cnn", "body"])
