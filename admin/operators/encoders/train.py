@@ -54,8 +54,8 @@ def tags(
         int, typer.Option("--tags", min=2, help="The most frequent tags are learned, so many at most.")
     ] = 5000,
     asymmetric: Annotated[bool, typer.Option("--asymmetric", help="A loss that forgets easy negatives.")] = False,
-    epochs: Epochs = 30,
-    body_epochs: Annotated[int, typer.Option(min=1, help="As --epochs, with the last blocks of the body.")] = 6,
+    epochs: Epochs = 20,
+    body_epochs: Annotated[int, typer.Option(min=1, help="As --epochs, with the last blocks of the body.")] = 4,
     batch: BatchSize = 64,
     rate: Rate = 1e-3,
     seed: Seed = 0,
@@ -67,8 +67,8 @@ def tags(
     from models.encoders.training.loop import Recipe
     from models.encoders.training.tags import BODY_RATE, TagOptions
 
-    head = Recipe(epochs=epochs, batch=batch, rate=rate, weight_decay=0.0, patience=5, seed=seed)
-    body = Recipe(epochs=body_epochs, batch=batch, rate=rate * BODY_RATE, patience=2, seed=seed)
+    head = Recipe(epochs=epochs, batch=batch, rate=rate, weight_decay=0.0, seed=seed)
+    body = Recipe(epochs=body_epochs, batch=batch, rate=rate * BODY_RATE, seed=seed)
     train_and_write(TagOptions(most, asymmetric, head, body, device), out, client_settings(data_dir))
 
 
@@ -86,9 +86,9 @@ def taste(
         Path | None,
         typer.Option(help='JSON lines {"id": "a", "rating": 4} or {"order": ["best", "last"]}, instead of clicks.'),
     ] = None,
-    epochs: Epochs = 40,
-    body_epochs: Annotated[int, typer.Option(min=1, help="As --epochs, with the last blocks of the body.")] = 8,
-    batch: Annotated[int, typer.Option("--batch", min=2, help="Pairs in a step.")] = 64,
+    epochs: Epochs = 20,
+    body_epochs: Annotated[int, typer.Option(min=1, help="As --epochs, with the last blocks of the body.")] = 6,
+    batch: Annotated[int, typer.Option("--batch", min=2, help="Pairs in a step.")] = 256,
     rate: Rate = 1e-3,
     seed: Seed = 0,
     device: Device = "auto",

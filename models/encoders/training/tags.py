@@ -38,7 +38,7 @@ from models.encoders.training.tag_task import TagTask, Truth
 from models.errors import UsageError
 
 LEAST_CARRIERS = 3  # training pictures of a tag: fewer cannot be learned from
-BODY_RATE = 0.2  # of the head's rate, for what was trained on a million pictures before
+BODY_RATE = 0.1  # of the head's rate, for what was trained on a million pictures before
 AT_ONCE = 128  # pictures evaluated at once
 
 
@@ -48,8 +48,8 @@ class TagOptions:
 
     tags: int = 5000
     asymmetric: bool = False
-    recipe: Recipe = field(default_factory=lambda: Recipe(epochs=30, rate=1e-3, weight_decay=0.0, patience=5))
-    body: Recipe = field(default_factory=lambda: Recipe(epochs=6, rate=2e-4, weight_decay=0.01, patience=2))
+    recipe: Recipe = field(default_factory=lambda: Recipe(epochs=20, rate=1e-3, weight_decay=0.0))
+    body: Recipe = field(default_factory=lambda: Recipe(epochs=4, rate=1e-4))
     device: str = "auto"
     held_out: float = HELD_OUT
     threads: int | None = None

@@ -61,8 +61,8 @@ class TasteOptions:
 
     network: Network = "body"
     cut: Cut = ""
-    recipe: Recipe = field(default_factory=lambda: Recipe(epochs=40, weight_decay=0.1, patience=6))
-    body: Recipe = field(default_factory=lambda: Recipe(epochs=8, rate=1e-4, weight_decay=0.05, patience=3))
+    recipe: Recipe = field(default_factory=lambda: Recipe(epochs=20, batch=256, weight_decay=0.1, patience=6))
+    body: Recipe = field(default_factory=lambda: Recipe(epochs=6, batch=256, rate=1e-4, weight_decay=0.05, patience=3))
     device: str = "auto"
     held_out: float = HELD_OUT
     threads: int | None = None
