@@ -46,6 +46,24 @@ def test_features_are_predicted_better_than_by_their_mean(tmp_path: Path):
     assert done.made is None
 
 
+def test_a_run_that_was_stopped_goes_on_with_its_pictures_and_ends_with_the_same_weights(tmp_path: Path):
+    class Stop(Exception):
+        pass
+
+    def stop(what, done, total):
+        if what == "epoch 3":
+            raise Stop
+
+    asked = options(epochs=4)
+    calm = train_autoencoder(Shapes(), tmp_path / "calm", asked, silent).encoder.state_dict()
+    with pytest.raises(Stop):
+        train_autoencoder(Shapes(), tmp_path / "run", asked, stop)
+    later = Shapes(80)
+    again = train_autoencoder(later, tmp_path / "run", asked, silent).encoder.state_dict()
+    assert not later.asked
+    assert all(torch.equal(calm[name], again[name]) for name in calm)
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_others(tmp_path: Path):
     def trained(name, seed):
         asked = options(recipe=Recipe(epochs=2, batch=8, seed=seed))

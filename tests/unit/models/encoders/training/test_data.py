@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from models.encoders.training.data.pictures import Part, Recording, Sample, keep_rows
 from models.encoders.training.data.rows import RowFile
 from models.encoders.training.data.split import batches, chunks, held_out
-from models.errors import CheckpointError, UsageError
+from models.errors import CheckpointError, StorageUnavailableError, UsageError
 from tests.unit.models.encoders.training.shapes import Shapes, silent
 
 SMALL = Recording((Part("small", (16, 16, 3), np.uint8),), lambda images: [images[:, ::14, ::14]])
@@ -63,6 +63,12 @@ def test_rows_come_back_as_they_were_written_in_any_order(tmp_path_factory, want
         rows.append(part)
     assert len(rows) == 30
     assert np.array_equal(rows.read(wanted), written[np.array(wanted, int)])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full")
+def test_a_full_disk_is_one_sentence():
+    with pytest.raises(StorageUnavailableError, match="the disk is full; free some space, then start again"):
+        RowFile(Path("/dev/full"), (4,), np.float32).append(np.ones((5, 4), np.float32))
 
 
 def test_a_run_goes_on_with_the_pictures_it_began_with(tmp_path: Path):

@@ -26,7 +26,7 @@ OPTIONS = TagOptions(
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
-    source = Shapes(60)
+    source = Shapes(48)
     return train_tags(source, source.tags, tmp_path_factory.mktemp("tags") / "run", OPTIONS, silent)
 
 

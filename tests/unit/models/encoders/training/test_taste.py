@@ -32,13 +32,13 @@ def liked(source):
 
 
 def options(network):
-    recipe = Recipe(epochs=4, batch=32, rate=1e-3, weight_decay=0.1)
+    recipe = Recipe(epochs=3, batch=64, rate=1e-3, weight_decay=0.1)
     return TasteOptions(network, "", recipe, Recipe(epochs=1, batch=64, rate=1e-4), "cpu", 0.25, 1)
 
 
 @pytest.mark.parametrize("network", ["small-cnn", "body"])
 def test_an_order_by_colour_is_learned_and_served(tmp_path: Path, network):
-    source = Shapes(48)
+    source = Shapes(36)
     ratings = liked(source)
     said = Preferences(pairs_from_ratings(ratings, 0), ratings)
     done = train_taste(source, said, tmp_path / "run", options(network), silent)
