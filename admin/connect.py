@@ -25,6 +25,7 @@ class ServiceFile:
     pid: int
     bootstrap_servers: str
     api_url: str
+    index_socket: str | None = None
 
     def write(self, data_path: Path) -> None:
         """Leave the addresses where commands look."""
@@ -54,7 +55,8 @@ def client_settings(data_dir: Path | None = None) -> Settings:
         kafka = kafka.model_copy(update={"bootstrap_servers": running.bootstrap_servers})
     if serve.url is None:
         serve = serve.model_copy(update={"url": running.api_url})
-    return settings.model_copy(update={"kafka": kafka, "serve": serve})
+    index_socket = settings.index_socket or running.index_socket
+    return settings.model_copy(update={"kafka": kafka, "serve": serve, "index_socket": index_socket})
 
 
 class Api(Client):

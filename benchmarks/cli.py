@@ -13,6 +13,7 @@ import typer
 from admin.console import print_json, print_table, write_json
 from benchmarks.tagger.parts import Part
 from benchmarks.tagger.peers import Peer
+from benchmarks.training.networks import Network
 from models.errors import UsageError
 
 ALL = "all"
@@ -122,6 +123,21 @@ def tagger(
         own = functools.partial(load_folder, pictures, tags)
     report = run(parts, pictures=own, tags=speed_tags, without=left_out, split_count=splits)
     _report(report, json_file)
+
+
+@app.command()
+def training(
+    only: Annotated[
+        list[Network] | None,
+        typer.Option(help="Only this network; may be repeated. Without it all, a quarter of an hour."),
+    ] = None,
+    splits: Annotated[int, typer.Option(min=1, help="Splits of the pictures that tags are the mean of.")] = 5,
+    json_file: JsonFile = None,
+) -> None:
+    """Networks trained on OpenMoji, each beside what it should be better than, on pictures that were held out."""
+    from benchmarks.training.run import run
+
+    _report(run(only or list(Network), splits), json_file)
 
 
 def _peers(names: list[str]) -> set[Peer]:

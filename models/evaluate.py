@@ -101,3 +101,16 @@ def pair_accuracy(preferred: Scores, over: Scores) -> float:
     if not len(preferred):
         return float("nan")
     return float(np.mean((preferred > over) + 0.5 * (preferred == over)))
+
+
+def ndcg_at(gains: Scores, scores: Scores, k: int) -> float:
+    """NDCG@k of items [N]: `Σ gain / log2(place + 1)` over the k best by score, by that of the best order; 0 to 1.
+
+    Ties of scores keep the order given. NaN where no gain is above 0.
+    Source: Järvelin and Kekäläinen, Cumulated gain-based evaluation of IR techniques, TOIS 2002.
+    """
+    discounts = 1 / np.log2(np.arange(min(k, len(gains))) + 2)
+    best = float(np.sort(gains)[::-1][:k] @ discounts)
+    if not best > 0:
+        return float("nan")
+    return float(gains[np.argsort(-scores, kind="stable")][:k] @ discounts) / best

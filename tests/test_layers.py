@@ -18,6 +18,7 @@ PACKAGES = ("models", "stream", "search", "admin", "benchmarks")
 ROOMS = (
     "models",
     "models.encoders.efficientnet",
+    "models.encoders.networks",
     "models.encoders.sessions",
     "models.encoders.registry",
     "models.encoders",
@@ -28,6 +29,8 @@ ROOMS = (
     "models.tagging",
     "models.ranking",
     "models.judging",
+    "models.encoders.training.data",
+    "models.encoders.training",
     "stream",
     "stream.events",
     "stream.log",

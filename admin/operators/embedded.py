@@ -183,7 +183,8 @@ class EmbeddedService:
             for name in COMMANDS:
                 self._spawn(name)
             self._wait_ready()
-            ServiceFile(os.getpid(), self._broker.bootstrap_servers, self.api_url).write(self._data_path)
+            addresses = self._broker.bootstrap_servers, self.api_url, self.settings.index_socket
+            ServiceFile(os.getpid(), *addresses).write(self._data_path)
         except BaseException:
             self.stop()
             raise

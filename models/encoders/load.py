@@ -4,13 +4,19 @@ The one place that joins a network with a way to run it; what is not needed is n
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+from safetensors import SafetensorError
 
 from models.cuda import cuda_is_available
 from models.encoders.base import Encoder, Extractor
 from models.encoders.efficientnet.outputs import VARIANTS
 from models.encoders.registry.folders import DEFAULT, EncoderFolders
 from models.encoders.registry.manifest import Manifest
+from models.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Backend = Literal["auto", "onnx", "torch"]
 
@@ -79,8 +85,26 @@ def _torch(manifest: Manifest, folders: EncoderFolders) -> Extractor:
     from models.encoders.sessions.torch_extractor import TorchExtractor
 
     device = "cuda" if cuda_is_available() else "cpu"
+    network: nn.Module
     if manifest.torch is None:
         network = fold_batch_norms(load_network(VARIANTS[manifest.network]))
     else:
-        raise NotImplementedError
+        network = _twin(manifest, folders)
     return TorchExtractor(network, manifest.input.size_px, device)
+
+
+def _twin(manifest: Manifest, folders: EncoderFolders) -> "nn.Module":
+    from safetensors.torch import load_file
+
+    from models.encoders.networks.build import build_network
+
+    assert manifest.torch is not None
+    network = build_network(manifest.torch.network, manifest.torch.arguments)
+    path = folders.file(manifest, manifest.torch.weights)
+    try:
+        network.load_state_dict(load_file(path))
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise ConfigurationError(
+            f"weights {path}: expected those of {manifest.torch.network}; train it again"
+        ) from error
+    return network

@@ -1,4 +1,4 @@
-"""`mekiki encoder list|show|import|fit|eval`: which encoders there are, how good they are, and new ones."""
+"""`mekiki encoder list|show|import|fit|train|eval`: which encoders there are, how good they are, and new ones."""
 
 import contextlib
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from rich.table import Column
 
 from admin.connect import client_settings
 from admin.console import errors_out, out, print_json, print_table, write_json
+from admin.operators.encoders import train
 from admin.options import AsJson, DataDir
 from models.encoders.registry.folders import DEFAULT, EncoderFolders
 from models.encoders.registry.manifest import Manifest
@@ -22,6 +23,7 @@ NewName = Annotated[str, typer.Option("--as", help="Name of the new encoder.")]
 CacheDir = Annotated[
     Path | None, typer.Option(envvar="MEKIKI_CACHE_DIR", help="Keeps a network's graph; without it ~/.cache/mekiki.")
 ]
+app.add_typer(train.app, name="train")
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; without it all.")]
 
 

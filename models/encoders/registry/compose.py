@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx.compose import add_prefix
 
 from models.encoders.registry.manifest import Input, Output
 from models.errors import ConfigurationError
@@ -20,7 +21,7 @@ OLDEST_OPSET = 11  # whose Slice takes its bounds as inputs; networks of 2019 ha
 AXES_AS_INPUT = 18  # the opset from which reductions take their axes so
 _BT601 = np.array([0.299, 0.587, 0.114], np.float32).reshape(1, 3, 1, 1)  # red, green, blue, of brightness
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
-_PREFIX = "mekiki_"
+_INSIDE = "network/"
 
 
 def read_graph(path: Path) -> onnx.ModelProto:
@@ -64,11 +65,12 @@ def _opset(model: onnx.ModelProto) -> int:
 
 
 def composed(model: onnx.ModelProto, given: Input, outputs: tuple[Output, ...]) -> bytes:
-    """The joined graph, serialised; `model` is changed in place.
+    """The joined graph, serialised.
 
     Raises:
         ConfigurationError: an input or output is not in the graph, or is of another kind.
     """
+    model = add_prefix(model, _INSIDE)  # names of its own may be ours
     graph = _Graph(model)
     graph.feed(given)
     pooled = [value for output in outputs or (Output(),) for value in graph.pooled(output)]
@@ -88,7 +90,7 @@ class _Graph:
 
     def _new(self) -> str:
         self._names += 1
-        return f"{_PREFIX}{self._names}"
+        return f"mekiki_{self._names}"
 
     def _constant(self, value: Any) -> str:
         name = self._new()
@@ -109,9 +111,9 @@ class _Graph:
         """Pixels to what the network takes, in the place of its input."""
         weights = {tensor.name for tensor in self._graph.initializer}
         inputs = [one for one in self._graph.input if one.name not in weights]
-        named = [one for one in inputs if not given.name or one.name == given.name]
+        named = [one for one in inputs if not given.name or one.name == _INSIDE + given.name]
         if len(named) != 1 or len(inputs) != 1:
-            there = ", ".join(one.name for one in inputs)
+            there = ", ".join(one.name.removeprefix(_INSIDE) for one in inputs)
             raise ConfigurationError(f"input {given.name!r}: expected the only input of the graph, which has {there}")
         kind = named[0].type.tensor_type.elem_type
         self._check_shape(named[0], given)
@@ -136,10 +138,10 @@ class _Graph:
         wanted = [1, channels, side, side] if given.layout == "nchw" else [1, side, side, channels]
         shape = [dimension.dim_value for dimension in there.type.tensor_type.shape.dim]
         if shape and (len(shape) != 4 or any(n not in (0, w) for n, w in zip(shape, wanted, strict=True))):
-            shown = [n or "any" for n in shape]
+            name, shown = there.name.removeprefix(_INSIDE), [n or "any" for n in shape]
             raise ConfigurationError(
-                f"input {there.name!r} of shape {shown}: expected {wanted}, as the manifest has it; correct size_px, "
-                "layout or gray"
+                f"input {name!r} of shape {shown}: expected {wanted}, as the manifest has it; "
+                "correct size_px, layout or gray"
             )
 
     def pooled(self, output: Output) -> Iterator[str]:
@@ -155,11 +157,11 @@ class _Graph:
         given = [one.name for one in self._graph.output]
         if not name and len(given) == 1:
             return str(given[0])
-        if name in {value for node in self._graph.node for value in node.output if value}:
-            return name
+        if _INSIDE + name in {value for node in self._graph.node for value in node.output if value}:
+            return _INSIDE + name
         raise ConfigurationError(
             f"output {name!r}: expected a value of the graph, or none where it has one output; it gives "
-            f"{', '.join(given)}"
+            f"{', '.join(one.removeprefix(_INSIDE) for one in given)}"
         )
 
     def _cast(self, x: str) -> str:

@@ -89,15 +89,21 @@ class EncoderFolders:
         if name in VARIANTS or self.path(name).exists():
             raise UsageError(f"encoder {name!r}: is there already; choose another name with --as")
 
-    def install(self, manifest: Manifest, files: Mapping[str, Path]) -> Manifest:
+    def install(self, manifest: Manifest, files: Mapping[str, Path], *, replace: bool = False) -> Manifest:
         """Make the folder of an encoder out of these files; the manifest gets their hashes.
+
+        Args:
+            manifest: what it is.
+            files: paths of its files, by the names that they will have.
+            replace: whether it may take the place of one of the same name.
 
         Raises:
             UsageError: there is an encoder of this name.
             StorageUnavailableError: the folder cannot be written.
         """
         assert self.folder is not None
-        self.check_free(manifest.name)
+        if not replace:
+            self.check_free(manifest.name)
         made: Path | None = None
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -108,6 +114,7 @@ class EncoderFolders:
             manifest = manifest.model_copy(update={"files": digests})
             (made / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
             made.chmod(0o755)
+            shutil.rmtree(self.path(manifest.name), ignore_errors=True)
             made.rename(self.path(manifest.name))
         except OSError as error:
             raise StorageUnavailableError(

@@ -55,7 +55,7 @@ class TorchExtractor:
         """See Extractor."""
         features, maps = [], []
         for count, (of_run, feature_map) in self._outputs(images):
-            if feature_map is None:
+            if feature_map is None or feature_map.ndim != 4:
                 raise UsageError("network: has no feature map; take a built-in encoder")
             features.append(_numpy(of_run)[:count])
             maps.append(_numpy(feature_map.permute(0, 2, 3, 1))[:count])

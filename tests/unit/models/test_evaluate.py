@@ -61,3 +61,14 @@ def test_nothing_to_measure_is_not_a_number() -> None:
     assert np.isnan(evaluate.macro_average_precision(nothing, np.ones((3, 2))))
     assert np.isnan(evaluate.average_precision(nothing[:0, 0], np.ones(0)))
     assert np.isnan(evaluate.pair_accuracy(np.ones(0), np.ones(0)))
+
+
+@pytest.mark.parametrize("k", [1, 7, 100])
+def test_ndcg_equals_scikit_learns(k: int) -> None:
+    random = np.random.default_rng(k)
+    gains, scores = random.integers(0, 5, 40).astype(float), random.random(40)
+    assert evaluate.ndcg_at(gains, scores, k) == pytest.approx(metrics.ndcg_score([gains], [scores], k=k))
+
+
+def test_ndcg_without_gains_is_nothing() -> None:
+    assert np.isnan(evaluate.ndcg_at(np.zeros(4), np.arange(4.0), 100))

@@ -1,0 +1,1 @@
+"""N1: networks trained on OpenMoji, each beside what it should be better than."""

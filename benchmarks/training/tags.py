@@ -1,0 +1,78 @@
+"""N1b: tags by a head on the frozen body beside the same with its last blocks trained; mean of several splits."""
+
+import resource
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.training.neighbours import precision_by_tag
+from benchmarks.training.openmoji import OpenMoji
+from models.encoders.base import Images
+from models.encoders.networks.heads import Probabilities
+from models.encoders.training.data.split import held_out
+from models.encoders.training.export import export_onnx, run_graph
+from models.encoders.training.tags import TagOptions, train_tags
+from models.evaluate import macro_average_precision
+
+TEST = 0.2
+LEAST = 5  # pictures that carry a tag, for it to count
+
+
+def run(splits: int = 5, options: TagOptions = TagOptions(), most: int | None = None) -> dict[str, Any]:
+    """mAP on pictures that neither step saw, nor the choice of when to stop."""
+    source = OpenMoji(most)
+    rows = [_split(source, seed, options) for seed in range(splits)]
+    means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+    return {
+        "images": len(source.ids),
+        "tags": round(means["tags"]),
+        "map_frozen_head": means["map_frozen"],
+        "map_heldout": means["map_finetuned"],
+        "p_at_5": means["p_at_5"],
+        "splits": rows,
+        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+
+
+def _split(source: OpenMoji, seed: int, options: TagOptions) -> dict[str, float]:
+    test = held_out(source.ids, source.looks, seed=1000 + seed, share=TEST)
+    apart = {source.ids[row] for row in test}
+    known = {name: tags for name, tags in source.tags.items() if name not in apart}
+    seeded = replace(options, recipe=replace(options.recipe, seed=seed), body=replace(options.body, seed=seed))
+    with tempfile.TemporaryDirectory() as folder:
+        done = train_tags(source, known, Path(folder), seeded, lambda *_: None)
+        images = np.stack([source.pixels[source.ids[row]] for row in test])
+        figures = {}
+        for name, network in done.candidates.items():
+            _, scores = _run(network, images, Path(folder))
+            figures[f"map_{name}"] = _map(scores, done.tags, [source.tags[source.ids[row]] for row in test], source)
+            if name == "finetuned":
+                everything, _ = _run(network, np.stack(list(source.pixels.values())), Path(folder))
+                tags = [source.tags[name] for name in source.ids]
+                figures["p_at_5"] = precision_by_tag(everything, tags, test)
+        return figures | {"tags": len(done.tags), "test": len(test)}
+
+
+def _run(network: Probabilities, images: Images, folder: Path) -> tuple[Any, Any]:
+    """Features and probabilities, by the graph that is served."""
+    export_onnx(network, images.shape[1], folder / "served.onnx", ("features", "tags"))
+    features, probabilities = run_graph(folder / "served.onnx", images, ["features", "tags"])
+    return features, probabilities
+
+
+def _map(scores: Any, names: Any, tags: Any, source: OpenMoji) -> float:
+    counts: dict[str, int] = {}
+    for of_one in source.tags.values():
+        for tag in of_one:
+            counts[tag] = counts.get(tag, 0) + 1
+    place = {name: number for number, name in enumerate(names)}
+    counted = [tag for tag in sorted(counts) if counts[tag] >= LEAST]
+    truth = np.array([[tag in of_one for tag in counted] for of_one in tags])
+    known = np.zeros((len(tags), len(counted)), np.float32)
+    for column, tag in enumerate(counted):
+        if tag in place:
+            known[:, column] = scores[:, place[tag]]
+    return macro_average_precision(truth, known)
