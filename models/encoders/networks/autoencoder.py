@@ -93,7 +93,7 @@ def pixel_decoder(size_px: int, latent: int, *, gray: bool = False) -> nn.Module
 
 
 def feature_decoder(latent: int, features: int) -> nn.Module:
-    """Latent [B, L] to raw features [B, F]; linear, so that what is near in features is near in the latent."""
+    """Latent [B, L] to raw features [B, F]; linear, so that the latent holds no more than a view of these."""
     return nn.Linear(latent, features)
 
 

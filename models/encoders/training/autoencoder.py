@@ -3,8 +3,8 @@
 In: pictures; for the target `features` also the frozen encoder. Out: the encoder half, how it went, reconstructions.
 Raises UsageError (too few pictures, a size that does not halve, numbers that are not finite), StorageUnavailableError.
 
-The target `pixels` makes the picture again. The target `features` makes again what the frozen encoder sees in it: what
-is near in the latent then shows the same, and not only the same colours in the same places.
+The target `pixels` makes the picture again. The target `features` makes again what the frozen encoder sees in it. What
+both are worth on few pictures: docs/training.md.
 """
 
 from collections.abc import Callable, Iterator, Sequence
