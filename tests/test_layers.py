@@ -53,6 +53,7 @@ ROOMS = (
     "admin.people.importing",
     "admin.people",
     "admin.operators.letters",
+    "admin.operators.encoders.training",
     "admin.operators.encoders",
     "admin.operators",
     "admin.demo",

@@ -38,7 +38,7 @@ def autoencoder(
     data_dir: DataDir = None,
 ) -> None:
     """Without labels: pictures through a few numbers and back."""
-    from admin.operators.encoders.autoencoders import train_and_install
+    from admin.operators.encoders.training.autoencoders import train_and_install
     from models.encoders.training.autoencoder import AutoencoderOptions
     from models.encoders.training.loop import Recipe
 
@@ -63,7 +63,7 @@ def tags(
     data_dir: DataDir = None,
 ) -> None:
     """From tags: a head on the frozen network, then its last blocks too; the better of the two is written."""
-    from admin.operators.encoders.tagging import train_and_install
+    from admin.operators.encoders.training.tagging import train_and_install
     from models.encoders.training.loop import Recipe
     from models.encoders.training.tags import BODY_RATE, TagOptions
 
@@ -95,7 +95,7 @@ def taste(
     data_dir: DataDir = None,
 ) -> None:
     """From clicks or ratings: RankNet through a network; written where it orders unseen pictures better than before."""
-    from admin.operators.encoders.tasting import train_and_install
+    from admin.operators.encoders.training.tasting import train_and_install
     from models.encoders.training.loop import Recipe
     from models.encoders.training.taste import BODY_RATE, TasteOptions
 

@@ -6,8 +6,8 @@ In: options. Out: an encoder's folder. Raises what models.encoders.training.auto
 from pathlib import Path
 
 from admin.console import errors_out
-from admin.operators.encoders.pictures import stream_pictures
-from admin.operators.encoders.running import Run, shown_progress
+from admin.operators.encoders.training.pictures import stream_pictures
+from admin.operators.encoders.training.running import Run, shown_progress
 from models.encoders.load import load_extractor
 from models.encoders.networks.autoencoder import map_side
 from models.encoders.registry.folders import DEFAULT, EncoderFolders

@@ -1,14 +1,14 @@
 """Trains the network of tags on the service's pictures and tags, and makes an encoder of it.
 
-In: options. Out: an encoder's folder, with the names of the tags in `tags.json`. Raises what models.encoders.training.tags does,
-and ConfigurationError.
+In: options. Out: an encoder's folder, with the names of the tags in `tags.json`. Raises what
+models.encoders.training.tags does, and ConfigurationError.
 """
 
 from dataclasses import replace
 
 from admin.console import errors_out
-from admin.operators.encoders.pictures import stream_pictures
-from admin.operators.encoders.running import Run, shown_progress
+from admin.operators.encoders.training.pictures import stream_pictures
+from admin.operators.encoders.training.running import Run, shown_progress
 from models.encoders.training.tags import TagOptions, train_tags
 from stream.settings import Settings
 from stream.workers import encoder_folders

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from admin.console import errors_out
-from admin.operators.encoders.pictures import stream_pictures
-from admin.operators.encoders.preferences import clicked, rated
-from admin.operators.encoders.running import Run, shown_progress
+from admin.operators.encoders.training.pictures import stream_pictures
+from admin.operators.encoders.training.preferences import clicked, rated
+from admin.operators.encoders.training.running import Run, shown_progress
 from models.encoders.base import Images
 from models.encoders.training.data.pictures import Pictures
 from models.encoders.training.export import GRAPH, run_graph
