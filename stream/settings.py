@@ -208,6 +208,11 @@ class Settings(Section):
         """The cache directory with `~` resolved."""
         return self.cache_dir.expanduser()
 
+    @property
+    def encoders_path(self) -> Path:
+        """Where encoders are kept that are not built in."""
+        return self.encoder.folder.expanduser() if self.encoder.folder else self.data_path / "encoders"
+
     def topic(self, name: str) -> str:
         """Full name of one of our topics, e.g. `images` -> `mekiki.images.v1`."""
         return f"{self.kafka.topic_prefix}.{name}.v1"

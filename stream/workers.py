@@ -62,14 +62,9 @@ def build_encoder(settings: Settings) -> Encoder:
     """The encoder the settings name."""
     encoder = settings.encoder
     return load_encoder(
-        encoder.backend, encoder.name, encoder_folders(settings), cache_dir=settings.cache_path,
+        encoder.backend, encoder.name, EncoderFolders(settings.encoders_path), cache_dir=settings.cache_path,
         threads=encoder.threads,
     )  # fmt: skip
-
-
-def encoder_folders(settings: Settings) -> EncoderFolders:
-    """Where encoders are kept."""
-    return EncoderFolders(settings.encoder.folder or settings.data_path / "encoders")
 
 
 def build_decoder(settings: Settings, how: Preprocessing) -> DecodePool:

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Column
@@ -15,8 +15,9 @@ from admin.options import AsJson, DataDir
 from models.encoders.registry.folders import DEFAULT, EncoderFolders
 from models.encoders.registry.manifest import Manifest
 from models.errors import ConfigurationError, UsageError
-from models.judging.table import Row
-from stream.workers import encoder_folders
+
+if TYPE_CHECKING:
+    from models.judging.table import Row
 
 app = typer.Typer(no_args_is_help=True, help="Encoders: the frozen networks that turn pictures into vectors.")
 NewName = Annotated[str, typer.Option("--as", help="Name of the new encoder.")]
@@ -31,7 +32,8 @@ Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; without i
 def list_encoders(as_json: AsJson = False, data_dir: DataDir = None) -> None:
     """The encoders there are; * marks the one that the settings name."""
     settings = client_settings(data_dir)
-    rows = [_row(encoder_folders(settings), name, settings.encoder.name) for name in encoder_folders(settings).names()]
+    folders = EncoderFolders(settings.encoders_path)
+    rows = [_row(folders, name, settings.encoder.name) for name in folders.names()]
     if as_json:
         print_json(rows)
         return
@@ -61,7 +63,7 @@ def show(
     name: Annotated[str, typer.Argument(help="As `mekiki encoder list` has it.")] = DEFAULT, data_dir: DataDir = None
 ) -> None:
     """The manifest of an encoder, as JSON, once its files are what it says they are."""
-    folders = encoder_folders(client_settings(data_dir))
+    folders = EncoderFolders(client_settings(data_dir).encoders_path)
     manifest = folders.manifest(name)
     for file in () if manifest.network == name else manifest.files:
         folders.file(manifest, file)
@@ -79,7 +81,7 @@ def take(
     """Take an image network of anybody's: it is run first, and its speed is said."""
     from admin.operators.encoders.taking import take_network
 
-    taken, trial = take_network(encoder_folders(client_settings(data_dir)), graph, manifest, threads)
+    taken, trial = take_network(EncoderFolders(client_settings(data_dir).encoders_path), graph, manifest, threads)
     said(taken)
     out.print(f"{trial.features} features, {trial.images_per_second:.1f} pictures/s on this machine")
     out.print(f"A projection for your pictures: mekiki encoder fit --of {taken.name} --from-stream --as NAME")
@@ -103,7 +105,9 @@ def fit(
 
     settings = client_settings(data_dir)
     source = Source(pictures=pictures, settings=settings if from_stream else None)
-    made = fit_encoder(encoder_folders(settings), of, name, source, dimension, threads=threads, cache_dir=cache_dir)
+    made = fit_encoder(
+        EncoderFolders(settings.encoders_path), of, name, source, dimension, threads=threads, cache_dir=cache_dir
+    )
     said(made)
 
 
@@ -126,7 +130,7 @@ def evaluate(
 
     if (pictures is None) != (tags is None):
         raise UsageError("--pictures and --tags: expected both or neither; name the folder and the file of its tags")
-    folders = encoder_folders(client_settings(data_dir))
+    folders = EncoderFolders(client_settings(data_dir).encoders_path)
     labelled = load_openmoji() if pictures is None or tags is None else load_folder(pictures, tags)
     rows = judge.judge(folders, names or usable(folders), labelled, splits)
     best = judge.recommended(rows)
@@ -152,7 +156,7 @@ def usable(folders: EncoderFolders) -> list[str]:
     return names
 
 
-def print_figures(rows: Sequence[Row]) -> None:
+def print_figures(rows: Sequence["Row"]) -> None:
     """Rows of figures, as a table of 80 columns."""
     shown = ("p_at_5", "p_at_10", "hamming", "lrap", "map", "pair_accuracy", "images_per_second")
     heads = ("P@5", "P@10", "bits P@5", "LRAP", "mAP", "pairs", "/s")

@@ -36,3 +36,11 @@ def test_shells_complete_commands(shell, asked, found):
     said = mekiki(_MEKIKI_COMPLETE=f"complete_{shell}", **asked)
     assert all(name in said for name in found)
     assert "demo" not in said
+
+
+def test_a_command_starts_without_what_it_does_not_need():
+    """Each of these takes seconds to import, and every call of `mekiki` would pay for it."""
+    heavy = ("torch", "river", "qdrant_client", "scipy", "onnxruntime", "matplotlib", "fastapi")
+    code = f"import sys, admin.cli; print(*(name for name in {heavy} if name in sys.modules))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert said.stdout.split() == []

@@ -14,12 +14,11 @@ from models.encoders.registry.folders import DEFAULT, EncoderFolders
 from models.encoders.training.autoencoder import AutoencoderOptions, FrozenEncoder, train_autoencoder
 from models.encoders.training.sheet import draw_sheet
 from stream.settings import Settings
-from stream.workers import encoder_folders
 
 
 def train_and_install(options: AutoencoderOptions, name: str, sheet: Path | None, settings: Settings) -> None:
     """Train, make the encoder and, if asked for, a sheet of held-out pictures with their reconstructions."""
-    run = Run(encoder_folders(settings), name)
+    run = Run(EncoderFolders(settings.encoders_path), name)
     map_side(options.size_px)  # a mistake is said before anything is read
     frozen = None
     if options.target == "features":

@@ -9,14 +9,14 @@ from dataclasses import replace
 from admin.console import errors_out
 from admin.operators.encoders.training.pictures import stream_pictures
 from admin.operators.encoders.training.running import Run, shown_progress
+from models.encoders.registry.folders import EncoderFolders
 from models.encoders.training.tags import TagOptions, train_tags
 from stream.settings import Settings
-from stream.workers import encoder_folders
 
 
 def train_and_install(options: TagOptions, name: str, settings: Settings) -> None:
     """Train, make an encoder of the better of the two steps, and say how good both are."""
-    run = Run(encoder_folders(settings), name)
+    run = Run(EncoderFolders(settings.encoders_path), name)
     options = replace(options, threads=settings.encoder.threads)
     with stream_pictures(settings) as source, shown_progress() as report:
         done = train_tags(source, source.tags, run.folder, options, report)

@@ -15,6 +15,7 @@ from admin.operators.encoders.training.pictures import stream_pictures
 from admin.operators.encoders.training.preferences import clicked, rated
 from admin.operators.encoders.training.running import Run, shown_progress
 from models.encoders.base import Images
+from models.encoders.registry.folders import EncoderFolders
 from models.encoders.training.data.pictures import Pictures
 from models.encoders.training.export import GRAPH, run_graph
 from models.encoders.training.taste import TasteOptions, train_taste
@@ -23,14 +24,13 @@ from models.faces import Detector, cut_face, drawn_faces
 from models.preprocess import fit_square
 from models.ranking.pairs import Pair
 from stream.settings import Settings
-from stream.workers import encoder_folders
 
 AT_ONCE = 64  # pictures scored at once
 
 
 def train_and_install(options: TasteOptions, name: str, ratings: Path | None, settings: Settings) -> None:
     """Train, say how well each candidate orders held-out pictures, and keep the best one where none is better."""
-    run = Run(encoder_folders(settings), name, replace=True)
+    run = Run(EncoderFolders(settings.encoders_path), name, replace=True)
     options = replace(options, threads=settings.encoder.threads)
     said = rated(ratings, options.recipe.seed) if ratings is not None else clicked(settings)
     detect = drawn_faces() if options.cut else None  # what is missing is said before anything is read
