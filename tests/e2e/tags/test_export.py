@@ -1,0 +1,83 @@
+"""`mekiki export tags` as a person runs it: an offset gives the same file whatever is tagged later."""
+
+import hashlib
+import json
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+
+from tests.cluster import wait_for
+from tests.e2e.conftest import drawing, run_cli
+
+COUNT = 12
+
+
+@pytest.fixture(scope="module")
+def pictures(service, tmp_path_factory):
+    """Tagged pictures; the folder they are in."""
+    folder = tmp_path_factory.mktemp("export")
+    rows = []
+    for n in range(COUNT):
+        (folder / f"x{n}.png").write_bytes(drawing(2_000 + n))
+        rows.append({"file": f"x{n}.png", "tags": ["exported" if n % 2 else "shipped"], "image_id": f"x{n}"})
+    (folder / "tags.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    service.cli("post", str(folder), "--tags-from", str(folder / "tags.jsonl"))
+    wait_for(lambda: all(count(service, tag) == COUNT // 2 for tag in ("exported", "shipped")), "the tags")
+    return folder
+
+
+def count(service, tag):
+    return service.get(f"/v1/tags/{tag}").json().get("count")
+
+
+def export(service, path, *arguments):
+    """The manifest."""
+    return json.loads(service.cli("export", "tags", "--out", str(path), "--json", *arguments))
+
+
+def test_a_tag_of_later_is_not_in_an_export_of_before(service, pictures, tmp_path):
+    before = export(service, tmp_path / "before.parquet")
+    service.cli("tag", "x1", "planted-later")
+    wait_for(lambda: count(service, "planted-later") == 1, "the later tag")
+    again = export(service, tmp_path / "again.parquet", "--at", str(before["offset"]))
+    after = export(service, tmp_path / "after.parquet")
+    assert again == before | {"file": "again.parquet"}
+    assert (tmp_path / "again.parquet").read_bytes() == (tmp_path / "before.parquet").read_bytes()
+    words = [[word["name"] for word in manifest["vocabulary"]] for manifest in (before, after)]
+    assert "planted-later" in words[1] and words[1][: len(words[0])] == words[0]
+    assert "planted-later" not in words[0] and after["sha256"] != before["sha256"]
+
+
+def test_an_export_says_what_the_api_says(service, pictures, tmp_path):
+    path = tmp_path / "tags.parquet"
+    manifest = export(service, path)
+    assert manifest["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert manifest["topic_id"] == json.loads(service.cli("topics", "describe", "--json"))["examples"]["topic_id"]
+    found = pyarrow.parquet.read_table(path).to_pydict()
+    exported = dict(zip(found["image_id"], found["tags"], strict=True))
+    words = {word["tag"]: word["id"] for word in manifest["vocabulary"] if word["id"] == word["counts_for"]}
+    said = service.get("/v1/predict/id/x1", limit=5).json()["tags"]
+    # the API may serve weights of tags that grew by less than a twentieth since they were solved
+    assert [exported["x1"][words[row["tag"]]] for row in said] == pytest.approx(
+        [row["probability"] for row in said], abs=0.02
+    )
+    assert np.asarray(exported["x1"]).shape == (len(manifest["vocabulary"]),)
+
+
+def test_mistakes_are_one_sentence_and_leave_no_file(service, pictures, tmp_path):
+    path = tmp_path / "t.csv"
+    said = service.cli("export", "tags", "--at", "999999999", "--format", "csv", "--out", str(path), code=2)
+    assert "offset 999999999: expected at most" in said and "Traceback" not in said
+    said = service.cli("export", "tags", "--at", "0", "--format", "csv", "--out", str(path), code=2)
+    assert "offset 0: expected one behind the first tag" in said
+    assert not list(tmp_path.iterdir())
+    path.write_text("mine")
+    said = service.cli("export", "tags", "--format", "csv", "--out", str(path), code=2)
+    assert "is there already" in said and path.read_text() == "mine"
+
+
+def test_without_a_service_it_says_what_to_start(tmp_path):
+    done = run_cli("export", "tags", "--out", str(tmp_path / "t.parquet"), MEKIKI_DATA_DIR=str(tmp_path / "data"))
+    assert done.returncode == 78
+    assert "no running `mekiki up` found" in done.stderr and "Traceback" not in done.stderr
