@@ -88,15 +88,17 @@ class TagVectors:
 
     def batches(self, size: int = BATCH) -> Iterator[VectorBatch]:
         """Every image of which the learner knows the vector."""
-        rows = np.array(self._rows, np.int64)
-        served = np.flatnonzero(rows != NOTHING)
-        predictor = self._tagger.predictor()
         for states in self._tagger.statistics.memory.batches(size):
             known = [state for state in states if state.vector is not None]
-            if not known:
-                continue
-            vectors = dequantise(np.stack([state.quantised for state in known]))
-            probabilities = np.zeros((len(known), len(rows)), np.float32)
-            probabilities[:, served] = predictor.probabilities(vectors)[:, rows[served]]
-            labelled = np.array([state.labelled for state in known], np.bool_)
-            yield VectorBatch([state.image_id for state in known], labelled, probabilities)
+            if known:
+                vectors = dequantise(np.stack([state.quantised for state in known]))
+                labelled = np.array([state.labelled for state in known], np.bool_)
+                yield VectorBatch([state.image_id for state in known], labelled, self.predict(vectors))
+
+    def predict(self, vectors: Float32) -> Float32:
+        """Probabilities [B, V] by column for unit vectors [B, D]."""
+        rows = np.array(self._rows, np.int64)
+        served = np.flatnonzero(rows != NOTHING)
+        probabilities = np.zeros((len(vectors), len(rows)), np.float32)
+        probabilities[:, served] = self._tagger.predictor().probabilities(vectors)[:, rows[served]]
+        return probabilities
