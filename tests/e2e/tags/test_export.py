@@ -8,6 +8,7 @@ import pytest
 
 from tests.cluster import wait_for
 from tests.e2e.conftest import drawing, run_cli
+from tests.e2e.recipes import recipe
 
 COUNT = 12
 
@@ -35,7 +36,7 @@ def export(service, path, *arguments):
     return json.loads(service.cli("export", "tags", "--out", str(path), "--json", *arguments))
 
 
-def test_a_tag_of_later_is_not_in_an_export_of_before(service, pictures, tmp_path):
+def test_a_tag_of_later_is_not_in_an_export_of_before(service, pictures, tmp_path, capsys):
     before = export(service, tmp_path / "before.parquet")
     service.cli("tag", "x1", "planted-later")
     wait_for(lambda: count(service, "planted-later") == 1, "the later tag")
@@ -50,6 +51,12 @@ def test_a_tag_of_later_is_not_in_an_export_of_before(service, pictures, tmp_pat
         {row["tag"]: row["probability"] for row in service.get("/v1/predict/id/x1", limit=1_000).json()["tags"]},
         abs=0.02,  # what is served may have weights of tags that grew by less than a twentieth since they were solved
     )
+    exec(
+        recipe("export.md", "In river", **{"fox-1": "x1", "fox-2": "x2", "tags.parquet": f"{tmp_path}/after.parquet"}),
+        {},
+    )
+    said = capsys.readouterr().out
+    assert "x1 clicked with probability 0.5" in said and "speaks most for a click: " in said
 
 
 def said_of(image_id, path, manifest):

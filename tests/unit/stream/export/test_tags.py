@@ -191,6 +191,17 @@ def test_a_full_disk_leaves_nothing_behind(examples, export, tmp_path, monkeypat
     assert not [path for path in tmp_path.iterdir() if path.is_file()]
 
 
+def test_an_export_that_is_interrupted_leaves_nothing_behind(examples, export, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(table.ParquetTable, "write", interrupted)
+    examples.post(*EXAMPLES)
+    with pytest.raises(KeyboardInterrupt):
+        export()
+    assert not [path for path in tmp_path.iterdir() if path.is_file()]
+
+
 def test_parquet_without_its_package_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'mekiki\[export\]', or take --format csv"):
