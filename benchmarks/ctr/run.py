@@ -102,9 +102,9 @@ def _progressive(features: Features, shown: Sequence[Impression], known: set[str
 
 
 def _figures(shown: Sequence[Impression], predicted: Sequence[float], known: set[str]) -> dict[str, float]:
-    """Log loss and ROC AUC of all impressions, and of those of new pictures alone."""
+    """Log loss and ROC AUC of all impressions, of those of tagged pictures, and of those of new ones."""
     clicked, chances = np.array([one.clicked for one in shown]), np.array(predicted)
     new = np.array([one.image_id not in known for one in shown])
-    parts = (("", np.ones(len(shown), np.bool_)), ("_new", new))
+    parts = (("", np.ones(len(shown), np.bool_)), ("_tagged", ~new), ("_new", new))
     losses = {f"log_loss{kind}": float(log_loss(clicked[part], chances[part])) for kind, part in parts}
     return losses | {f"roc_auc{kind}": float(roc_auc_score(clicked[part], chances[part])) for kind, part in parts}
