@@ -7,7 +7,7 @@ import pyarrow.parquet
 import pytest
 
 from tests.cluster import wait_for
-from tests.e2e.conftest import drawing, run_cli
+from tests.e2e.conftest import Service, drawing, run_cli
 from tests.e2e.recipes import recipe
 
 COUNT = 12
@@ -81,3 +81,22 @@ def test_without_a_service_it_says_what_to_start(tmp_path):
     done = run_cli("export", "tags", "--out", str(tmp_path / "t.parquet"), MEKIKI_DATA_DIR=str(tmp_path / "data"))
     assert done.returncode == 78
     assert "no running `mekiki up` found" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.long
+def test_after_a_restart_of_the_embedded_service_it_says_what_the_log_lacks(tmp_path):
+    from_first = Service(tmp_path / "data").start()
+    tell(from_first, tmp_path, "one")
+    assert export(from_first, tmp_path / "first.parquet")["rows"] == 1
+    assert from_first.stop() == 0
+    again = Service(tmp_path / "data").start()
+    tell(again, tmp_path, "two")
+    said = again.cli("export", "tags", "--out", str(tmp_path / "second.parquet"), code=78)
+    assert "begins anew with every start" in said and not (tmp_path / "second.parquet").exists()
+    assert again.stop() == 0
+
+
+def tell(service, folder, tag):
+    (folder / f"{tag}.png").write_bytes(drawing(len(tag)))
+    service.cli("post", str(folder / f"{tag}.png"), "--tag", tag)
+    wait_for(lambda: count(service, tag) == 1, "the tag")
