@@ -10,7 +10,7 @@ import typer
 
 from admin.console import print_error
 from admin.demo.command import demo
-from admin.operators import dlq, index, topics, work
+from admin.operators import dlq, export, index, topics, work
 from admin.operators.doctor import doctor
 from admin.operators.encoders import command as encoder
 from admin.operators.serve import serve
@@ -39,6 +39,7 @@ GROUPS_OF = {
     PEOPLE: {"images": images.app, "tags": tags.app},
     OPERATORS: {
         "work": work.app, "topics": topics.app, "index": index.app, "dlq": dlq.app, "encoder": encoder.app,
+        "export": export.app,
     },
 }  # fmt: skip
 for panel, commands in COMMANDS_OF.items():

@@ -1,4 +1,4 @@
-"""`mekiki bench encoder|ingest|search|tagger ...`: what this machine does, measured now, as a table or JSON.
+"""`mekiki bench encoder|ingest|search|tagger|ctr ...`: what this machine does, measured now, as a table or JSON.
 
 `mekiki` finds this file by its entry point. A scenario is a file that is imported only when its command is called.
 """
@@ -138,6 +138,21 @@ def training(
     from benchmarks.training.run import run
 
     _report(run(only or list(Network), splits), json_file)
+
+
+@app.command()
+def ctr(
+    pictures: Annotated[int, typer.Option(min=40, help="OpenMoji pictures.")] = 800,
+    shown: Annotated[int, typer.Option(min=100, help="Impressions.")] = 20_000,
+    json_file: JsonFile = None,
+) -> None:
+    """Exported tag vectors: do they know of later; an online click model in river on them."""
+    from stream.export.table import load_arrow
+
+    load_arrow()
+    from benchmarks.ctr.run import run
+
+    _report(run(pictures, shown), json_file)
 
 
 def _peers(names: list[str]) -> set[Peer]:

@@ -39,6 +39,7 @@ ROOMS = (
     "stream.index",
     "stream.ingest",
     "stream.learn",
+    "stream.export",
     "stream.workers",
     "search.access",
     "search.pictures",

@@ -3,14 +3,17 @@
 In: the settings. Out: an `OpenTagger`, as it was at the last checkpoint.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from models.errors import EncoderMismatchError
+from models.errors import CheckpointError, EncoderMismatchError, PoisonError
+from models.tagging.examples import Example, TagOperation
 from models.tagging.store import TaggerStore
 from models.tagging.tagger import Tagger
-from stream.events.example import SourcedExample
+from stream.events.example import SourcedExample, decode_example
 from stream.log.reading.positions import StoredOffset
+from stream.log.record import Record
 from stream.settings import Settings
 
 
@@ -31,6 +34,26 @@ class OpenTagger:
         self.high_water_marks: dict[str, int] = dict(document.get("high_water_marks", {}))
         self.encoder: str | None = document.get("encoder")
         self.position: int = document.get("position", 0)
+
+    def new_of(self, record: Record) -> Example | TagOperation | None:
+        """The example or operation of a record, None if it was learned before.
+
+        Raises:
+            CheckpointError: the record is not an example; somebody else writes our internal topic.
+            EncoderMismatchError: its vector was made by another encoder than the state's.
+        """
+        try:
+            sourced = decode_example(record.value, record.timestamp_ms)
+            return sourced.example if self.is_new(sourced) else None
+        except PoisonError as error:
+            raise CheckpointError(f"examples.v1 offset {record.offset}: {error}") from error
+        except EncoderMismatchError as error:
+            raise EncoderMismatchError(f"examples.v1 offset {record.offset}: {error}") from error
+
+    def learn(self, examples: Sequence[Example | TagOperation]) -> None:
+        """Learn what `new_of` gave, in its order; raises as `Tagger.learn_many`."""
+        self.tagger.learn_many(examples, self.position)
+        self.position += len(examples)
 
     def is_new(self, sourced: SourcedExample) -> bool:
         """Whether an example was not learned before, and what it is to come after was; then it counts as learned.

@@ -10,11 +10,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from models.errors import CheckpointError, EncoderMismatchError, PoisonError
-from models.tagging.examples import Example, TagOperation
+from models.tagging.examples import TagOperation
 from stream import metrics
 from stream.disk import WRITE_BYTES, check_room
-from stream.events.example import decode_example
 from stream.events.schema import TagDrifted
 from stream.learn.refresh import MAX_PAUSE_S, RefreshSchedule
 from stream.learn.snapshot_encoder import SnapshotEncoder
@@ -43,11 +41,10 @@ class TagsWorker(LearningWorker):
             return
         self._wait_for_room()
         self._behind_s = time.time() - records[-1].timestamp_ms / 1000 - MAX_PAUSE_S
-        examples = [example for record in records if (example := self._new(record)) is not None]
+        examples = [example for record in records if (example := self._state.new_of(record)) is not None]
         if examples:
             before = set(self._state.tagger.operations.by_id)
-            self._state.tagger.learn_many(examples, self._state.position)
-            self._state.position += len(examples)
+            self._state.learn(examples)
             operations = [example for example in examples if isinstance(example, TagOperation)]
             self._report(operations, before)
             if operations:
@@ -58,21 +55,6 @@ class TagsWorker(LearningWorker):
         self._state.offsets = [self.parts.reader.stored_offset("examples", 0, records[-1].offset + 1)]
         self.unsaved += len(records)
         self._unpublished += len(examples)
-
-    def _new(self, record: Record) -> Example | TagOperation | None:
-        """The example or operation of a record, None if it was learned before.
-
-        Raises:
-            CheckpointError: the record is not an example; somebody else writes our internal topic.
-            EncoderMismatchError: its vector was made by another encoder than the state's.
-        """
-        try:
-            sourced = decode_example(record.value, record.timestamp_ms)
-            return sourced.example if self._state.is_new(sourced) else None
-        except PoisonError as error:
-            raise CheckpointError(f"examples.v1 offset {record.offset}: {error}") from error
-        except EncoderMismatchError as error:
-            raise EncoderMismatchError(f"examples.v1 offset {record.offset}: {error}") from error
 
     def _post_drifts(self) -> None:
         """Post what drifted, acknowledged before the checkpoint that knows of it: posted at least once."""

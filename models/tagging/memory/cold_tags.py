@@ -53,6 +53,10 @@ class ColdTags:
         rows = self._database.execute("SELECT name, count, sums FROM cold_tags")
         return {name: (count, np.frombuffer(data, np.int64)) for name, count, data in rows}
 
+    def first_seen(self) -> dict[str, int]:
+        """Log position of the first use of every cold tag."""
+        return dict(self._database.execute("SELECT name, first_seen FROM cold_tags"))
+
     def evict(self, protected: set[int]) -> list[int]:
         """Evict rare tags, those first seen longest ago, when there are more than the budget; returns their rows.
 

@@ -54,6 +54,18 @@ def test_bench_ingest_measures_the_whole_way():
 
 @pytest.mark.long
 @pytest.mark.timeout(240)
+def test_bench_ctr_finds_no_leak_but_the_planted_one_and_learns_from_tag_vectors():
+    done = run_cli("bench", "ctr", "--pictures", "120", "--shown", "2000", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert figures["export"]["rows"] == 90 and figures["export"]["vocabulary_stable"] is True
+    assert figures["export"]["leaks"] == 0 < figures["export"]["control_leaks"]
+    losses = [figures["ctr"][name]["log_loss"] for name in ("position", "tag_vector", "truth")]
+    assert losses == sorted(losses, reverse=True)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(240)
 def test_bench_post_measures_beside_a_plain_producer():
     done = run_cli("bench", "post", "--pictures", "200", "--json", "-")
     assert done.returncode == 0, done.stderr
