@@ -50,6 +50,7 @@ def cosines(one: Encoder, other: Encoder, images: Images) -> np.ndarray:
     return np.asarray((one.embed(images) * other.embed(images)).sum(axis=1))
 
 
+@pytest.mark.gpu
 def test_torch_and_onnx_agree(encoder: Encoder, images: Images, cache_dir: Path) -> None:
     in_torch = load_encoder("torch", cache_dir=cache_dir)
     assert in_torch.version == encoder.version

@@ -14,13 +14,13 @@ from models.encoders.training.loop import Recipe
 from models.encoders.training.tags import TagOptions, train_tags
 from models.encoders.training.taste import Preferences, TasteOptions, train_taste
 from models.ranking.pairs import Pair
-from tests.pretended_device import DEVICE, NO_GPU, Pretending
+from tests.pretended_device import CUDA, DEVICE, Pretending
 from tests.unit.models.encoders.training.shapes import Shapes, silent
 
 SHORT = Recipe(epochs=1, batch=16)
 
 
-@pytest.fixture(params=["pretended", pytest.param("cuda", marks=NO_GPU)])
+@pytest.fixture(params=["pretended", CUDA])
 def device(request, monkeypatch):
     """What trainings are told of their device."""
     if request.param == "cuda":
