@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check -q
 ARGS ?=
 
-.PHONY: demo serve bench test test-long check format clean
+.PHONY: demo serve bench gpu-check gpu-wheels test test-long check format clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -33,6 +33,15 @@ serve: $(VENV)/.demo ## broker, index, workers and search API on this machine
 
 bench: $(VENV)/.bench ## measure this machine, peers too; make bench ARGS="tagger --only speed"
 	$(BIN)/mekiki bench $(ARGS)
+
+# With wheels it needs nothing but a Python that has torch; without, what is in .venv.
+GPU_PYTHON = $(if $(findstring --wheels,$(ARGS)),$(PYTHON),$(or $(wildcard $(BIN)/python),$(PYTHON)))
+
+gpu-check: ## tests and speed on this machine's GPU in six minutes; make gpu-check ARGS="--wheels FOLDER --json FILE"
+	$(GPU_PYTHON) -m benchmarks.gpu $(ARGS)
+
+gpu-wheels: $(BIN)/python ## what gpu-check needs on a machine that has torch alone, into build/gpu-wheels
+	$(BIN)/python -m benchmarks.gpu.wheels build/gpu-wheels $(ARGS)
 
 test: $(VENV)/.test ## all tests but the long ones, two files at a time
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)

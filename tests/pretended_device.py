@@ -17,7 +17,8 @@ from models.cuda import cuda_is_available
 from models.tagging.evidence.torch_backend import TorchBackend
 
 NO_GPU = pytest.mark.skipif(not cuda_is_available(), reason="no GPU that torch can use")
-DEVICES = ["cpu", "pretended", pytest.param("cuda", marks=NO_GPU)]
+CUDA = pytest.param("cuda", marks=[NO_GPU, pytest.mark.gpu])
+DEVICES = ["cpu", "pretended", CUDA]
 DEVICE = "xla:0"  # a type that torch knows and that no build here has, and that needs no driver to be named
 _COPIES = ("aten::_to_copy", "aten::copy_")
 

@@ -21,6 +21,7 @@ from benchmarks.tagger.speed_peers import BANK, Measured, run_peers
 from benchmarks.workloads import BATCH, DIMENSION, TagStream
 from models.quantise import quantise
 from models.tagging.calibration.schedule import SLOW, SLOW_MS, STAGES
+from models.tagging.evidence.backend import load_backend
 from models.tagging.evidence.ridge import invert_gram, solve_rows
 from models.tagging.examples import Example
 from models.tagging.store import TaggerStore
@@ -46,10 +47,10 @@ def run(tags: int, without: Collection[Peer] = ()) -> dict[str, Any]:
         store = TaggerStore(Path(folder) / "tagger.sqlite", Tagger(dimension=DIMENSION))
         tagger, _ = store.open()
         tune_process()  # as the tags worker does
-        first = _learn(tagger, stream, 10_240)
-        _learn(tagger, stream, WARM_UP - 10_240)
+        first = learn_rate(tagger, stream, 10_240)
+        learn_rate(tagger, stream, WARM_UP - 10_240)
         store.checkpoint({})
-        taken_s = STEADY / _learn(tagger, stream, STEADY)
+        taken_s = STEADY / learn_rate(tagger, stream, STEADY)
         start = time.perf_counter()
         store.checkpoint({})
         checkpoint_s = time.perf_counter() - start
@@ -60,7 +61,7 @@ def run(tags: int, without: Collection[Peer] = ()) -> dict[str, Any]:
             "ours_first_10k_images_per_second": first,
             "checkpoint_ms": checkpoint_s * 1000,
             "sampling": SAMPLING,
-            **_serving(tagger, stream),
+            **serving_figures(tagger, stream),
             "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         }
         store.close()
@@ -81,7 +82,7 @@ def _beside_peers(ours: float, measured: Sequence[Measured]) -> dict[str, Any]:
     }
 
 
-def _learn(tagger: Tagger, stream: TagStream, count: int) -> float:
+def learn_rate(tagger: Tagger, stream: TagStream, count: int) -> float:
     """Images per second, the making of the examples not counted, and nothing of the learning left over."""
     taken_s = 0.0
     batches = stream.batches(count)
@@ -94,12 +95,14 @@ def _learn(tagger: Tagger, stream: TagStream, count: int) -> float:
     return count / taken_s
 
 
-def _serving(tagger: Tagger, stream: TagStream) -> dict[str, float]:
+def serving_figures(tagger: Tagger, stream: TagStream) -> dict[str, float]:
+    """What it takes to solve all tags, to take in a new one and to predict, with the tagger's own backend."""
     sums = tagger.statistics.sums
+    backend = load_backend(tagger.backend)
 
     def solve() -> None:
-        inverse = invert_gram(sums.gram.astype(np.float64), sums.total.astype(np.float64), sums.images)
-        solve_rows(inverse, sums.tags, sums.counts)
+        gram, total = sums.gram.astype(np.float64), sums.total.astype(np.float64)
+        solve_rows(invert_gram(gram, total, sums.images, backend=backend), sums.tags, sums.counts, backend)
 
     solve_ms = _best_ms(solve, 3)
     tagger.snapshot(wait=True)

@@ -44,8 +44,8 @@ class Body:
         self.device = device
         self.frozen, self.last = FrozenBlocks(network), LastBlocks(network)
         self._extractor: Extractor
-        if device.type == "cuda":
-            self._extractor = TorchExtractor(FrozenBlocks(load_network()).eval(), 224, "cuda")
+        if device.type != "cpu":
+            self._extractor = TorchExtractor(FrozenBlocks(load_network()).eval(), 224, str(device))
         else:
             with disk_errors(folder):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -58,14 +58,14 @@ class Body:
         taps, maps = self._extractor.extract_with_maps(images)
         return [taps, maps.astype(np.float16)]
 
-    @torch.inference_mode()
     def features(self, kept: Kept, rows: Sequence[int]) -> NDArray[np.float32]:
         """Raw features float32 [n, 2608] of rows, as the whole frozen network gives them."""
-        self.last.to(self.device).eval()
+        self.last.to(self.device).eval()  # not in inference mode: weights that move in it can never be trained
         found = np.empty((len(rows), FEATURES), np.float32)
-        for start in range(0, len(rows), AT_ONCE):
-            batch = to_tensors([part.read(rows[start : start + AT_ONCE]) for part in kept], self.device)
-            found[start : start + AT_ONCE] = self.last(*batch).cpu().numpy()
+        with torch.inference_mode():
+            for start in range(0, len(rows), AT_ONCE):
+                batch = to_tensors([part.read(rows[start : start + AT_ONCE]) for part in kept], self.device)
+                found[start : start + AT_ONCE] = self.last(*batch).cpu().numpy()
         return found
 
 

@@ -20,11 +20,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.encoders.sessions.compiled import Batch, MixedLoss
 from models.encoders.training.checkpoint import AVERAGE, BEST, MODULE, Progress, load_checkpoint, save_checkpoint
 from models.encoders.training.data.pictures import Report
 from models.errors import UsageError
 
-Batch = tuple[Tensor, ...]
+__all__ = ["Batch", "Course", "Recipe", "Task", "device_of", "evaluate", "rate_at", "train"]
 GRADIENT_NORM = 5.0  # a batch that would move the weights further is scaled down
 
 
@@ -72,9 +73,11 @@ class Task(Protocol):
 
     Attributes:
         module: whose weights are trained; on the task's device.
+        is_even: whether all batches but the last of a chunk have the same shapes.
     """
 
     module: nn.Module
+    is_even: bool
 
     def steps(self, batch: int) -> int:
         """Batches of an epoch."""
@@ -207,17 +210,11 @@ def device_of(name: str) -> torch.device:
 
 
 def _compute(task: Task) -> Callable[[nn.Module, Batch], Tensor]:
-    """How a loss is computed: plainly on a CPU; compiled, channels last and in bfloat16 on CUDA."""
+    """How a loss is computed: plainly on a CPU; channels last, in bfloat16 and maybe compiled on CUDA."""
     if next(task.module.parameters()).device.type != "cuda":
         return task.loss
     task.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    compiled = torch.compile(task.module)
-
-    def compute(_: nn.Module, batch: Batch) -> Tensor:
-        with torch.autocast("cuda", torch.bfloat16):
-            return task.loss(compiled, batch)  # type: ignore[arg-type]  # runs as the module does
-
-    return compute
+    return MixedLoss(task.module, task.loss, compiles=task.is_even)
 
 
 @torch.no_grad()

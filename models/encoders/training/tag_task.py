@@ -40,6 +40,8 @@ class Truth:
 class TagTask:
     """Cross-entropy of tags, from features or from kept maps."""
 
+    is_even = True
+
     def __init__(self, module: nn.Module, plan: Plan, kept: Sequence[RowFile], truth: Truth, asymmetric: bool) -> None:
         self.module = module
         self._plan, self._kept, self._truth = plan, kept, truth

@@ -170,7 +170,8 @@ class _Training:
     def small(self, options: TasteOptions, device: torch.device) -> _Found:
         task = TasteTask(SmallCnn().to(device), self.plan, self.kept)
         course = self.train(task, options.recipe, "small")
-        return {SMALL_CNN: task.module.cpu()}, {SMALL_CNN: task.order(task.module)}, {SMALL_CNN: course}
+        order = task.order(task.module)  # before the module leaves its device
+        return {SMALL_CNN: task.module.cpu()}, {SMALL_CNN: order}, {SMALL_CNN: course}
 
     def on_body(self, body: Body, options: TasteOptions) -> _Found:
         features = RowFile(self.folder / "features.rows", (FEATURES,), np.float32)

@@ -36,6 +36,8 @@ class Order:
 class TasteTask:
     """RankNet's loss of pairs, from pictures, from features or from kept maps."""
 
+    is_even = False  # a batch has as many pictures as its pairs name
+
     def __init__(self, module: nn.Module, plan: Plan, kept: Sequence[RowFile]) -> None:
         self.module = module
         self._plan, self._kept = plan, kept

@@ -17,6 +17,8 @@ from tests.unit.models.encoders.training.shapes import silent
 class Line:
     """Learns y = 2 x with dropout and batch norm, so that every kind of state is in it."""
 
+    is_even = True
+
     def __init__(self, truth=2.0):
         torch.manual_seed(0)
         self.module = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 8), nn.Dropout(0.2), nn.Linear(8, 1))

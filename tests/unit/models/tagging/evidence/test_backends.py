@@ -27,6 +27,7 @@ def backend(request):
         yield made
 
 
+@pytest.mark.gpu
 def test_auto_is_torch_only_where_there_is_a_gpu():
     assert (load_backend("auto") is NUMPY) is not cuda_is_available()
     assert load_backend("numpy") is NUMPY
@@ -66,7 +67,7 @@ def test_kriging_is_numpys(backend):
     assert backend.kriging_weights(near[:, :0], asked).shape == (4, 0)
 
 
-@pytest.mark.parametrize("name", ["numpy", "torch"])
+@pytest.mark.parametrize("name", ["numpy", pytest.param("torch", marks=pytest.mark.gpu)])
 def test_a_matrix_without_an_inverse_is_refused(name):
     with pytest.raises(np.linalg.LinAlgError):
         load_backend(name).inverse(-np.eye(3))
@@ -83,7 +84,7 @@ def learn(log, cuts, name):
     return tagger
 
 
-@pytest.fixture(params=["cpu or GPU", "pretended"])
+@pytest.fixture(params=[pytest.param("cpu or GPU", marks=pytest.mark.gpu), "pretended"])
 def with_torch(request, monkeypatch):
     """Learns with torch, also where everything must be moved to a device and back."""
     if request.param == "pretended":
