@@ -3,7 +3,6 @@
 `mekiki` finds this file by its entry point. A scenario is a file that is imported only when its command is called.
 """
 
-import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
@@ -119,8 +118,11 @@ def tagger(
     own = None
     if pictures is not None and tags is not None and parts != [Part.SPEED]:
         from admin.operators.encoders.labelled import load_folder
+        from models.encoders.load import load_extractor
+        from models.encoders.registry.folders import DEFAULT, EncoderFolders
 
-        own = functools.partial(load_folder, pictures, tags)
+        extractor = load_extractor(EncoderFolders().manifest(DEFAULT))
+        own = load_folder(pictures, tags).measured(lambda pixels, _: extractor.extract(pixels))
     report = run(parts, pictures=own, tags=speed_tags, without=left_out, split_count=splits)
     _report(report, json_file)
 

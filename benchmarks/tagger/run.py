@@ -3,21 +3,20 @@
 What only other parts need is imported by them: torch and OpenCV must not count as memory of the speed part.
 """
 
-from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
 
 from benchmarks.tagger import speed, stream
 from benchmarks.tagger.parts import Part
 from benchmarks.tagger.peers import QUALITY, SPEED, Peer, check_installed
 
-if TYPE_CHECKING:
-    from admin.operators.encoders.labelled import Labelled
-
 
 def run(
     parts: Collection[Part],
     *,
-    pictures: Callable[[], "Labelled"] | None,
+    pictures: tuple[np.ndarray, Sequence[Sequence[str]]] | None,
     tags: int,
     without: Collection[Peer],
     split_count: int,
@@ -26,7 +25,7 @@ def run(
 
     Args:
         parts: which to measure.
-        pictures: loads labelled pictures; OpenMoji's when None.
+        pictures: features [N, F] and tags of each picture; OpenMoji's when None.
         tags: how many, for the speed part.
         without: peers to leave out; their figures are null.
         split_count: how many splits the quality part takes the mean of.
@@ -45,9 +44,10 @@ def run(
         from models.judging.splits import FIRST_SEED, split
 
         manifest = EncoderFolders().manifest(DEFAULT)
-        extractor = load_extractor(manifest)
-        given = pictures() if pictures is not None else load_openmoji()
-        features, names = given.measured(lambda pixels, _: extractor.extract(pixels))
+        if pictures is None:
+            extractor = load_extractor(manifest)
+            pictures = load_openmoji().measured(lambda pixels, _: extractor.extract(pixels))
+        features, names = pictures
         count = split_count if Part.QUALITY in parts else 1
         cuts = [split(features, manifest.parts, names, FIRST_SEED + number) for number in range(count)]
     report: dict[str, Any] = {}

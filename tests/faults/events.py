@@ -114,7 +114,7 @@ def examples_done(cluster):
 def contents(index):
     found, cursor = {}, None
     while True:
-        page, cursor = index.scroll(cursor, 100, with_vectors=True)
+        page, cursor = index.scroll(cursor, 100, with_vectors=True, with_raw=True)
         records = index.fetch([hit.image_id for hit in page])
         for hit in page:
             assert hit.image_id not in found, f"{hit.image_id} is there twice"

@@ -73,7 +73,7 @@ def _unlike(what: str, found: Mapping[Any, Any], expected: Mapping[Any, Any]) ->
 def _of_images(world: AtRest, expected: Expected) -> Iterator[str]:
     index = DictIndex(world.points)
     ids = [point.payload["image_id"] for point in world.points.by_id.values() if "image_id" in point.payload]
-    found = index.fetch(ids, with_vectors=True)
+    found = index.fetch(ids, with_vectors=True, with_raw=True)
     yield from (f"image {name}: its picture is still to be decoded" for name, one in found.items() if one.undecoded)
     yield from _unlike("image", *({name: _flat(one) for name, one in of.items()} for of in (found, expected.images)))
     ends = {place: world.broker.end(place) for place in world.broker.places("images", "operations")}

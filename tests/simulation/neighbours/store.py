@@ -45,15 +45,17 @@ class Index(DictIndex):
             raise IndexUnavailableError("index: no answer")
         self._process.moment(write)
 
-    def retrieve(self, ids: Sequence[str], *, with_vectors: bool = False) -> Sequence[StoredPoint]:
+    def retrieve(
+        self, ids: Sequence[str], *, with_vectors: bool = False, with_raw: bool = False
+    ) -> Sequence[StoredPoint]:
         self._process.check("index")
-        return super().retrieve(ids, with_vectors=with_vectors)
+        return super().retrieve(ids, with_vectors=with_vectors, with_raw=with_raw)
 
     def page(
-        self, condition: Any, cursor: Any, limit: int, *, with_vectors: bool = False
+        self, condition: Any, cursor: Any, limit: int, *, with_vectors: bool = False, with_raw: bool = False
     ) -> tuple[Sequence[StoredPoint], Any]:
         self._process.check("index")
-        return super().page(condition, cursor, limit, with_vectors=with_vectors)
+        return super().page(condition, cursor, limit, with_vectors=with_vectors, with_raw=with_raw)
 
 
 class TaggerFile(TaggerStore):

@@ -141,7 +141,7 @@ class Rig:
     def outcome(self) -> tuple[object, ...]:
         """Everything that outlives the workers, each example and dead letter counted once."""
         ids = {record.key.decode() for p in range(self.log.partitions) for record in self.log.read("images", p, 0)}
-        images = self.index.real.fetch(sorted(ids), with_vectors=True)
+        images = self.index.real.fetch(sorted(ids), with_vectors=True, with_raw=True)
         stored = {
             i: (
                 r.deleted,
