@@ -19,7 +19,6 @@ from models.errors import ConfigurationError
 from models.preprocess import Preprocessing
 from stream.index.contract import VectorIndex
 from stream.index.process.remote import RemoteIndex
-from stream.index.qdrant import QdrantIndex
 from stream.ingest.parts import Ingest
 from stream.ingest.pipeline import TOPICS, IngestPipeline
 from stream.learn.worker import LearningParts, LearningWorker
@@ -45,6 +44,8 @@ def open_index(settings: Settings) -> VectorIndex:
         ConfigurationError: none is named.
     """
     if settings.qdrant.url:
+        from stream.index.qdrant import QdrantIndex  # its client takes a second to import, in each of five processes
+
         return QdrantIndex(settings.qdrant)
     if settings.index_socket:
         return RemoteIndex(settings.index_socket)

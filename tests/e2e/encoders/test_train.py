@@ -69,6 +69,7 @@ def test_tags_are_trained_from_the_tags_of_the_index(taught):
     assert "mAP on held-out pictures: frozen" in said
 
 
+@pytest.mark.long
 def test_taste_is_trained_from_clicks_and_never_replaces_a_better_one(taught):
     _, found, said = trained(taught, "taste", "taste", "--network", "small-cnn")
     assert found["score"].shape == (1,)

@@ -5,6 +5,7 @@ import hashlib
 import pytest
 
 from models.errors import ConfigurationError, PolicyError
+from models.preprocess import DEFAULT
 from stream.environment import load_settings
 from stream.pictures.sqlite_store import PictureFile
 from stream.pictures.store import PictureFolder
@@ -50,7 +51,7 @@ def test_an_upload_may_be_read_where_no_other_folder_is_named_and_is_ours_to_del
 
 def test_the_limits_of_the_settings_are_the_decoders():
     settings = load_settings({"MEKIKI_INGEST__MAX_IMAGE_BYTES": "1000"})
-    with build_decoder(settings) as pool:
+    with build_decoder(settings, DEFAULT) as pool:
         (answer,) = pool.decode_many([bytes(1_001)])
     assert isinstance(answer, PolicyError)
     assert answer.reason == "too_large"
