@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from models.cuda import cuda_is_available
 from models.encoders.base import Encoder, Extractor
 from models.encoders.efficientnet.outputs import VARIANTS
-from models.encoders.registry.folders import DEFAULT, EncoderFolders
+from models.encoders.registry.folders import DEFAULT, PACKAGED, EncoderFolders
 from models.encoders.registry.manifest import Manifest
 from models.errors import ConfigurationError
 
@@ -65,6 +65,8 @@ def load_extractor(
 
     A network that is known as a graph alone runs on the CPU, whatever the backend.
     """
+    if manifest.network in VARIANTS:
+        folders.file(manifest, PACKAGED)  # another version of the package has other weights
     wants_torch = backend == "torch" or (backend == "auto" and cuda_is_available())
     if wants_torch and (manifest.torch is not None or manifest.network in VARIANTS):
         return _torch(manifest, folders)

@@ -65,7 +65,7 @@ def show(
     """The manifest of an encoder, as JSON, once its files are what it says they are."""
     folders = EncoderFolders(client_settings(data_dir).encoders_path)
     manifest = folders.manifest(name)
-    for file in () if manifest.network == name else manifest.files:
+    for file in manifest.files:
         folders.file(manifest, file)
     versions = {"version": manifest.version, "network_version": manifest.network_version}
     print_json(versions | manifest.model_dump(mode="json"))

@@ -24,7 +24,7 @@ from models.encoders.base import Extractor, Images, Raw, Vectors
 from models.encoders.load import load_extractor
 from models.encoders.projection import fit_projection
 from models.encoders.raw_features import pack, raw_bytes, unpack
-from models.encoders.registry.folders import EncoderFolders
+from models.encoders.registry.folders import PACKAGED, EncoderFolders
 from models.encoders.registry.manifest import PROJECTION, Manifest
 from models.errors import ConfigurationError, UsageError
 from models.preprocess import Preprocessing, prepared
@@ -71,7 +71,7 @@ def fit_encoder(
         "name": name, "about": f"{of}, fitted on {len(raw)} pictures"[:300], "projection": PROJECTION,
         "made_from": manifest.made_from | made_from,
     })  # fmt: skip
-    kept = [file for file in manifest.files if file != manifest.projection and manifest.network != of]
+    kept = [file for file in manifest.files if file not in (manifest.projection, PACKAGED)]
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / PROJECTION
         projection.save(path)

@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from models.encoders.efficientnet.outputs import VARIANTS
-from models.encoders.efficientnet.weights import weights_sha256
+from models.encoders.efficientnet.weights import weights_path
 from models.encoders.registry.manifest import PROJECTION, Input, Manifest, read_manifest
 from models.errors import ConfigurationError, StorageUnavailableError, UsageError
 
 DEFAULT = "efficientnet-lite0"
 MANIFEST = "manifest.json"
+PACKAGED = "weights.pth"  # of a built-in network, in its package: named in a manifest, in no folder
 SHIPPED = Path(__file__).parents[1] / "projection_openmoji.safetensors"  # of the default encoder
 _ABOUT = {DEFAULT: "ImageNet weights, projection fitted on OpenMoji; the default"}
 
@@ -71,14 +72,19 @@ class EncoderFolders:
         Raises:
             ConfigurationError: missing, truncated or swapped.
         """
-        if manifest.name in VARIANTS and name == PROJECTION:
-            return SHIPPED
-        path = self.path(manifest.name) / name
+        path = self._where(manifest, name)
         if manifest.files.get(name) != sha256_of(path):
             raise ConfigurationError(
                 f"file {path}: is not the one that {MANIFEST} describes; import or make encoder {manifest.name!r} again"
             )
         return path
+
+    def _where(self, manifest: Manifest, name: str) -> Path:
+        if name == PACKAGED and manifest.network in VARIANTS:
+            return weights_path(VARIANTS[manifest.network])
+        if name == PROJECTION and manifest.name in VARIANTS:
+            return SHIPPED
+        return self.path(manifest.name) / name
 
     def check_free(self, name: str) -> None:
         """Whether an encoder of this name may be made.
@@ -110,7 +116,7 @@ class EncoderFolders:
             made = Path(tempfile.mkdtemp(dir=self.folder, prefix=".new-"))
             for name, path in files.items():
                 shutil.copyfile(path, made / name)
-            digests = {name: sha256_of(made / name) for name in files}
+            digests = {name: sha256_of(made / name) for name in files} | _packaged(manifest.network)
             manifest = manifest.model_copy(update={"files": digests})
             (made / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
             made.chmod(0o755)
@@ -129,9 +135,13 @@ class EncoderFolders:
         return [] if self.folder is None else list(self.folder.glob("[!.]*/" + MANIFEST))
 
 
+def _packaged(network: str) -> dict[str, str]:
+    """Digest of what a built-in network's package has: whoever has this network has these weights."""
+    return {PACKAGED: sha256_of(weights_path(VARIANTS[network]))} if network in VARIANTS else {}
+
+
 def _built_in(name: str) -> Manifest:
-    variant = VARIANTS[name]
-    files = {"weights.pth": weights_sha256(variant)}
+    variant, files = VARIANTS[name], _packaged(name)
     if name == DEFAULT:
         files[PROJECTION] = sha256_of(SHIPPED)
     return Manifest(

@@ -1,12 +1,18 @@
 """`mekiki encoder train`, as a person uses it: beside the service, after it was stopped, and where it cannot."""
 
+import base64
 import json
+from contextlib import closing
 
 import cv2
 import numpy as np
 import onnxruntime
 import pytest
 
+from admin.connect import client_settings
+from models.encoders import EncoderFolders, load_encoder
+from models.quantise import dequantise, quantise
+from stream.workers import open_index
 from tests.cluster import wait_for
 from tests.e2e.conftest import Service, drawing, run_cli
 
@@ -53,10 +59,33 @@ def test_an_autoencoder_is_trained_beside_the_service_with_a_sheet(taught, tmp_p
     assert found["features"].shape == (1, 8) and manifest["parts"] == [8]
     assert manifest["made_from"]["pictures"] + manifest["made_from"]["held_out"] == PICTURES
     assert cv2.imread(str(sheet)) is not None
-    assert [path.name for path in (taught.data_dir / "encoders").iterdir()] == ["mine"]
+    assert not list((taught.data_dir / "encoders").glob(".*"))
     assert "mine" in taught.run("encoder", "list").stdout
     again = taught.run("encoder", "train", "autoencoder", *QUICK, "--as", "mine")
     assert again.returncode == 2 and "is there already" in again.stderr
+
+
+def test_a_projection_is_fitted_on_what_the_index_keeps_and_nothing_else(taught):
+    said = taught.run("encoder", "fit", "--from-stream", "--as", "own", "--dimension", "8")
+    assert said.returncode == 0, said.stderr
+    own, default = (json.loads(taught.run("encoder", "show", name).stdout) for name in ("own", "efficientnet-lite0"))
+    assert own["made_from"]["pictures"] == PICTURES
+    assert own["network_version"] == default["network_version"] and own["version"] != default["version"]
+    folders = EncoderFolders(taught.data_dir / "encoders")
+    fitted, serving = load_encoder("onnx", "own", folders), load_encoder("onnx")
+    settings = client_settings(taught.data_dir)
+    with closing(open_index(settings)) as index:
+        found = index.fetch([f"p/{n}" for n in range(PICTURES)], with_vectors=True, with_raw=True).values()
+    raw = np.stack([np.frombuffer(base64.b64decode(one.payload.raw), np.uint8) for one in found])
+    again = dequantise(quantise(serving.project(raw)))
+    assert np.array_equal(again, np.stack([one.vector for one in found]))  # to the bit
+    assert fitted.project(raw).shape == (PICTURES, 8)
+    more = taught.run("encoder", "fit", "--of", "own", "--from-stream", "--as", "own-again", "--dimension", "8")
+    assert more.returncode == 0, more.stderr  # what the default made is of the same network
+    few = taught.run("encoder", "fit", "--from-stream", "--as", "large", "--dimension", "100")
+    assert few.returncode == 2 and f"pictures {PICTURES}: expected more than the dimension 100" in " ".join(
+        few.stderr.split()
+    )
 
 
 @pytest.mark.long
