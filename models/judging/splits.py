@@ -50,6 +50,6 @@ def split(features: np.ndarray, parts: Sequence[int], tags: Sequence[Sequence[st
             f"tags of {len(features)} pictures: expected one that is on {LEAST_PICTURES} training pictures and on a "
             "test picture; add pictures that share tags"
         )
-    apply = fit_projection(features[train], parts, min(DIMENSION, len(train) - 1)).apply
+    apply = fit_projection(features[train], parts, min(DIMENSION, len(train) - 1, features.shape[1])).apply
     train, test = train[truth[train].any(axis=1)], test[truth[test].any(axis=1)]
     return Split(seed, names, apply(features[train]), truth[train], apply(features[test]), truth[test])

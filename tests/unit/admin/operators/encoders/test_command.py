@@ -168,3 +168,28 @@ def test_a_file_that_was_swapped_or_cut_is_noticed(tmp_path, given):
         load_encoder("onnx", "small", EncoderFolders(tmp_path / "encoders"))
     (tmp_path / "encoders" / "small" / "manifest.json").write_text("{")
     assert "Invalid JSON" in call(tmp_path, "list", "--json")
+
+
+def test_encoders_are_judged_on_an_operators_own_pictures(tmp_path, given):
+    call(tmp_path, *given())
+    folder, rng = tmp_path / "pictures", np.random.default_rng(0)
+    folder.mkdir()
+    lines = []
+    for number in range(60):
+        colour = ("red", "green", "blue")[number % 3]
+        image = rng.integers(0, 90, (40, 40, 3), np.uint8)
+        image[..., 2 - number % 3] += 120  # OpenCV writes blue first
+        cv2.imwrite(str(folder / f"{number}.png"), image)
+        lines.append(json.dumps({"file": f"{number}.png", "tags": [colour]}))
+    (tmp_path / "tags.jsonl").write_text("\n".join(lines))
+    plot, figures = tmp_path / "plot.png", tmp_path / "figures.json"
+    asked = ("eval", "small", "--pictures", folder, "--tags", tmp_path / "tags.jsonl", "--splits", "2")
+    said = call(tmp_path, *asked, "--plot", plot, "--json", figures)
+    report = json.loads(figures.read_text())
+    (row,) = (row for row in report["rows"] if row["layer"] == "vector")
+    assert row["p_at_5"] == row["cosine"] > 0.9 and row["map"] > 0.9  # colours are all there is to see
+    assert [row["layer"] for row in report["rows"]][1:] == ["features", "part 1 (8)", "part 2 (8)", "part 3 (8)"]
+    assert report["recommended"] == "small" and "Recommended: small" in said
+    assert cv2.imread(str(plot)) is not None
+    with pytest.raises(UsageError, match="expected both or neither"):
+        call(tmp_path, "eval", "small", "--pictures", folder)
