@@ -87,12 +87,8 @@ class Service:
         """
         payload = self.payload(image_id)
         try:
-            return self.pictures.get(payload.sha256)
-        except FileNotFoundError:
-            pass
-        try:
-            if payload.uri == self.pictures.uri(payload.sha256):
-                raise FileNotFoundError
+            if payload.stored:
+                return self.pictures.get(payload.stored)
             content = self.datarefs.read(payload.uri)
             checked_sha256(content, payload.sha256)  # nothing but the picture that was indexed is ever served
         except (FileNotFoundError, PolicyError):

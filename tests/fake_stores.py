@@ -14,40 +14,52 @@ FOR_EVER = 10**9  # calls that fail
 
 
 class FakePictures:
-    """See PictureStore: a dict. What is put or removed counts from `flush` on; the next `away` flushes fail."""
+    """See PictureStore: a dict. What is put or removed counts from `flush` on; the next `away` flushes fail.
 
-    def __init__(self, journal: Journal | None = None, kept: dict[str, bytes] | None = None, away: int = 0) -> None:
-        self.kept = {} if kept is None else kept  # what outlives the process
+    What was removed stays as None in what outlives the process.
+    """
+
+    def __init__(
+        self, journal: Journal | None = None, names: dict[str, bytes | None] | None = None, away: int = 0
+    ) -> None:
+        self.names = {} if names is None else names  # what outlives the process
         self.away = away
         self._journal = journal or Journal()
         self._waiting: dict[str, bytes | None] = {}
 
-    def uri(self, sha256: str) -> str:
-        return f"memory://{sha256}"
+    @property
+    def kept(self) -> dict[str, bytes]:
+        return {name: content for name, content in self.names.items() if content is not None}
 
-    def put(self, content: bytes, sha256: str) -> None:
-        self._waiting[sha256] = content
+    def uri(self, name: str) -> str:
+        return f"memory://{name}"
 
-    def remove(self, sha256: str) -> None:
-        self._waiting[sha256] = None
+    def put(self, content: bytes, name: str) -> None:
+        self._waiting.setdefault(name, content)
 
-    def get(self, sha256: str) -> bytes:
-        if sha256 not in self.kept:
-            raise FileNotFoundError(sha256)
-        return self.kept[sha256]
+    def remove(self, name: str) -> None:
+        self._waiting[name] = None
+
+    def get(self, name: str) -> bytes:
+        content = self.names.get(name)
+        if content is None:
+            raise FileNotFoundError(name)
+        return content
 
     def flush(self) -> None:
         if self.away:
             self.away -= 1
             raise StorageUnavailableError("pictures: away")
         waiting, self._waiting = self._waiting, {}
-        for sha256, content in waiting.items():
+        for name, content in waiting.items():
             if content is None:
-                self.kept.pop(sha256, None)
+                self.names[name] = None
             else:
-                self.kept[sha256] = content
-        if waiting:
-            self._journal.add("pictures", sorted(waiting))
+                self.names.setdefault(name, content)
+        for what, gone in (("pictures", False), ("removed", True)):
+            names = sorted(name for name, content in waiting.items() if (content is None) == gone)
+            if names:
+                self._journal.add(what, names)
 
 
 class FakeIndex:

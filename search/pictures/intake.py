@@ -67,8 +67,8 @@ def posted(settings: Settings, content: bytes, fields: Mapping[str, Any]) -> Ima
 
 def _upload(settings: Settings, content: bytes, sha256: str) -> Path:
     folder = settings.data_path.absolute() / "uploads"
-    target = folder / sha256
-    partial = folder / f"{sha256}.{uuid.uuid4().hex}.part"  # the same picture may be posted twice at once
+    target = folder / f"{sha256}-{uuid.uuid4().hex}"  # for one event: it goes with the image of that event
+    partial = target.with_suffix(".part")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:

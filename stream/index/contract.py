@@ -146,9 +146,6 @@ class VectorIndex(Protocol):
     def find_sha256(self, sha256: str, limit: int) -> list[Hit]:
         """Images whose bytes have this hash, in no order."""
 
-    def holders(self, sha256: str, limit: int) -> list[str]:
-        """Ids of images that need the bytes with this hash, decoded or not, in no order."""
-
     def offsets(self) -> list[StoredOffset]:
         """All stored offsets."""
 

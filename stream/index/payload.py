@@ -27,6 +27,7 @@ class ImagePayload:
     Attributes:
         sha256: of its bytes, hex.
         uri: where its bytes are: a dataref, or the URI of our own store.
+        stored: their name in our own store; empty behind a dataref.
         format: as the decoder names it, e.g. "png".
         width_px: of the upright picture.
         height_px: of the upright picture.
@@ -54,6 +55,7 @@ class ImagePayload:
     height_px: int
     bytes: int
     encoder: str
+    stored: str = ""
     posted_at: str = ""
     tags: tuple[str, ...] = ()
     speakers: tuple[Said, ...] = ()

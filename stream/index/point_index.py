@@ -169,12 +169,6 @@ class PointIndex(ABC):
         found, _ = self.page(condition, None, limit)
         return [_hit(point) for point in found]
 
-    def holders(self, sha256: str, limit: int) -> list[str]:
-        """See VectorIndex.holders."""
-        either = self.filters.some([self.filters.is_in(field, [sha256]) for field in ("sha256", "undecoded")])
-        found, _ = self.page(either, None, limit)
-        return [str((point.payload or {})["image_id"]) for point in found]
-
     def offsets(self) -> list[StoredOffset]:
         """See VectorIndex.offsets."""
         stored: list[StoredOffset] = []

@@ -29,6 +29,7 @@ from stream.log.record import Record
 from stream.pictures.dataref import checked_sha256, is_remote
 from stream.pictures.decode_pool import Decoded
 from stream.pictures.reading.limits import SLOW
+from stream.pictures.store import picture_name
 from stream.retry import StoppedError
 
 Codes: TypeAlias = npt.NDArray[np.int16]
@@ -168,10 +169,12 @@ class Prepare:
 
     def _payload(self, item: Item, decoded: Decoded, raw: Raw) -> ImagePayload:
         event = item.envelope.event if item.envelope is not None else None
-        dataref = event.dataref if isinstance(event, ImagePosted) else None
+        assert isinstance(event, ImagePosted)
+        stored = "" if event.dataref else picture_name(event.image_id, item.record.position)
         return ImagePayload(
             sha256=decoded.sha256,
-            uri=dataref or self._parts.pictures.uri(decoded.sha256),
+            uri=event.dataref or self._parts.pictures.uri(stored),
+            stored=stored,
             format=decoded.format,
             width_px=decoded.width_px,
             height_px=decoded.height_px,

@@ -134,7 +134,7 @@ class SlowLane(threading.Thread):
             return Item(one.record)
         headers = tuple(header for header in one.record.headers if header[0] != BYTES_HEADER)
         try:
-            content = self._parts.pictures.get(one.sha256)
+            content = self._parts.pictures.get(one.stored)
         except FileNotFoundError:
             text = f"picture {one.sha256[:12]}: its bytes are not there any more; post it again"
             return Item(one.record, poison=PolicyError(text, "dataref_missing"))

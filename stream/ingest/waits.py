@@ -1,7 +1,7 @@
 """Events that wait in the state of their image: tags that came before it, and pictures that are still being decoded.
 
 In: the state, an event and its record. Out: the state with it, and what it has no room for as dead letters. A picture
-that waits is kept without its bytes, which stand in our own store under their hash, or behind its dataref. Pure.
+that waits is kept without its bytes, which stand in our own store, or behind its dataref. Pure.
 """
 
 import base64
@@ -19,18 +19,19 @@ from stream.events.schema import ImageDecoded, ImagePosted
 from stream.index.payload import EmbeddedImage, ImagePayload, IndexRecord
 from stream.ingest.image_tags import DeadLetters
 from stream.log.record import Record
+from stream.pictures.store import picture_name
 
 DETAILS = ("title", "source_url", "author", "metadata")  # said of a picture, and kept when a later post says nothing
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 WAITING_EVENTS = 100  # for one image, and ...
 WAITING_CHARS = 300_000  # ... as much of them: its point is written anew with each
-_SAID = ("sha256", "uri", "format", "width_px", "height_px", "bytes", "encoder", "look", "raw")  # of a payload
+_SAID = ("sha256", "uri", "stored", "format", "width_px", "height_px", "bytes", "encoder", "look", "raw")
 BYTES_HEADER = "mekiki_bytes"  # of a picture that waits: the hash of its bytes in our own store
 
 
 @dataclass(frozen=True)
 class Undecoded:
-    """A picture that takes its own time; its bytes are in our store under `sha256`, or elsewhere if it is empty."""
+    """A picture that takes its own time; `sha256` of its bytes in our own store, empty where they are elsewhere."""
 
     sha256: str
 
@@ -54,6 +55,12 @@ class Waits:
     def sha256(self) -> str:
         """Of a picture whose bytes are in our own store their hash; empty where they are elsewhere."""
         return dict(self.record.headers).get(BYTES_HEADER, b"").decode()
+
+    @property
+    def stored(self) -> str:
+        """Their name there, or nothing."""
+        image_id = self.envelope.event.key()
+        return picture_name(image_id, self.record.position) if self.sha256 else ""
 
 
 def events_of(state: IndexRecord) -> list[Waits]:

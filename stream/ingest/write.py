@@ -1,8 +1,8 @@
 """The last step of a batch: onto the state of its images, then out - examples and dead letters, pictures, the index.
 
-In: prepared items, each partition in log order. Out: acknowledged examples and dead letters first, then images, then
-the offsets that cover them. A neighbour that is away is waited for. Raises CircuitBreakerError before anything of the
-batch is written.
+In: prepared items, each partition in log order. Out: new bytes first, then acknowledged examples and dead letters, then
+old bytes are gone, then images, then the offsets that cover them. A neighbour that is away is waited for. Raises
+CircuitBreakerError before anything of the batch is written.
 """
 
 import contextlib
@@ -12,29 +12,31 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from models.errors import InternalError, MekikiError, PoisonError, PolicyError
 from models.tagging.examples import Example, TagOperation
 from stream import metrics
 from stream.events.example import SourcedExample, encode_example, example_headers
-from stream.events.schema import TagOperationPosted
-from stream.index.payload import EmbeddedImage, IndexRecord
+from stream.events.schema import ImagePosted, TagOperationPosted
+from stream.index.payload import IndexRecord
 from stream.ingest.apply import Applied, apply_event
 from stream.ingest.batch import Batch, Item
 from stream.ingest.image_tags import operation_of
 from stream.ingest.parts import Ingest
 from stream.ingest.slow_lane import SlowLane
 from stream.ingest.waiting import WaitingEvents
-from stream.ingest.waits import BYTES_HEADER, Undecoded, events_of
+from stream.ingest.waits import BYTES_HEADER, events_of
 from stream.log.dead_letter import CircuitBreaker, send_dead_letters
 from stream.log.reading.positions import epoch_of
 from stream.log.record import Record
+from stream.pictures.store import picture_name
 from stream.retry import until_available
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+Bytes: TypeAlias = tuple[str, str]  # of a picture: the name in our own store, or the dataref; the other is empty
 RECENT_RECORDS = 2_048  # remembered after they were written, 4 KB each
 
 
@@ -49,7 +51,7 @@ class Outcome:
         last: of each partition, where its last example comes from.
         dead: records, or parts of them, that nothing can be done with.
         astray: records that came to another partition than their home, and their home.
-        dropped: hashes of the bytes that an image does not need any more, by URI.
+        dropped: bytes that their image does not need any more.
     """
 
     states: dict[str, IndexRecord]
@@ -58,7 +60,7 @@ class Outcome:
     last: dict[tuple[str, int], tuple[str, int, int]] = field(default_factory=dict)
     dead: list[tuple[Record, PoisonError]] = field(default_factory=list)
     astray: list[tuple[Record, int]] = field(default_factory=list)
-    dropped: dict[str, str] = field(default_factory=dict)
+    dropped: set[Bytes] = field(default_factory=set)
 
 
 class Write:
@@ -96,9 +98,9 @@ class Write:
             metrics.RECORDS.labels(item.record.topic, outcome_of).inc()
             self._breaker.count(poison is not None)
         changed = outcome.changed
-        self._remove_pictures(outcome.dropped, changed)
         self._retry(self._parts.pictures.flush, "pictures")
         self._retry(lambda: self._send(outcome), "examples")
+        self._remove_pictures(outcome)
         self._retry(lambda: self._parts.index.write(list(changed.values()), batch.offsets), "index")
         self._remember(changed)
         for record in changed.values():
@@ -156,30 +158,25 @@ class Write:
             self._add_example(outcome, applied.example, item.record)
         for letter, poison in applied.dead:
             outcome.dead.append((self._whole(letter), poison))
-        if state is not None:
-            outcome.dropped |= self._bytes_of(state)
+        needed, event = _bytes_of(after), item.envelope and item.envelope.event
+        outcome.dropped |= (set() if state is None else _bytes_of(state)) - needed
+        if isinstance(event, ImagePosted) and event.dataref:
+            outcome.dropped |= {("", event.dataref)} - needed  # a retry's upload, of a post that is known already
         outcome.states[after.image_id] = outcome.changed[after.image_id] = after
-        self._keep_picture(item, after)
+        name = picture_name(after.image_id, item.record.position)
+        if (name, "") in needed and item.content is not None:
+            self._retry(lambda: self._parts.pictures.put(item.content or b"", name), "pictures")
 
     def _whole(self, record: Record) -> Record:
         """A record as it was posted, where it waited without its bytes."""
-        sha256 = dict(record.headers).get(BYTES_HEADER)
-        if sha256 is None:
+        if BYTES_HEADER not in dict(record.headers):
             return record
+        name = picture_name((record.key or b"").decode(), record.position)
         headers = tuple(header for header in record.headers if header[0] != BYTES_HEADER)
         with contextlib.suppress(FileNotFoundError):
-            content = self._retry(lambda: self._parts.pictures.get(sha256.decode()), "pictures")
+            content = self._retry(lambda: self._parts.pictures.get(name), "pictures")
             return replace(record, value=content, headers=headers)
         return replace(record, headers=headers)
-
-    def _bytes_of(self, record: IndexRecord) -> dict[str, str]:
-        """The hashes of the bytes that an image needs, by URI; nothing for a hash that is not known yet."""
-        found = {} if record.payload is None else {record.payload.uri: record.payload.sha256}
-        for one in events_of(record) if record.undecoded else []:
-            dataref = getattr(one.envelope.event, "dataref", None) if one.is_picture else None
-            found |= {dataref: ""} if dataref else {}
-            found |= {self._parts.pictures.uri(one.sha256): one.sha256} if one.sha256 else {}
-        return found
 
     def _add_example(self, outcome: Outcome, example: Example | TagOperation, record: Record) -> None:
         source = (record.topic, record.partition, record.position)
@@ -191,35 +188,15 @@ class Write:
         outcome.examples.append((record, value))
         outcome.last[source[:2]] = source
 
-    def _keep_picture(self, item: Item, after: IndexRecord) -> None:
-        """Put inline bytes down if the image has them now; a producer's retry after a deletion brings nothing back."""
-        content, picture = item.content, item.picture
-        if content is None or picture is None or getattr(item.envelope and item.envelope.event, "dataref", None):
-            return
-        if isinstance(picture, EmbeddedImage):
-            sha256, needed = picture.payload.sha256, after.payload is not None and after.payload.sha256
-        else:
-            sha256 = picture.sha256 if isinstance(picture, Undecoded) else ""
-            needed = sha256 if sha256 in after.undecoded else ""
-        if sha256 and sha256 == needed:
-            self._retry(lambda: self._parts.pictures.put(content, sha256), "pictures")
-
-    def _remove_pictures(self, dropped: dict[str, str], changed: dict[str, IndexRecord]) -> None:
+    def _remove_pictures(self, outcome: Outcome) -> None:
         """Take bytes away that no image needs after this batch. The index does not know of the batch yet."""
-        kept: dict[str, str] = {}
-        for record in changed.values():
-            kept |= self._bytes_of(record)
-        hashes = set(kept.values())
-        for uri, sha256 in dropped.items():
-            if uri in kept or (sha256 and (sha256 in hashes or self._others_need(sha256, changed))):
-                continue
-            if sha256:
-                self._retry(functools.partial(self._parts.pictures.remove, sha256), "pictures")
-            self._retry(functools.partial(self._parts.datarefs.forget, uri), "pictures")
-
-    def _others_need(self, sha256: str, changed: dict[str, IndexRecord]) -> bool:
-        found = self._retry(lambda: self._parts.index.holders(sha256, len(changed) + 1), "index")
-        return any(image_id not in changed for image_id in found)
+        kept = set().union(*map(_bytes_of, outcome.changed.values()))
+        for name, dataref in sorted(outcome.dropped - kept):
+            if name:
+                self._retry(functools.partial(self._parts.pictures.remove, name), "pictures")
+            else:
+                self._retry(functools.partial(self._parts.datarefs.forget, dataref), "pictures")
+        self._retry(self._parts.pictures.flush, "pictures")
 
     def _send(self, outcome: Outcome) -> None:
         writer = self._parts.writer
@@ -234,3 +211,13 @@ class Write:
 
     def _retry(self, attempt: Callable[[], T], what: str) -> T:
         return until_available(attempt, self._aborting, what=what)
+
+
+def _bytes_of(record: IndexRecord) -> set[Bytes]:
+    """The bytes that an image needs."""
+    payload = record.payload
+    found = set() if payload is None else {(payload.stored, "" if payload.stored else payload.uri)}
+    for one in events_of(record) if record.undecoded else []:
+        if one.is_picture:
+            found.add((one.stored, "" if one.stored else getattr(one.envelope.event, "dataref", "")))
+    return found

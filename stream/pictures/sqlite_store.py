@@ -1,6 +1,6 @@
-"""Inline pictures of a data directory, by content, in one SQLite file.
+"""Inline pictures of a data directory, by name, in one SQLite file.
 
-In: bytes with their sha256. Out: the same bytes. Raises StorageUnavailableError (disk full) and ConfigurationError (the
+In: bytes with their name. Out: the same bytes. Raises StorageUnavailableError (disk full) and ConfigurationError (the
 file is damaged). A picture is a few kilobytes: a file each costs an inode and two entries in folders, and on ext4 ten
 times that for minutes after many files were deleted (docs/decisions/0015-pictures-in-one-file.md).
 """
@@ -15,7 +15,9 @@ from models.errors import ConfigurationError, StorageUnavailableError
 
 PAGE_BYTES = 16_384  # most pictures of a kilobyte to ten fit on one
 BUSY_TIMEOUT_S = 10.0  # another worker writes for milliseconds
-SCHEMA = "CREATE TABLE IF NOT EXISTS pictures (sha256 BLOB PRIMARY KEY, content BLOB NOT NULL) STRICT"
+SCHEMA = "CREATE TABLE IF NOT EXISTS named_pictures (name BLOB PRIMARY KEY, content BLOB) STRICT"  # NULL: removed
+PUT = "INSERT INTO named_pictures VALUES (?, ?) ON CONFLICT DO NOTHING"
+REMOVE = "INSERT INTO named_pictures VALUES (?, NULL) ON CONFLICT DO UPDATE SET content = NULL"
 
 
 class PictureFile:
@@ -27,17 +29,17 @@ class PictureFile:
         self._waiting: dict[bytes, bytes | None] = {}  # what `flush` writes: content, or None for what goes
         self._database: sqlite3.Connection | None = None
 
-    def uri(self, sha256: str) -> str:
+    def uri(self, name: str) -> str:
         """See PictureStore.uri."""
-        return f"{self._path.as_uri()}#{sha256}"
+        return f"{self._path.as_uri()}#{name}"
 
-    def put(self, content: bytes, sha256: str) -> None:
+    def put(self, content: bytes, name: str) -> None:
         """See PictureStore.put."""
-        self._waiting[bytes.fromhex(sha256)] = content
+        self._waiting.setdefault(bytes.fromhex(name), content)
 
-    def remove(self, sha256: str) -> None:
+    def remove(self, name: str) -> None:
         """See PictureStore.remove."""
-        self._waiting[bytes.fromhex(sha256)] = None
+        self._waiting[bytes.fromhex(name)] = None
 
     def flush(self) -> None:
         """See PictureStore.flush; all of it or, where this raises, nothing yet."""
@@ -46,25 +48,22 @@ class PictureFile:
         with self._lock, self._disk_errors():
             database = self._open()
             database.execute("BEGIN IMMEDIATE")
-            for digest, content in self._waiting.items():
-                if content is None:
-                    database.execute("DELETE FROM pictures WHERE sha256 = ?", (digest,))
-                else:
-                    database.execute("INSERT INTO pictures VALUES (?, ?) ON CONFLICT DO NOTHING", (digest, content))
+            for name, content in self._waiting.items():
+                database.execute(*((REMOVE, (name,)) if content is None else (PUT, (name, content))))
             database.execute("COMMIT")
             if None in self._waiting.values():  # a deleted picture is to be gone: also from the log of writes
                 database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._waiting.clear()
 
-    def get(self, sha256: str) -> bytes:
+    def get(self, name: str) -> bytes:
         """See PictureStore.get."""
         with self._lock, self._disk_errors():
             if self._database is None and not self._path.exists():
-                raise FileNotFoundError(sha256)
-            asked = (bytes.fromhex(sha256),)
-            found = self._open().execute("SELECT content FROM pictures WHERE sha256 = ?", asked).fetchone()
-        if found is None:
-            raise FileNotFoundError(sha256)
+                raise FileNotFoundError(name)
+            asked = (bytes.fromhex(name),)
+            found = self._open().execute("SELECT content FROM named_pictures WHERE name = ?", asked).fetchone()
+        if found is None or found[0] is None:
+            raise FileNotFoundError(name)
         return bytes(found[0])
 
     def _open(self) -> sqlite3.Connection:

@@ -1,10 +1,12 @@
-"""Picture bytes: kept content-addressed under an fsspec URL, or fetched by dataref.
+"""Picture bytes that came inline, each under a name of its own: image and place in the log.
 
-In: bytes with their sha256, or a `dataref` URL. Out: an fsspec URI, or bytes. Raises PolicyError (a dataref outside
-the allowed folders and hosts, a hash that does not match, too many bytes) and StorageUnavailableError (disk full).
+In: bytes with their name. Out: an fsspec URI, or bytes. Raises StorageUnavailableError (disk full). A name is removed
+once and never comes back, so that it does not matter in which order workers put and remove, or whether one of them was
+fenced off (docs/decisions/0030-a-name-for-each-picture.md).
 """
 
 import errno
+import hashlib
 import os
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,24 +15,31 @@ import fsspec
 
 from models.errors import StorageUnavailableError
 
+REMOVED = ".removed"  # follows the name of a file that was removed
+
+
+def picture_name(image_id: str, position: int) -> str:
+    """The name of the bytes that were posted for an image at a position of its partition: 32 hex digits."""
+    return hashlib.sha256(f"{position}/{image_id}".encode()).hexdigest()[:32]
+
 
 class PictureStore(Protocol):
-    """Bytes by their sha256 in hex. `put`, `remove` and `flush` are for one thread at a time."""
+    """Bytes by name, see `picture_name`. `put`, `remove` and `flush` are for one thread at a time."""
 
-    def uri(self, sha256: str) -> str:
+    def uri(self, name: str) -> str:
         """Where the bytes are, or would be."""
 
-    def put(self, content: bytes, sha256: str) -> None:
-        """Keep bytes, from `flush` on at the latest. The same bytes again change nothing."""
+    def put(self, content: bytes, name: str) -> None:
+        """Keep bytes, from `flush` on at the latest; nothing happens where the name is there or was removed."""
 
-    def remove(self, sha256: str) -> None:
-        """Forget the bytes, from `flush` on at the latest; fine if they are gone already."""
+    def remove(self, name: str) -> None:
+        """Forget the bytes for ever, from `flush` on at the latest; fine if they are gone or never came."""
 
     def flush(self) -> None:
         """Write what waits; after it no death of this process takes anything back."""
 
-    def get(self, sha256: str) -> bytes:
-        """The bytes with this hash.
+    def get(self, name: str) -> bytes:
+        """The bytes of this name.
 
         Raises:
             FileNotFoundError: they are not here.
@@ -38,44 +47,56 @@ class PictureStore(Protocol):
 
 
 class PictureFolder:
-    """See PictureStore: a file or object each, `<root>/ab/cdef...` under one fsspec URL. Thread-safe."""
+    """See PictureStore: a file or object each, `<root>/ab/cdef...` under one fsspec URL. Thread-safe.
+
+    An empty `cdef....removed` stays of what was removed. Who puts looks for it afterwards, who removes leaves it first:
+    one of them sees the other.
+    """
 
     def __init__(self, root: str) -> None:
         self._fs, self._root = fsspec.core.url_to_fs(root)
         self._scheme = root.split("://", 1)[0] + "://" if "://" in root else "file://"
         self._unsynced: set[Path] = set()  # folders with names that came or went
 
-    def path(self, sha256: str) -> str:
-        """Where the bytes with this hash are."""
-        return f"{self._root}/{sha256[:2]}/{sha256[2:]}"
+    def path(self, name: str) -> str:
+        """Where the bytes of this name are."""
+        return f"{self._root}/{name[:2]}/{name[2:]}"
 
-    def uri(self, sha256: str) -> str:
+    def uri(self, name: str) -> str:
         """See PictureStore.uri: an fsspec URI."""
-        return self._scheme + self.path(sha256)
+        return self._scheme + self.path(name)
 
-    def put(self, content: bytes, sha256: str) -> None:
+    def put(self, content: bytes, name: str) -> None:
         """See PictureStore.put."""
-        path = self.path(sha256)
+        path = self.path(name)
         try:
             self._change(path)  # also where it is there already: whoever put it may not have synced its name yet
-            if self._fs.exists(path) and self._fs.size(path) == len(content):
-                return
-            if self._scheme == "file://":
-                _put_whole(Path(path), content)
-            else:
-                self._fs.pipe_file(path, content)
+            if not (self._fs.exists(path) and self._fs.size(path) == len(content)):
+                self._write(path, content)
+            if self._fs.exists(path + REMOVED):
+                self._fs.rm_file(path)
+        except FileNotFoundError:
+            return  # whoever removes it was faster
         except OSError as error:
             raise storage_error(f"pictures at {self._root}", error) from error
 
-    def get(self, sha256: str) -> bytes:
-        """See PictureStore.get."""
-        return bytes(self._fs.cat_file(self.path(sha256)))
+    def _write(self, path: str, content: bytes) -> None:
+        if self._scheme == "file://":
+            _put_whole(Path(path), content)
+        else:
+            self._fs.pipe_file(path, content)
 
-    def remove(self, sha256: str) -> None:
+    def get(self, name: str) -> bytes:
+        """See PictureStore.get."""
+        return bytes(self._fs.cat_file(self.path(name)))
+
+    def remove(self, name: str) -> None:
         """See PictureStore.remove."""
+        path = self.path(name)
         try:
-            self._change(self.path(sha256))
-            self._fs.rm_file(self.path(sha256))
+            self._change(path)
+            self._write(path + REMOVED, b"")
+            self._fs.rm_file(path)
         except FileNotFoundError:
             return
         except OSError as error:

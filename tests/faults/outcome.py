@@ -36,7 +36,7 @@ class Outcome:
     Attributes:
         images: all that is kept of each, with its vector.
         waiting: events that wait, by image.
-        pictures: sha256 of the bytes that are kept.
+        pictures: names of the bytes that are kept.
         examples: by source topic, partition and position, a hash of what is to be learned.
         learned: examples and operations that the tagger learned.
         sums: of the tagger, by tag name.
@@ -93,7 +93,7 @@ def outcome(settings: Settings, index: VectorIndex) -> Outcome:
 
 def _pictures(path: Path) -> set[str]:
     with closing(sqlite3.connect(path)) as database:
-        return {sha256.hex() for (sha256,) in database.execute("SELECT sha256 FROM pictures")}
+        return {name.hex() for (name,) in database.execute("SELECT name FROM named_pictures WHERE content IS NOT NULL")}
 
 
 def _examples(records: list[Record]) -> dict[tuple[str, int, int], str]:
@@ -164,6 +164,9 @@ def unlike(calm: Outcome, other: Outcome, story: Story) -> list[str]:
         for field in fields(Outcome)
         if getattr(calm, field.name) != getattr(other, field.name)
     ]
+    needed = {payload.stored for payload, *_ in other.images.values()} - {""}
+    if other.pictures != needed:
+        found.append(f"pictures that images need: {_where(needed, other.pictures)}")
     if sorted(other.images) != sorted(story.alive):
         found.append(f"images: {_where(set(story.alive), set(other.images))}")
     if other.learned != len(other.examples):

@@ -29,11 +29,7 @@ from tests.simulation.model import (
 )
 from tests.simulation.neighbours.broker import Broker
 from tests.simulation.neighbours.disk import Disk
-from tests.simulation.producer import CONTENTS, STABLE, Producer, content
-
-PICTURES = {
-    hashlib.sha256(one).hexdigest(): one for one in (*CONTENTS, *(content(100 + n) for n in range(len(STABLE))))
-}
+from tests.simulation.producer import Producer
 
 
 class AtRest(Protocol):
@@ -42,7 +38,6 @@ class AtRest(Protocol):
     broker: Broker
     points: Points
     disk: Disk
-    disputed: set[str]
     producer: Producer
     settings: Settings
 
@@ -87,20 +82,9 @@ def _flat(record: IndexRecord) -> tuple[object, ...]:
 
 
 def _of_pictures(world: AtRest, expected: Expected) -> Iterator[str]:
-    store = world.disk.store()
-    needed: dict[str, list[str]] = {}
-    for image_id, record in expected.images.items():
-        if record.payload is not None:
-            needed.setdefault(record.payload.sha256, []).append(image_id)
-    for sha256, bytes_ in PICTURES.items():
-        try:
-            found = store.get(sha256)
-        except FileNotFoundError:
-            found = b""
-        if sha256 in world.disputed:
-            continue  # a limit that is known: the store cannot tell that whoever puts or removes bytes was fenced off
-        if found != (bytes_ if sha256 in needed else b""):
-            yield f"bytes of {needed.get(sha256, 'no image')}, {bytes_!r}: found {found!r}"
+    needed = {one.payload.stored: one.payload.sha256 for one in expected.images.values() if one.payload is not None}
+    found = {name: hashlib.sha256(content).hexdigest() for name, content in world.disk.pictures().items()}
+    yield from _unlike("bytes", found, needed)
 
 
 def _of_examples(world: AtRest, expected: Expected) -> Iterator[str]:

@@ -81,8 +81,8 @@ class _Here:
     def is_set(self) -> bool:
         return False
 
-    def uri(self, sha256: str) -> str:
-        return f"pictures:{sha256}"
+    def uri(self, name: str) -> str:
+        return f"pictures:{name}"
 
 
 class _Letters:

@@ -22,6 +22,7 @@ from stream.log.dead_letter import dead_letter_headers, send_dead_letters
 from stream.log.reading.positions import StoredOffset
 from stream.log.record import Record
 from stream.pictures.store import PictureFolder
+from stream.pictures.store import picture_name as name
 from stream.retry import until_available
 
 Patch = contextlib.AbstractContextManager[object]
@@ -138,6 +139,14 @@ def _after_ignored() -> Patch:
     return patch.object(OpenTagger, "is_new", is_new)
 
 
+@contextlib.contextmanager
+def _one_name() -> Iterator[None]:
+    with contextlib.ExitStack() as patches:
+        for module in ("waits", "prepare", "write"):
+            patches.enter_context(patch(f"stream.ingest.{module}.picture_name", lambda image_id, _: name(image_id, 0)))
+        yield
+
+
 SABOTAGES: dict[str, Callable[[], Patch]] = {
     "offsets are stored before anything of their batch": _offsets_first,
     "offsets are written before the images": _images_last,
@@ -164,5 +173,9 @@ SABOTAGES: dict[str, Callable[[], Patch]] = {
     "the ranker forgets at a restart what it read": lambda: patch.object(
         PairReader, "restore", lambda self, document: None
     ),
+    "a picture that was removed may come back": lambda: patch(
+        "stream.pictures.sqlite_store.REMOVE", "DELETE FROM named_pictures WHERE name = ?"
+    ),
+    "all pictures of an image have one name": _one_name,
     "names of picture files are not synced": lambda: patch.object(PictureFolder, "flush", lambda self: None),
 }  # fmt: skip

@@ -52,7 +52,6 @@ class World:
 
     Attributes:
         away: calls that each neighbour does not answer from now on.
-        disputed: hashes of pictures of batches in whose time partitions changed hands.
     """
 
     def __init__(self, seed: int, root: Path, *, trace: list[str] | None = None) -> None:
@@ -65,7 +64,6 @@ class World:
         self.disk = Disk(root, self.chance)
         self.producer = Producer(self.broker)
         self.away: dict[str, int] = dict.fromkeys(STEPS.values(), 0)
-        self.disputed: set[str] = set()
         self._root = root
         self._steps = self._depth = 0
         self._processes: dict[str, Living] = {}  # made at their first turn

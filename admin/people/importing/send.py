@@ -146,11 +146,10 @@ class Sender:
             return real
         folder = self.settings.data_path.absolute() / "uploads"
         folder.mkdir(parents=True, exist_ok=True)
-        target = folder / f"{sha256}{file.suffix.lower()}"
-        if not target.exists():
-            partial = target.with_suffix(".part")
-            shutil.copyfile(real, partial)
-            partial.replace(target)
+        target = folder / f"{sha256}-{uuid.uuid4().hex}{file.suffix.lower()}"  # for one event, with which it goes
+        partial = target.with_suffix(".part")
+        shutil.copyfile(real, partial)
+        partial.replace(target)
         return target
 
 

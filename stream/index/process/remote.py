@@ -65,10 +65,6 @@ class RemoteIndex:
         """See VectorIndex.find_sha256."""
         return list(self._ask("find_sha256", sha256, limit))
 
-    def holders(self, sha256: str, limit: int) -> list[str]:
-        """See VectorIndex.holders."""
-        return list(self._ask("holders", sha256, limit))
-
     def offsets(self) -> list[StoredOffset]:
         """See VectorIndex.offsets."""
         return list(self._ask("offsets"))

@@ -24,7 +24,6 @@ CALLS = (
     "scroll",
     "scroll_waiting",
     "find_sha256",
-    "holders",
     "offsets",
     "count",
     "describe",

@@ -6,7 +6,9 @@ file for each picture, a power cut takes back names that were made or removed si
 
 import os
 import shutil
+import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 from models.errors import StorageUnavailableError
@@ -33,6 +35,15 @@ class Disk:
         if self._in_files:
             return PictureFolder(f"file://{self._root}")
         return PictureFile(self._root / "pictures.sqlite")
+
+    def pictures(self) -> dict[str, bytes]:
+        """All bytes that are there, by name."""
+        if self._in_files:
+            files = (path for path in self._root.glob("*/*") if not path.suffix)
+            return {path.parent.name + path.name: path.read_bytes() for path in files}
+        with closing(sqlite3.connect(self._root / "pictures.sqlite")) as database:
+            rows = database.execute("SELECT name, content FROM named_pictures WHERE content IS NOT NULL")
+            return {name.hex(): content for name, content in rows}
 
     def fsync(self, descriptor: int) -> None:
         """In place of os.fsync: of a folder, its names last from now on. The bytes of a file last anyway."""
@@ -79,23 +90,20 @@ class Pictures:
 
     def __init__(self, real: PictureStore, process: Process, chance: Chance) -> None:
         self._real, self._process, self._chance = real, process, chance
-        self.touched: set[str] = set()  # put or removed; emptied by the process
 
-    def uri(self, sha256: str) -> str:
-        return f"pictures:{sha256}"
+    def uri(self, name: str) -> str:
+        return f"pictures:{name}"
 
-    def put(self, content: bytes, sha256: str) -> None:
+    def put(self, content: bytes, name: str) -> None:
         self._process.moment("pictures")
-        self.touched.add(sha256)
-        self._real.put(content, sha256)
+        self._real.put(content, name)
 
-    def remove(self, sha256: str) -> None:
+    def remove(self, name: str) -> None:
         self._process.moment("pictures")
-        self.touched.add(sha256)
-        self._real.remove(sha256)
+        self._real.remove(name)
 
-    def get(self, sha256: str) -> bytes:
-        return self._real.get(sha256)
+    def get(self, name: str) -> bytes:
+        return self._real.get(name)
 
     def flush(self) -> None:
         self._process.moment("pictures")

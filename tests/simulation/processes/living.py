@@ -33,7 +33,6 @@ class Surroundings(Protocol):
     disk: Disk
     settings: Settings
     away: dict[str, int]
-    disputed: set[str]
 
     def others_go_on(self, process: "Living") -> None:
         """Some steps of anybody else, and of the other threads of this process."""

@@ -18,7 +18,6 @@ from tests.simulation.neighbours.readers import GroupReader
 from tests.simulation.neighbours.store import Index
 from tests.simulation.processes.living import Living, Surroundings, Waits
 
-Held = tuple[Batch, int]  # a batch, and the generation of the group in which it was read
 IN_FLIGHT = 4  # batches of an owner at most
 
 
@@ -47,8 +46,8 @@ class Owner(Living):
         self._write = Write(Ingest(*parts), self._lane, waits)
         self._pending = Batcher(parts[0], world.chance.pick((1, 2, 4, 8)))
         self._most = world.chance.pick((1, 2, 6))  # records of a partition that a poll gives
-        self._decoded: deque[Held] = deque()
-        self._ready: deque[Held] = deque()
+        self._decoded: deque[Batch] = deque()
+        self._ready: deque[Batch] = deque()
         self._slow = False  # the thread of slow pictures stands still
         self._polling = False  # the thread that polls waits in a rebalance for the one that writes
 
@@ -94,27 +93,24 @@ class Owner(Living):
     def _decode(self, *, idle: bool) -> None:
         batch = self._pending.take(idle=idle)
         self._prepare.decode(batch)
-        self._decoded.append((batch, self.world.group.generation))
+        self._decoded.append(batch)
 
     def _embed(self) -> None:
-        held = self._decoded.popleft()
-        self._prepare.embed(held[0])
-        self._ready.append(held)
+        batch = self._decoded.popleft()
+        self._prepare.embed(batch)
+        self._ready.append(batch)
 
     def _apply(self) -> None:
-        batch, generation = self._ready.popleft()
+        batch = self._ready.popleft()
         if self.chance.trace is not None:
             held = [f"{item.record.topic}/{item.record.partition}/{item.record.offset}" for item in batch.items]
             self.chance.note(self.name, " writes ", ", ".join(held))
         self.writing = True
-        self._pictures.touched.clear()
         try:
             self._write.apply(batch)
         finally:
             if self.chance.faults and not all(self.reader.owns((at.topic, at.partition)) for at in batch.offsets):
                 self.chance.count("a fenced owner ends its batch")
-            if generation != self.world.group.generation:
-                self.world.disputed |= self._pictures.touched
         self.writing = False
 
     def _finish(self) -> None:

@@ -21,6 +21,7 @@ from search.service import Service
 from stream.environment import load_settings
 from stream.index.payload import IndexRecord
 from stream.pictures.dataref import DatarefReader
+from stream.pictures.store import picture_name
 from tests.contract.dict_index import DictIndex
 from tests.fake_stores import FakePictures
 from tests.fakes import D, FakeDecoder, FakeEncoder, FakeWriter, payload, unit
@@ -87,8 +88,9 @@ def put(service, image_id, content=b"pic1", **known):
     """An image in the index, its bytes in the store."""
     (decoded,) = FakeDecoder().decode_many([content])
     vector = service.searcher.embed(content)
-    service.pictures.kept[decoded.sha256] = content
-    fields = {"sha256": decoded.sha256, "uri": service.pictures.uri(decoded.sha256)}
+    stored = picture_name(image_id, 1)
+    service.pictures.names[stored] = content
+    fields = {"sha256": decoded.sha256, "uri": service.pictures.uri(stored), "stored": stored}
     service.index.write([IndexRecord(image_id, 1, payload(**(fields | known)), vector)], [])
 
 

@@ -1,7 +1,5 @@
 """What the settings choose for a worker."""
 
-import hashlib
-
 import pytest
 
 from models.errors import ConfigurationError, PolicyError
@@ -12,7 +10,7 @@ from stream.pictures.store import PictureFolder
 from stream.workers import build_datarefs, build_decoder, build_pictures, open_index
 
 CONTENT = b"picture bytes"
-SHA256 = hashlib.sha256(CONTENT).hexdigest()
+NAME = "ab" * 16
 
 
 @pytest.mark.parametrize("environment", [{}, {"MEKIKI_PICTURES_URL": ""}])
@@ -20,7 +18,7 @@ def test_inline_pictures_are_kept_in_one_file_where_no_other_place_is_named(tmp_
     settings = load_settings({"MEKIKI_DATA_DIR": str(tmp_path), **environment})
     pictures = build_pictures(settings)
     assert isinstance(pictures, PictureFile)
-    pictures.put(CONTENT, SHA256)
+    pictures.put(CONTENT, NAME)
     pictures.flush()
     assert (tmp_path / "pictures.sqlite").exists()
 
@@ -29,7 +27,7 @@ def test_inline_pictures_are_kept_where_the_settings_say(tmp_path):
     settings = load_settings({"MEKIKI_DATA_DIR": str(tmp_path), "MEKIKI_PICTURES_URL": (tmp_path / "there").as_uri()})
     pictures = build_pictures(settings)
     assert isinstance(pictures, PictureFolder)
-    pictures.put(CONTENT, SHA256)
+    pictures.put(CONTENT, NAME)
     assert [path.read_bytes() for path in (tmp_path / "there").rglob("*") if path.is_file()] == [CONTENT]
     assert not (tmp_path / "pictures.sqlite").exists()
 

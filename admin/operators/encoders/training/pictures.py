@@ -46,7 +46,7 @@ class StreamPictures:
         while True:
             hits, cursor = index.scroll(cursor, PAGE)
             for hit in hits:
-                self._bytes_of[hit.image_id] = hit.payload.sha256, hit.payload.uri
+                self._bytes_of[hit.image_id] = hit.payload.stored, hit.payload.uri
                 self.tags[hit.image_id] = hit.payload.tags
                 self.looks[hit.image_id] = base64.b64decode(hit.payload.look)
             if cursor is None:
@@ -65,9 +65,9 @@ class StreamPictures:
 
     def _content(self, name: str) -> bytes | None:
         """The file's bytes; None where they are gone, or may not be read any more."""
-        sha256, uri = self._bytes_of[name]
+        stored, uri = self._bytes_of[name]
         try:
-            return self._store.get(sha256) if uri == self._store.uri(sha256) else self._datarefs.read(uri)
+            return self._store.get(stored) if stored else self._datarefs.read(uri)
         except (FileNotFoundError, PoisonError):
             return None
 

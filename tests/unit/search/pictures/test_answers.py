@@ -98,7 +98,7 @@ def test_a_thumbnail_is_made_once_for_each_size_and_asked_about_by_its_etag(tmp_
         again = client.get("/v1/images/a/bytes", params={"size": 64}, headers={"If-None-Match": etag})
         assert (again.status_code, again.content) == (304, b"")
         put(service, "a", b"pic9")
-        service.pictures.kept.clear()  # from now on it is known from before
+        service.pictures.names.clear()  # from now on it is known from before
         assert client.get("/v1/images/a/bytes", params={"size": 64}).content == asked.content
         assert client.get("/v1/images/a/bytes", params={"size": 65}).status_code == 404
         assert client.get("/v1/images/a/bytes", params={"size": 63}).status_code == 422

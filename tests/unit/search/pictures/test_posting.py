@@ -57,8 +57,10 @@ def test_large_ones_are_stored_and_referred_to(service, api):
     event = posted(service)
     assert (event.content, event.sha256) == (None, hashlib.sha256(content).hexdigest())
     assert service.datarefs.read(event.dataref) == content
-    (upload,) = (service.settings.data_path / "uploads").iterdir()
-    assert upload.name == event.sha256
+    assert api.post("/v1/images", params={"id": "twin"}, content=content).status_code == 202
+    uploads = list((service.settings.data_path / "uploads").iterdir())
+    assert len(uploads) == 2  # each goes with its image
+    assert all(upload.name.startswith(event.sha256) for upload in uploads)
 
 
 def test_a_dataref_goes_into_the_log_as_it_is(service, api):

@@ -64,7 +64,7 @@ class Rig:
         failing = self.writer.failing
         self.writer = writer = FakeWriter(self.journal, self.writer.acknowledged)
         writer.failing = failing
-        self.pictures = pictures = FakePictures(self.journal, self.pictures.kept, self.pictures.away)
+        self.pictures = pictures = FakePictures(self.journal, self.pictures.names, self.pictures.away)
         reader = FakeReader(
             self.log, TOPICS, index.offsets,
             on_revoked=lambda partitions: pipeline.drop_partitions(partitions),

@@ -44,7 +44,7 @@ def check_offsets_cover_what_is_done(rig):
     posted = Counter(record.key.decode() for record in rig.log.read("images", 0, 0))
     for image_id, stored in present.items():  # old bytes go before the write that says so
         if stored.payload is not None:
-            assert posted[image_id] > 1 or rig.pictures.get(stored.payload.sha256)
+            assert posted[image_id] > 1 or rig.pictures.get(stored.payload.stored)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_a_calm_run_does_what_the_events_say(calm):
     stored, kept, offsets, examples, dead = calm
     assert {i for i, (deleted, *_) in stored.items() if not deleted} == {"a", "d", "f", "ghost"}
     assert {i: stored[i][3].tags for i in "adf"} == {"a": ("cat", "pet"), "d": ("bird",), "f": ("fish",)}
-    assert kept == {stored[i][3].sha256: content for i, content in (("a", b"pic4"), ("d", b"pic5"), ("f", b"pic6"))}
+    assert kept == {stored[i][3].stored: content for i, content in (("a", b"pic4"), ("d", b"pic5"), ("f", b"pic6"))}
     assert offsets == {("images", 0): 15}
     assert Record.from_text(stored["ghost"][2][0]).offset == 4
     assert len(examples) == 9
@@ -74,7 +74,7 @@ def test_each_batch_is_written_in_one_order(tmp_path):
     for kind, what in rig.journal.entries:
         batch.append(kind)
         if kind == "index":
-            order = ["pictures", "acknowledged", "images", "index"]
+            order = ["pictures", "acknowledged", "removed", "images", "index"]
             assert batch == [kind for kind in order if kind in batch]
             assert what[1], "a write without the offsets it covers"
             batch, written = [], written + 1

@@ -32,7 +32,7 @@ def test_an_event_becomes_an_image_an_example_and_an_offset(rig):
         raw = np.frombuffer(base64.b64decode(found.payload.raw), np.uint8)[None]
         assert np.array_equal(dequantise(quantise(FakeEncoder().project(raw)))[0], found.vector)
     assert {i: found.payload.tags for i, found in stored.items()} == {"a": ("cat",), "b": ("dog",)}
-    assert rig.pictures.get(stored["a"].payload.sha256) == b"pic1"
+    assert rig.pictures.get(stored["a"].payload.stored) == b"pic1"
 
 
 def test_a_batch_that_was_left_out_moves_the_offset_and_nothing_else(rig):

@@ -1,6 +1,5 @@
 """Pictures in one file: whole batches or nothing, several processes, a full disk, nothing left of what is deleted."""
 
-import hashlib
 import subprocess
 import sys
 import textwrap
@@ -9,9 +8,10 @@ import pytest
 
 from models.errors import ConfigurationError, StorageUnavailableError
 from stream.pictures.sqlite_store import PictureFile
+from stream.pictures.store import picture_name
 
 ONE, TWO = b"one " * 3_000, b"two " * 3_000
-FIRST, SECOND = (hashlib.sha256(content).hexdigest() for content in (ONE, TWO))
+FIRST, SECOND = picture_name("a", 1), picture_name("a", 2)
 
 
 @pytest.fixture
@@ -41,13 +41,14 @@ def test_another_process_sees_a_batch_once_it_is_flushed(path):
 def test_who_is_killed_after_a_flush_has_lost_nothing_and_before_it_the_batch(path):
     killed = run(
         """
-        import hashlib, os, signal, sys
+        import os, signal, sys
         from pathlib import Path
         from stream.pictures.sqlite_store import PictureFile
         store = PictureFile(Path(sys.argv[1]))
-        for content, flushed in ((b"one " * 3_000, True), (b"two " * 3_000, False)):
-            store.put(content, hashlib.sha256(content).hexdigest())
-            if flushed:
+        from stream.pictures.store import picture_name
+        for content, position in ((b"one " * 3_000, 1), (b"two " * 3_000, 2)):
+            store.put(content, picture_name("a", position))
+            if position == 1:
                 store.flush()
         os.kill(os.getpid(), signal.SIGKILL)
         """,
@@ -63,14 +64,14 @@ def test_who_is_killed_after_a_flush_has_lost_nothing_and_before_it_the_batch(pa
 def test_a_full_disk_is_one_sentence_and_the_batch_waits(path):
     done = run(
         """
-        import hashlib, resource, signal, sys
+        import resource, signal, sys
         from pathlib import Path
         from models.errors import StorageUnavailableError
         from stream.pictures.sqlite_store import PictureFile
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         store = PictureFile(Path(sys.argv[1]))
         contents = [bytes([n]) * 50_000 for n in range(8)]
-        names = [hashlib.sha256(content).hexdigest() for content in contents]
+        names = [f"{n:032x}" for n in range(8)]
         store.put(contents[0], names[0])
         store.flush()
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))

@@ -61,7 +61,7 @@ def test_a_deletion_does_not_take_along_what_was_posted_after_it(tmp_path, image
 def test_posted_again_with_other_bytes_the_earlier_ones_are_gone(tmp_path, images):
     rig = after(tmp_path, images, post("a", b"pic1", tags=("cat",)), post("a", b"pic2"), post("a", b"pic3"))
     stored = rig.index.real.fetch(["a"])["a"]
-    assert rig.pictures.kept == {hashlib.sha256(b"pic3").hexdigest(): b"pic3"}
+    assert rig.pictures.kept == {stored.payload.stored: b"pic3"}
     assert (stored.payload.sha256, stored.payload.tags) == (hashlib.sha256(b"pic3").hexdigest(), ("cat",))
     assert [one.image_id for _, one in rig.examples()] == ["a"] * 3  # its vector in the sums changes each time
 
@@ -125,3 +125,32 @@ def test_uploads_go_with_their_pictures_and_the_files_of_others_stay(tmp_path, i
     rig.log.post(delete(files[0].as_uri()), delete(files[2].as_uri()))
     rig.run()
     assert [file.exists() for file in files] == [False, True, True, True]
+
+
+@BATCHES
+def test_the_upload_of_a_retry_that_is_known_already_goes(tmp_path, images):
+    rig = Rig(tmp_path, encoder={"batch_size": images})
+    files = [tmp_path / "uploads" / name for name in ("first", "again")]
+    files[0].parent.mkdir()
+    for file in files:
+        file.write_bytes(b"pic1")
+        rig.log.post(ImagePosted(image_id="a", dataref=file.as_uri()), event_id="p")
+    rig.run()
+    assert [file.exists() for file in files] == [True, False]
+    assert rig.index.real.fetch(["a"])["a"].payload.uri == files[0].as_uri()
+
+
+def test_a_worker_that_was_fenced_off_takes_and_brings_nothing(tmp_path):
+    """It ends a batch of before, when the next owner has deleted the picture and somebody posted it again."""
+    rig = Rig(tmp_path, encoder={"batch_size": 1})
+    rig.log.post(post("a", b"pic1"), event_id="p")
+    rig.run()
+    names = [dict(rig.pictures.kept)]
+    rig.log.post(delete("a"), post("a", b"pic1"))
+    rig.run()
+    (kept_now,) = rig.pictures.kept.items()
+    for late in (rig.pictures.put, lambda _, name: rig.pictures.remove(name)):
+        for name, content in names[0].items():
+            late(content, name)
+        rig.pictures.flush()
+        assert list(rig.pictures.kept.items()) == [kept_now]

@@ -50,7 +50,7 @@ def test_a_slow_picture_is_there_with_the_tags_of_before_and_of_after_it(rig):
     assert {name: getattr(found.payload, name) for name in said} == said
     assert found.payload.tags == ("early", "cat", "late")
     assert (found.waiting, found.undecoded) == ((), ())
-    assert rig.pictures.get(found.payload.sha256) == b"slow1"
+    assert rig.pictures.get(found.payload.stored) == b"slow1"
     assert [(one.image_id, set(one.added), one.removed) for _, one in rig.examples()] == [
         ("a", {"early", "cat", "late"}, ("x",))
     ]
