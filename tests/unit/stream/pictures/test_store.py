@@ -57,13 +57,14 @@ def test_what_was_removed_never_comes_back(store, steps):
 @pytest.mark.parametrize("when", ["before the bytes", "between the bytes and the look for a mark"])
 def test_who_removes_while_another_puts_wins(tmp_path, monkeypatch, when):
     first, other = PictureFolder(str(tmp_path)), PictureFolder(str(tmp_path))
-    write = first._write
+    replace = Path.replace
 
-    def met(path, content):
-        for step in (write, lambda *_: other.remove(NAME))[:: -1 if when == "before the bytes" else 1]:
-            step(path, content)
+    def met(partial, target):
+        monkeypatch.undo()
+        for step in (lambda: replace(partial, target), lambda: other.remove(NAME))[:: -1 if "before" in when else 1]:
+            step()
 
-    monkeypatch.setattr(first, "_write", met)
+    monkeypatch.setattr(Path, "replace", met)
     first.put(CONTENT, NAME)
     with pytest.raises(FileNotFoundError):
         first.get(NAME)
