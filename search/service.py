@@ -69,15 +69,22 @@ class Service:
 
     def records(self, image_ids: Sequence[str]) -> dict[str, IndexRecord]:
         """What is known of images, by the id asked for; where nobody used that, of its other Unicode form."""
+        if not image_ids:
+            return {}
         spellings = {image_id: _spellings(image_id) for image_id in image_ids}
         found = self.index.fetch([spelling for forms in spellings.values() for spelling in forms])
         known = {i: [found[form] for form in forms if form in found] for i, forms in spellings.items()}
         return {i: next((one for one in records if one.payload), records[0]) for i, records in known.items() if records}
 
+    def ids_of(self, image_ids: Sequence[str]) -> list[str]:
+        """Ids as they were posted: those asked for, or their other Unicode form; where nobody used one, composed."""
+        records = self.records([one for one in image_ids if not one.isascii()])
+        composed = (unicodedata.normalize("NFC", one) for one in image_ids)
+        return [records[i].image_id if i in records else nfc for i, nfc in zip(image_ids, composed, strict=True)]
+
     def id_of(self, image_id: str) -> str:
-        """The id of an image as it was posted: the one asked for, or its other Unicode form."""
-        record = self.records([image_id]).get(image_id)
-        return image_id if record is None else record.image_id
+        """One of them."""
+        return self.ids_of([image_id])[0]
 
     def picture(self, image_id: str) -> bytes:
         """The bytes of one image.

@@ -67,8 +67,10 @@ async def post_image(
             raise UsageError(
                 f"query parameter {min(asked)}: expected nothing but wait beside a JSON body; say it there"
             )
-        event = _described(content)
+        event = await run_in_threadpool(_described, running, content)
     else:
+        if image_id is not None:
+            fields["image_id"] = await run_in_threadpool(running.id_of, image_id)
         event = await run_in_threadpool(posted, running.settings, content, fields)
     check_tags(event.tags)
     event_id, detail = await _post(running, event, wait)
@@ -76,12 +78,12 @@ async def post_image(
     return schemas.Posted(event_id=event_id, image_id=event.image_id, detail=detail)
 
 
-def _described(content: bytes) -> ImagePosted:
+def _described(running: Service, content: bytes) -> ImagePosted:
     try:
         given = ImageIn.model_validate_json(content)
     except ValidationError as error:
         raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in error.errors()]) from None
-    return event_of(ImagePosted, given.model_dump(exclude_unset=True))
+    return event_of(ImagePosted, given.model_dump(exclude_unset=True) | {"image_id": running.id_of(given.image_id)})
 
 
 async def _post(running: Service, event: AboutImage, wait: str | None) -> tuple[str, str | None]:
@@ -124,6 +126,7 @@ async def put_tags(
 ) -> schemas.Accepted:
     """Put tags on a picture, beside those it has; they wait for one that is not there yet."""
     check_tags(given.tags)
+    image_id = await run_in_threadpool(running.id_of, image_id)
     return await _accept(running, response, event_of(TagsApplied, given.model_dump() | {"image_id": image_id}), wait)
 
 
@@ -137,6 +140,7 @@ async def delete_tags(
 ) -> schemas.Accepted:
     """Take tags off a picture."""
     check_tags(tags)
+    image_id = await run_in_threadpool(running.id_of, image_id)
     event = event_of(TagsRemoved, {"image_id": image_id, "tags": tuple(tags)})
     return await _accept(running, response, event, wait)
 
@@ -146,6 +150,7 @@ async def delete_image(
     running: Running, response: Response, image_id: NewIdPath, wait: Until = None
 ) -> schemas.Accepted:
     """Take a picture down everywhere: index, stored bytes, everything learned from it."""
+    image_id = await run_in_threadpool(running.id_of, image_id)
     return await _accept(running, response, event_of(ImageDeleted, {"image_id": image_id}), wait)
 
 

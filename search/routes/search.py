@@ -36,6 +36,7 @@ def search_by_examples(
 ) -> schemas.Page:
     """Images like several of the index, and unlike others."""
     started_s = time.perf_counter()
+    like, unlike = running.ids_of(like), running.ids_of(unlike)
     vector = running.searcher.by_examples(*([running.searcher.vector_of(i) for i in ids] for ids in (like, unlike)))
     answer = running.searcher.by_vector(vector, asked, without={*like, *unlike})
     return _page(running, answer, started_s, _examples(like, unlike), session_id)
@@ -55,6 +56,7 @@ def search_by_image(
     started_s = time.perf_counter()
     vector = running.searcher.embed(content, part)
     if like or unlike:
+        like, unlike = running.ids_of(like), running.ids_of(unlike)
         liked, unliked = ([running.searcher.vector_of(i) for i in ids] for ids in (like, unlike))
         vector = running.searcher.by_examples([vector, *liked], unliked)
     answer = running.searcher.by_vector(vector, asked, without={*like, *unlike})
@@ -93,7 +95,7 @@ def search_by_tag(
 @router.post("/v1/rank")
 def rank_images(running: Running, wanted: Annotated[RankIn, Body()]) -> schemas.RankPage:
     """Order images of your own choice by taste, best first; ids that are not in the index are left out."""
-    version, ranked = running.searcher.rank(wanted.image_ids)
+    version, ranked = running.searcher.rank(running.ids_of(wanted.image_ids))
     rows = [schemas.Ranked(image_id=image_id, score=score) for image_id, score in ranked]
     return schemas.RankPage(ranked=rows, ranker_version=version)
 

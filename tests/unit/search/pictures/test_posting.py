@@ -1,6 +1,7 @@
 """Pictures and tags posted over HTTP: what stands in the log afterwards."""
 
 import hashlib
+import json
 import shutil
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from search.pictures.outcomes import DONE, WAITS
 from stream.events.codec import decode
 from stream.events.schema import ImageDeleted, ImagePosted, TagsApplied, TagsRemoved
-from tests.unit.search.api import client_of, make_service
+from tests.unit.search.api import client_of, make_service, put
 
 
 @pytest.fixture(scope="module")
@@ -174,3 +175,34 @@ def test_metadata_is_named_in_the_query(service, api):
     assert api.post("/v1/images", params=asked, content=b"pic1").status_code == 202
     assert posted(service).metadata == {"iso": "200", "note": "a=b"}
     assert api.post("/v1/images", params={"metadata": "x" * 101 + "=1"}, content=b"pic1").status_code == 400
+
+
+COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
+
+
+@pytest.mark.parametrize(("method", "path", "named"), [
+    ("POST", "/v1/images?id={}", {"content": b"pic1"}),
+    ("POST", "/v1/images", {"json": {"image_id": "{}", "dataref": "https://pictures.example/1"}}),
+    ("PUT", "/v1/images/{}/tags", {"json": {"tags": ["x"]}}), ("DELETE", "/v1/images/{}/tags?tags=x", {}),
+    ("DELETE", "/v1/images/{}", {}), ("POST", "/v1/clicks", {"json": {"impression_id": "i", "image_id": "{}"}}),
+    ("POST", "/v1/pairs", {"json": {"preferred": "{}", "over": "a"}}),
+    ("POST", "/v1/impressions", {"json": {"shown": ["{}", "a"]}}),
+])  # fmt: skip
+def test_what_is_said_is_said_of_the_image_that_is_there_else_of_the_composed_id(tmp_path, method, path, named):
+    def said(service, client, image_id):
+        service.writer.acknowledged.clear()
+        text = json.dumps(named.get("json")).replace("{}", image_id)
+        given = named | ({"json": json.loads(text)} if "json" in named else {})
+        assert client.request(method, path.format(image_id), **given).status_code == 202
+        event = posted(service).model_dump()
+        (found,) = {event.get("image_id"), event.get("preferred"), *event.get("shown", ())} - {None, "a"}
+        return found
+
+    service = make_service(tmp_path)
+    with client_of(service) as client:
+        assert said(service, client, DECOMPOSED) == COMPOSED
+        put(service, DECOMPOSED)  # as a plain producer wrote it
+        assert said(service, client, COMPOSED) == said(service, client, DECOMPOSED) == DECOMPOSED
+        assert client.get("/v1/search", params={"like": COMPOSED}).status_code == 200
+        ranked = client.post("/v1/rank", json={"image_ids": [COMPOSED]}).json()["ranked"]
+        assert [row["image_id"] for row in ranked] == [DECOMPOSED]
