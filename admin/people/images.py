@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -10,7 +11,7 @@ import typer
 from rich.table import Column
 
 from admin.connect import Api, client_settings
-from admin.console import out, print_json, print_table
+from admin.console import out, print_json, print_table, shown
 from admin.options import (
     AsJson,
     Aspect,
@@ -20,11 +21,16 @@ from admin.options import (
     PostedAfter,
     PostedBefore,
     SourceUrl,
+    TimeoutS,
     Title,
+    Wait,
     Without,
     WithTags,
     pairs_of,
 )
+from admin.people.importing.send import known
+from admin.people.importing.waiting import until
+from admin.people.operating import agree
 from admin.people.search import name_of
 from search.client.client import Filters
 from search.schemas import ImageView
@@ -83,8 +89,8 @@ def show(
         print_json(image)
         return
     image["metadata"] = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in image["metadata"].items()]
-    shown = {name: ", ".join(value) if isinstance(value, list) else value for name, value in image.items()}
-    print_table(((name.replace("_", " "), str(value)) for name, value in shown.items() if value != ""))
+    cells = {name: ", ".join(value) if isinstance(value, list) else value for name, value in image.items()}
+    print_table(((name.replace("_", " "), str(value)) for name, value in cells.items() if value != ""))
     if save is not None:
         out.print(f"picture: {save}")
 
@@ -93,14 +99,22 @@ def show(
 def delete(
     image_ids: Annotated[list[str], typer.Argument(metavar="IMAGE_ID...")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    wait: Wait = True,
+    timeout_s: TimeoutS = 10.0,
     data_dir: DataDir = None,
 ) -> None:
     """Take images down everywhere: index, stored bytes, everything learned from them."""
     api = Api(client_settings(data_dir))
-    for image_id in image_ids:
-        api.image(image_id)  # a name that is not there is said before anything is deleted
-    if not yes:
-        typer.confirm(f"delete {len(image_ids)} images, and what was learned from them?", abort=True)
-    for image_id in image_ids:
+    ids = list(dict.fromkeys(api.image(one).image_id for one in image_ids))  # refused before anything is deleted
+    agree(f"delete {len(ids)} images, and what was learned from them", yes=yes)
+    for image_id in ids:
         api.delete_image(image_id)
-    out.print(f"deleting {', '.join(image_ids)}; within a second no search finds them")
+    for image_id in ids if wait else ():
+        sent = f"image {image_id!r}: the deletion is in the log, but was not carried out"
+        until(partial(_is_gone, api, image_id), timeout_s, sent)
+    names = ", ".join(map(shown, ids))
+    out.print(f"deleted {names}; no search finds them" if wait else f"deleting {names}", soft_wrap=True)
+
+
+def _is_gone(api: Api, image_id: str) -> bool:
+    return all(about["state"] == "deleted" for about in known(api, [image_id]).values())

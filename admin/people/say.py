@@ -3,11 +3,8 @@
 A tag for a picture that nobody posted waits for it, as the log promises; the person is told so, for most have mistyped.
 """
 
-import threading
-import time
 import unicodedata
 import uuid
-from collections.abc import Callable
 from contextlib import closing
 from typing import Annotated, Any
 
@@ -19,6 +16,7 @@ from admin.console import out, print_error, shown
 from admin.options import DataDir, TimeoutS, Wait
 from admin.people.importing.commas import split, to_be_split
 from admin.people.importing.send import SOURCE, known, sentence
+from admin.people.importing.waiting import until
 from models.errors import ConfigurationError, InfrastructureError, NotFoundError, PolicyError, UsageError
 from models.tagging.memory.names import normalise_tag
 from stream.events.codec import Envelope, identity_hash
@@ -27,7 +25,6 @@ from stream.log.produce import LogWriter
 from stream.log.tail import LogTail
 from stream.settings import Settings
 
-POLL_S = 0.05
 NOT_THERE = {"decoding": "still being decoded", "deleted": "deleted", "waiting": "nobody posted it"}
 
 
@@ -92,7 +89,7 @@ def click(
     done = f"preferred {shown(names[0])} over {shown(names[1])}"
     if api is not None:
         try:
-            _until(lambda: _learned(api, "ranker", "clicks/0") > offset, timeout_s, "click")
+            until(lambda: _learned(api, "ranker", "clicks/0") > offset, timeout_s, "click")
             done += "; learned"
         except InfrastructureError:
             done += "; in the log, learned together with the next clicks"
@@ -130,7 +127,7 @@ def _came_of(api: Api, examples: LogTail, said: Envelope, image_id: str, timeout
         offsets.extend(record.offset for record in examples.poll() if record.key == image_id.encode())
         return -1 < offsets[-1] < _learned(api, "tagger", "examples/0")
 
-    state = _until(applied, timeout_s, f"image {image_id!r}: posted, but not on the picture")
+    state = until(applied, timeout_s, f"image {image_id!r}: posted, but not on the picture")
     if state == "decoding":
         return "; waits until the picture is decoded"
     if state != "there":
@@ -138,22 +135,8 @@ def _came_of(api: Api, examples: LogTail, said: Envelope, image_id: str, timeout
             f"image {image_id!r}: nobody posted it, the tags wait for it; post it, or take them back with `mekiki dlq "
             "give-up`"
         )
-    _until(learned, timeout_s, f"image {image_id!r}: the tags are changed, but not learned")
+    until(learned, timeout_s, f"image {image_id!r}: the tags are changed, but not learned")
     return "; learned"
-
-
-def _until(condition: Callable[[], Any], timeout_s: float, otherwise: str) -> Any:
-    """What the condition gives, once that is something.
-
-    Raises:
-        InfrastructureError: it took too long.
-    """
-    until_s, pause = time.monotonic() + timeout_s, threading.Event()
-    while not (found := condition()):
-        if time.monotonic() >= until_s:
-            raise InfrastructureError(f"{otherwise} within {timeout_s:g} s; `mekiki status` shows who is behind")
-        pause.wait(POLL_S)
-    return found
 
 
 def _learned(api: Api, model: str, place: str) -> int:

@@ -1,4 +1,4 @@
-"""Waiting until pictures are searchable or dead.
+"""Waiting until pictures are searchable or dead, or until anything else is so.
 
 In: outcomes of pictures that were posted. Out: the same, as searchable, or dead with the reason. Raises
 InfrastructureError when nothing happens for too long.
@@ -6,8 +6,9 @@ InfrastructureError when nothing happens for too long.
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 from admin.connect import Api
 from admin.people.importing.report import Outcome
@@ -18,6 +19,7 @@ from stream.log.dead_letter import DeadLetter, read_dead_letter
 from stream.log.tail import LogTail
 
 POLL_S = 0.1
+LOOK_S = 0.05  # between two looks at one thing that a person waits for
 ASKED = 1_000  # ids in one question
 TOPIC = "images"
 
@@ -89,3 +91,17 @@ class Waiter:
             else:
                 self._pending[one.event_id] = self._pending.pop(one.event_id)
         return found
+
+
+def until(condition: Callable[[], Any], timeout_s: float, otherwise: str) -> Any:
+    """What the condition gives, once that is something.
+
+    Raises:
+        InfrastructureError: it took too long.
+    """
+    until_s, pause = time.monotonic() + timeout_s, threading.Event()
+    while not (found := condition()):
+        if time.monotonic() >= until_s:
+            raise InfrastructureError(f"{otherwise} within {timeout_s:g} s; `mekiki status` shows who is behind")
+        pause.wait(LOOK_S)
+    return found

@@ -1,4 +1,4 @@
-"""`mekiki tag` and `mekiki click` say what came of it."""
+"""`mekiki tag`, `mekiki click` and `mekiki images delete` say what came of it."""
 
 import pytest
 from kafka import KafkaProducer
@@ -82,3 +82,23 @@ def test_a_click_on_what_is_not_there_is_refused(service, pictures, other, words
     before = len(service.letters())
     assert f"image '{other}': {words}" in service.cli("click", "said/dog.png", other, code=2)
     assert len(service.letters()) == before
+
+
+def test_deleted_pictures_are_gone_when_the_command_ends(service, pictures, tmp_path):
+    names = ["u\u0308ber.png", "under.png"]
+    for number, name in enumerate(names):
+        (tmp_path / name).write_bytes(drawing(8_100 + number))
+    service.cli("post", str(tmp_path), "--root", str(tmp_path), "--wait")
+    assert "--yes gives it" in service.cli("images", "delete", *names, code=2)
+    assert "not in the index" in service.cli("images", "delete", "under.png", "nobody", "--yes", code=2)
+    assert known(service, "under.png")["state"] == "there"
+    said = service.cli("images", "delete", *names, "under.png", "--yes")
+    assert said == "deleted \u00fcber.png, under.png; no search finds them\n"
+    assert {known(service, name)["state"] for name in ("\u00fcber.png", "under.png")} == {"deleted"}
+
+
+def test_scripts_need_not_wait_for_a_deletion(service, pictures, tmp_path):
+    (tmp_path / "late.png").write_bytes(drawing(8_103))
+    service.cli("post", str(tmp_path), "--root", str(tmp_path), "--wait")
+    assert service.cli("images", "delete", "late.png", "--yes", "--no-wait") == "deleting late.png\n"
+    wait_for(lambda: known(service, "late.png")["state"] == "deleted", "the deletion")
