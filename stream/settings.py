@@ -4,6 +4,7 @@ What fields there are and what they may be; stream/environment.py reads them.
 """
 
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeAlias
 
@@ -145,6 +146,15 @@ def _key(key: SecretStr) -> SecretStr:
     return key
 
 
+def _network(text: str) -> str:
+    try:
+        ip_network(text)
+    except ValueError:
+        raise PydanticCustomError("network", "expected an address or a network, as 10.0.0.0/8") from None
+    return text
+
+
+Network: TypeAlias = Annotated[str, AfterValidator(_network)]
 ApiKey: TypeAlias = Annotated[SecretStr, AfterValidator(_key)]
 
 
@@ -170,6 +180,9 @@ class ServeSettings(Section):
     open: bool = Field(False, description="listen beyond this machine without a key")
     requests_per_minute: int | None = Field(
         None, ge=1, description="of each key, or address without one; beyond: 429; empty: no limit"
+    )
+    trusted_proxies: list[Network] = Field(
+        default_factory=lambda: ["127.0.0.1", "::1"], description="whose X-Forwarded-Proto and X-Forwarded-For count"
     )
     cors_origins: list[str] = Field(default_factory=list, description="pages that browsers let use the API, or *")
     url: str | None = Field(None, description="where the CLI finds the API; empty means the running embedded one")

@@ -25,6 +25,7 @@ def serve() -> None:
     listening = listen(settings.serve.host, settings.serve.port)
     server = uvicorn.Server(uvicorn.Config(
         create_app(build_service(settings)), log_level="warning", access_log=False, timeout_graceful_shutdown=DRAIN_S,
+        forwarded_allow_ips=settings.serve.trusted_proxies,
     ))  # fmt: skip
 
     def stop() -> None:

@@ -98,7 +98,9 @@ def put(service, image_id, content=b"pic1", **known):
 def client_of(service, **options):
     """Asks the API over HTTP, from a server of its own in this process."""
     listening = listen("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(create_app(service), log_level="warning", access_log=False))
+    trusted = service.settings.serve.trusted_proxies
+    app = create_app(service)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, forwarded_allow_ips=trusted))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"

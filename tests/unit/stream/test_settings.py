@@ -108,6 +108,11 @@ def test_a_value_outside_its_rule_is_named(name, value):
     assert value in text
 
 
+def test_a_proxy_is_an_address_or_a_network():
+    assert load_settings({"MEKIKI_SERVE__TRUSTED_PROXIES": '["10.0.0.0/8", "::1"]'}).serve.trusted_proxies[1] == "::1"
+    assert "'gateway': expected an address or a network" in refused("MEKIKI_SERVE__TRUSTED_PROXIES", '["gateway"]')
+
+
 def test_a_write_that_waits_for_more_replicas_than_there_are_is_refused():
     assert "expected write_consistency of at most replicas" in refused("MEKIKI_QDRANT__WRITE_CONSISTENCY", "2")
 

@@ -91,6 +91,25 @@ def test_a_browser_gets_a_cookie_that_scripts_cannot_read(api):
     assert api.get("/v1/images/a").status_code == 401
 
 
+def test_over_https_the_cookie_goes_over_https_alone_and_a_proxy_says_so_if_it_is_trusted(api, tmp_path):
+    said = {"X-Forwarded-Proto": "https"}
+
+    def is_secure(client, **headers):
+        return "Secure" in client.post("/v1/session", json={"key": WRITE}, headers=headers).headers["set-cookie"]
+
+    assert is_secure(api, **said)
+    assert not is_secure(api) and not is_secure(api, **{"X-Forwarded-Proto": "http"})
+    with client_of(make_service(tmp_path, api_key=WRITE, trusted_proxies=["10.0.0.0/8"])) as client:
+        assert not is_secure(client, **said)
+
+
+def test_a_trusted_proxy_says_whose_request_it_is(tmp_path):
+    with client_of(make_service(tmp_path, requests_per_minute=2)) as client:
+        for_one, for_other = ({"X-Forwarded-For": address} for address in ("10.1.1.1", "10.1.1.2"))
+        assert [client.get("/v1/status", headers=for_one).status_code for _ in range(3)] == [200, 200, 429]
+        assert client.get("/v1/status", headers=for_other).status_code == 200
+
+
 def test_a_session_ends_with_its_time_or_its_key_and_cannot_be_made_up(monkeypatch):
     keys = Keys(ServeSettings(api_key=WRITE, read_key=READ))
     cookie = keys.session(READ)
