@@ -1,18 +1,21 @@
 """What the running service says of itself."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from models.errors import InfrastructureError
+from models.errors import BrokerUnavailableError, InfrastructureError
 from search.served import ServedModels
 from search.service import Service
 from search.stalled import Stall, StallWatch
 from stream.environment import load_settings
 from stream.index.payload import IndexRecord
-from tests.fakes import local_index, payload, unit
-from tests.unit.search.api import client_of, make_service
+from tests.cluster import wait_for
+from tests.fakes import FakeDecoder, FakeWriter, local_index, payload, unit
+from tests.unit.search.api import client_of, make_service, put
 
+THREADS = 40  # that the framework has for requests
 STALL = Stall("images", 2, 17, 40, 75.0, False)
 
 
@@ -82,3 +85,34 @@ def test_the_index_says_how_it_is_kept(tmp_path):
     with client_of(make_service(tmp_path)) as client:
         said = client.get("/v1/index").json()
     assert (said["kept_by"], said["quantization"], said["replicas"]) == ("a dict", "none", None)
+
+
+def test_it_says_that_it_lives_while_searches_hold_every_thread(tmp_path):
+    slow = FakeDecoder()
+    slow.gate.clear()
+    with (
+        client_of(make_service(tmp_path, decoder=slow)) as client,
+        ThreadPoolExecutor(THREADS) as people,
+    ):
+        asked = [people.submit(client.post, "/v1/search/image", content=b"pic1") for _ in range(THREADS)]
+        try:
+            wait_for(lambda: slow.calls == THREADS, "searches to hold every thread")
+            assert client.get("/healthz", timeout=10).json() == {"status": "ok"}
+        finally:
+            slow.gate.set()
+        assert {one.result().status_code for one in asked} == {200}
+
+
+def test_what_was_found_is_given_while_the_log_takes_no_impression(tmp_path):
+    class Away(FakeWriter):
+        def send_now(self, event, **how):
+            raise BrokerUnavailableError("Kafka: takes nothing")
+
+    service = make_service(tmp_path)
+    put(service, "a")
+    with client_of(service) as client:
+        assert client.get("/v1/search/tag", params={"tag": "cat", "session_id": "s"}).json()["impression_id"]
+        service.writer = Away()
+        answer = client.get("/v1/search/tag", params={"tag": "cat", "session_id": "s"})
+    assert answer.status_code == 200
+    assert ([row["image_id"] for row in answer.json()["results"]], answer.json()["impression_id"]) == (["a"], None)

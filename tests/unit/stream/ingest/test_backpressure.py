@@ -1,8 +1,13 @@
 """Read faster than written: partitions are paused, what waits in memory is bounded, and reading goes on by itself."""
 
+import threading
+
 import pytest
 
+from stream.events.schema import ImagePosted
+from stream.ingest.prepare import DATAREFS_AT_ONCE
 from stream.ingest.stages import QUEUE_BATCHES
+from stream.pictures.dataref import DatarefReader
 from tests.unit.stream.ingest.rig import STALLED_BATCHES, Rig, post, wait_for
 
 LIMIT = 1_000_000  # the least that the settings take
@@ -70,3 +75,28 @@ def test_a_rebalance_in_the_middle_of_a_pause_does_not_leave_partitions_paused(t
     worker.join()
     assert worker.failure is None
     assert rig.index.real.count() == len(ids)
+
+
+def test_of_pictures_that_are_referred_to_the_bytes_of_a_few_are_in_memory_at_once(tmp_path, monkeypatch):
+    lock, held = threading.Lock(), [0]
+
+    class Held(bytes):
+        """Counts those that are still in use."""
+
+        def __init__(self, _):
+            with lock:
+                held.append(held[-1] + 1)
+
+        def __del__(self):
+            with lock:
+                held.append(held[-1] - 1)
+
+    read = DatarefReader.read
+    monkeypatch.setattr(DatarefReader, "read", lambda self, uri: Held(read(self, uri)))
+    for n in range(IMAGES):
+        (tmp_path / f"{n}.png").write_bytes(b"pic%d" % n)
+    rig = Rig(tmp_path / "data", encoder={"batch_size": IMAGES}, ingest={"dataref_roots": [str(tmp_path)]})
+    rig.log.post(*(ImagePosted(image_id=f"i{n}", dataref=(tmp_path / f"{n}.png").as_uri()) for n in range(IMAGES)))
+    rig.run()
+    assert rig.index.real.count() == IMAGES
+    assert (held[-1], max(held) <= DATAREFS_AT_ONCE) == (0, True)
