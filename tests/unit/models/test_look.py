@@ -1,6 +1,7 @@
 """Copies look alike; pictures that only resemble each other do not."""
 
 import itertools
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from models.errors import UsageError
 from models.look import LOOK_BYTES, Look, Looks, are_near, look_of, read_look
 from models.preprocess import fit_square
 
+PICTURES = Path(__file__).parents[2] / "pictures"
 VISIBLE = 12.0  # of 255, mean difference at 64 x 64: nobody takes one for the other
 
 
@@ -98,6 +100,12 @@ def test_what_only_resembles_stays_apart(kind: str) -> None:
     assert not [
         pair for pair in itertools.combinations(range(len(looks)), 2) if are_near(looks[pair[0]], looks[pair[1]])
     ]
+
+
+def test_a_red_square_is_not_the_flag_of_france() -> None:
+    names = ("flat_red", "flat_blue", "flag_france")
+    looks = [look(cv2.imread(str(PICTURES / f"{name}.png"))[..., ::-1]) for name in names]
+    assert [are_near(one, other) for one, other in itertools.combinations(looks, 2)] == [False] * 3
 
 
 @pytest.mark.parametrize("kind", APART)

@@ -38,6 +38,11 @@ def test_json_lines_say_tags_and_more(tmp_path):
     assert said["dogs/1.jpg"] == Said(None, ("dog", "2"), False, {"metadata": {"n": 1}})
 
 
+def test_json_lines_may_begin_with_a_byte_order_mark(tmp_path):
+    (said,) = fitted(tmp_path, '\ufeff{"file": "pics/a/0.jpg", "tags": ["t"]}\n')[0].values()
+    assert said.tags == ("t",)
+
+
 def test_a_line_separator_inside_a_tag_ends_no_line(tmp_path):
     assert by_file(lines(tmp_path, '{"file": "a.png", "tags": ["two\u2028words"]}'))["a.png"].tags == (
         "two\u2028words",
