@@ -31,7 +31,7 @@ from admin.options import (
 from admin.people.importing.send import known
 from admin.people.importing.waiting import until
 from admin.people.operating import agree
-from admin.people.search import name_of
+from admin.people.search import name_of, tags_of
 from search.client.client import Filters
 from search.schemas import ImageView
 
@@ -70,7 +70,7 @@ def list_images(
 
 def _rows(images: list[ImageView]) -> Iterator[tuple[str, str, str]]:
     for image in images:
-        yield name_of(image.image_id, image.title), ", ".join(image.tags), f"{image.width_px} x {image.height_px}"
+        yield name_of(image.image_id, image.title), tags_of(image), f"{image.width_px} x {image.height_px}"
 
 
 @app.command()

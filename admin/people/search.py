@@ -25,7 +25,7 @@ from admin.options import (
 from admin.people.files.bounded import read_bounded
 from models.errors import UsageError
 from search.client.client import SearchOptions
-from search.schemas import Page, Result
+from search.schemas import ImageView, Page, Result
 
 MARK = "*"
 MOST_PICTURE_BYTES = 64_000_000  # the API takes less
@@ -106,6 +106,11 @@ def name_of(image_id: str, title: str) -> str:
     return f"{image_id}\n{title}" if title else image_id
 
 
+def tags_of(image: Result | ImageView) -> str:
+    """Tags as a table shows them, in brackets what follows from them; --json has all."""
+    return ", ".join([*image.tags[:8], *(f"({tag})" for tag in image.implied_tags[:4])])
+
+
 def read_picture(path: Path) -> bytes:
     """The bytes of a picture.
 
@@ -127,12 +132,11 @@ def _show(page: Page) -> None:
     rows = []
     for result in page.results:
         score = result.score if result.rank_score is None else result.rank_score
-        tags = ", ".join([*result.tags[:8], *(f"({tag})" for tag in result.implied_tags[:4])])
         rows.append(
             (
                 marked(score, result.above_threshold),
                 name_of(result.image_id, result.title),
-                tags,
+                tags_of(result),
                 _same(result),
             )
         )

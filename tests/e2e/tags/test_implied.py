@@ -49,6 +49,8 @@ def test_a_filter_on_what_is_implied_finds_what_implies_it(service, pictures):
     kept = service.get("/v1/images/z2").json()
     assert (kept["tags"], kept["implied_tags"]) == (["lion", "wolf"], ["cat of prey", "beast"])
     assert kept["tags_as_written"] == ["lion", "wolf"]
+    listed = service.cli("images", "list", "--with", "cat of prey", COLUMNS="200")
+    assert "lion, (cat of prey), (beast)" in listed
 
 
 def test_counts_are_of_distinct_pictures_that_carry_a_tag(service, pictures):
