@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from search.pages.cursor import Shown
 from search.schemas import Collapse, Order, Rank, TagProbability
-from stream.index.contract import Hit, Range
+from stream.index.contract import Hit, Range, Terms
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,7 @@ class Options:
         without: only images that carry none of these.
         ranges: only images within these bounds.
         terms: only images of which this is said, see Condition.terms.
+        unsaid: only images of which this is not said, see Condition.unsaid.
         min_score: only results of this score or more.
         diverse: how unlike each other the results are to be, 0 to 1.
         shown: on pages before.
@@ -28,7 +29,8 @@ class Options:
     tags: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     ranges: tuple[Range, ...] = ()
-    terms: tuple[tuple[str, ...], ...] = ()
+    terms: Terms = ()
+    unsaid: tuple[Terms, ...] = ()
     min_score: float | None = None
     diverse: float = 0.0
     shown: Shown = frozenset()

@@ -1,6 +1,6 @@
 """How an answer is made: candidates from the index, duplicates collapsed, order by similarity, tag or taste.
 
-In: picture bytes, an image id or a tag. Out: `Answer`. Raises PoisonError for pictures that cannot be read, UsageError
+In: picture bytes, an image id or tags. Out: `Answer`. Raises PoisonError for pictures that cannot be read, UsageError
 for ids and tags nobody knows, InfrastructureError while a neighbour is away.
 """
 
@@ -24,6 +24,7 @@ from search.pages.diverse import pick_first
 from search.schemas import TagProbability
 from search.served import ServedModels
 from search.tag_names import TagNames
+from search.words.fit import TagFit
 from stream.index.contract import Condition, Hit, VectorIndex
 from stream.index.payload import Vector
 from stream.pictures.decode_pool import Crop, DecodePool
@@ -75,41 +76,38 @@ class Searcher:
         )
         return self._ordered(found, options, tagger_version=None)
 
-    def by_examples(self, like: Sequence[Vector], unlike: Sequence[Vector]) -> Vector:
-        """The vector [D] of what is like all of these and unlike those; `like` has one at least.
-
-        Source: average_vector of Qdrant's recommendations, the mean of the one moved away from the mean of the other.
-        """
-        mean = np.mean(like, axis=0)
-        moved = mean if not unlike else 2 * mean - np.mean(unlike, axis=0)
-        length = float(np.linalg.norm(moved))
-        vector: Vector = np.asarray(moved / length if length > 0 else like[0], np.float32)
-        return vector
-
     def by_tag(self, tag: str, options: Options) -> Answer:
-        """The images a tag fits best: its weight vector finds them, all evidence orders the best of them.
+        """The images that one tag fits best, as `by_tags`."""
+        return self.by_tags([tag], options)
 
-        Images that carry the tag, by themselves or by implication, come first, unless `options.order` says otherwise.
-        The index is asked for them alone, and for others where they do not fill the page.
+    def by_tags(self, tags: Sequence[str], options: Options) -> Answer:
+        """The images that all of these tags fit best: a vector finds them, all evidence orders the best of them.
+
+        Images that carry all of them, by themselves or by implication, come first, unless `options.order` says
+        otherwise. The index is asked for them alone, and for others where they do not fill the page.
 
         Raises:
-            NotFoundError: nobody used the tag yet.
+            NotFoundError: nobody used one of the tags yet.
         """
         predictor, names = self.tagger(), self.names()
-        name = normalise_tag(tag)
-        weights = predictor.catalogue.weights(name)
+        tags = list(dict.fromkeys(map(normalise_tag, tags)))
+        fit = TagFit(predictor, tags)
+        query = np.sum(fit.directions, axis=0)
         more = options.rank == "taste" or options.diverse > 0
         wanted = max(options.limit, RERANKED if more else RESCORED)
-        carried = names.wanted(name) if options.order == "carried" else frozenset()
+        carried = [names.wanted(tag) if options.order == "carried" else frozenset() for tag in tags]
         carrying: list[Hit] = []  # the best of them
+        above: dict[str, bool] = {}
 
-        def carries(hit: Hit) -> bool:
-            return names.carries(hit.image_id, hit.payload.tags, carried)
+        def carries(hit: Hit) -> list[bool]:
+            return [names.carries(hit.image_id, hit.payload.tags, one) for one in carried]
 
         def rescore(hits: list[Hit]) -> list[Hit]:
             if not hits:
                 return []
-            scores = predictor.score(name, np.stack([hit.vector for hit in hits if hit.vector is not None]))
+            vectors = np.stack([hit.vector for hit in hits if hit.vector is not None])
+            scores, reach = fit.of(vectors, np.array(list(map(carries, hits)), bool).T)
+            above.update((hit.image_id, bool(one)) for hit, one in zip(hits, reach, strict=True))
             rescored = [replace(hit, score=float(score)) for hit, score in zip(hits, scores, strict=True)]
             return sorted(rescored, key=lambda hit: -hit.score)
 
@@ -118,18 +116,17 @@ class Searcher:
             return carrying
 
         def carrying_first(hits: list[Hit]) -> list[Hit]:
-            return [*carrying, *rescore([hit for hit in hits if not carries(hit)])]
+            return [*carrying, *rescore([hit for hit in hits if not all(carries(hit))])]
 
         found: list[Found] = []
-        if carried:
-            filtered = replace(options, tags=(*options.tags, name))
-            found = self._candidates(weights, wanted, filtered, True, only_carrying)
+        if all(carried):
+            filtered = replace(options, tags=(*options.tags, *tags))
+            found = self._candidates(query, wanted, filtered, True, only_carrying)
         if len(found) < options.limit and len(carrying) < MOST_CANDIDATES:  # there are no more of them
-            found = self._candidates(weights, wanted, options, True, carrying_first)
-        (threshold,) = predictor.catalogue.thresholds([name])
+            found = self._candidates(query, wanted, options, True, carrying_first)
         for item in found:
-            item.carries = carries(item.hit)
-            item.above_threshold = bool(item.hit.score >= threshold)
+            item.carries = all(carries(item.hit))
+            item.above_threshold = above[item.hit.image_id]
         return self._ordered(found, options, tagger_version=predictor.snapshot.version)
 
     def _candidates(
@@ -161,7 +158,7 @@ class Searcher:
         names = self.names()
         tags = tuple(names.filters(tag) for tag in options.tags)
         without = tuple(one for tag in options.without for one in names.filters(tag))
-        return Condition(tags, without, options.ranges, options.terms) if all(tags) else None
+        return Condition(tags, without, options.ranges, options.terms, options.unsaid) if all(tags) else None
 
     def predict(self, vector: Vector, limit: int, min_images: int) -> Prediction:
         """The `limit` most probable tags of a vector [D], of those that are on at least `min_images` images.

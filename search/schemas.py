@@ -34,10 +34,47 @@ class Result(Described):
     bytes_url: str
 
 
+class Word(BaseModel):
+    """What a word of `q`, or several that are one name, was understood as."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "text": "neko", "means": "tag", "tag": "ねこ", "how": "sound", "without": False, "nearest": [],
+    }})  # fmt: skip
+    text: str
+    means: Literal["tag", "image", "text", "nothing"] = Field(
+        description="text: words of titles, authors and metadata; nothing: it was left out of the search"
+    )
+    tag: str = Field(description="by its own name; empty where it means none")
+    how: Literal["name", "alias", "spelling", "sound", "beginning"] | None = Field(description="it means the tag")
+    without: bool
+    nearest: list[str] = Field(description="names that are nearly so, where it means nothing")
+
+
+class Suggestion(BaseModel):
+    """A name that the end of a line may become."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "q": "cat \"red panda\"", "name": "red panda", "tag": "red panda", "images": 12,
+    }})  # fmt: skip
+    q: str = Field(description="the whole line with it")
+    name: str
+    tag: str = Field(description="what it means; another name than `name` where that is an alias")
+    images: int = Field(description="that carry the tag")
+
+
+class SuggestionPage(BaseModel):
+    """Names that the end of a line may become, the most used first."""
+
+    suggestions: list[Suggestion]
+    tagger_version: int
+    took_ms: float
+
+
 class Page(BaseModel):
     """A results page."""
 
     results: list[Result]
+    words: list[Word] = Field(default_factory=list, description="what was understood of q")
     cursor: str | None = Field(None, description="asks for the next page, in the same search; null on the last")
     impression_id: str | None = Field(None, description="name it in a click")
     ranker_version: int | None = Field(None, description="the ranker that ordered the page; null for plain similarity")

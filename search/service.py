@@ -17,6 +17,7 @@ from search.query import Searcher
 from search.schemas import Status
 from search.served import ServedModels
 from search.stalled import StallWatch
+from search.words.vocabulary import Vocabulary
 from stream.events.schema import Event
 from stream.index.contract import VectorIndex
 from stream.index.payload import ImagePayload, IndexRecord
@@ -55,6 +56,7 @@ class Service:
     keys: Keys
     outcomes: Outcomes
     thumbnails: Thumbnails
+    _vocabulary: Vocabulary | None = None
 
     def payload(self, image_id: str) -> ImagePayload:
         """What the index keeps of one image.
@@ -119,6 +121,17 @@ class Service:
         event_id = str(uuid.uuid4())
         self.writer.send_now(event, event_id=event_id, timeout_s=timeout_s)
         return event_id
+
+    def vocabulary(self) -> Vocabulary:
+        """The names of tags, for words; made when a version is first asked for, by any thread that asks.
+
+        Raises:
+            InfrastructureError: no tagger was published yet.
+        """
+        catalogue, kept = self.searcher.tagger().catalogue, self._vocabulary
+        if kept is None or not kept.is_of(catalogue):
+            self._vocabulary = kept = Vocabulary(catalogue, kept)
+        return kept
 
     def operation(self, operation_id: str) -> OperationRow:
         """What came of one operation on tags.

@@ -20,6 +20,8 @@ from search.access.paths import bytes_url
 from search.answer import Answer, Found, Prediction
 from search.stalled import Stall
 from search.tag_names import TagNames
+from search.words.suggest import Suggestion
+from search.words.understand import Understood
 from stream.index.payload import ImagePayload, IndexRecord
 from stream.log.record import Record
 
@@ -74,6 +76,16 @@ def image(image_id: str, payload: ImagePayload, names: TagNames, duplicates: Ite
         duplicates=sorted(duplicates),
         bytes_url=bytes_url(image_id),
     )
+
+
+def words(understood: Understood) -> list[schemas.Word]:
+    """What was understood of a line."""
+    return [schemas.Word(**asdict(one)) for one in understood.meanings]
+
+
+def suggestion(one: Suggestion) -> schemas.Suggestion:
+    """A name that the end of a line may become."""
+    return schemas.Suggestion(q=one.line, **asdict(one.name))
 
 
 def prediction(found: Prediction, took_ms: float) -> schemas.Prediction:

@@ -44,6 +44,7 @@ ROOMS = (
     "search.access",
     "search.pictures",
     "search.pages",
+    "search.words",
     "search",
     "search.tags",
     "search.client",

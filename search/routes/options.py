@@ -20,7 +20,7 @@ from search.pages.cursor import MOST_CHARS as MOST_CURSOR_CHARS
 from search.pages.cursor import read_cursor
 from search.routes.parameters import Pair, Running, name_and_value
 from stream.events.schema import ImageId
-from stream.index.contract import Range
+from stream.index.contract import Range, Terms
 from stream.index.terms import author_terms, metadata_terms, source_terms, title_terms
 
 MOST_TAGS = 20  # of a filter
@@ -33,7 +33,6 @@ ASPECTS: dict[str, Range] = {
     "square": Range("aspect", 1 / SQUARE, SQUARE),
 }
 Names: TypeAlias = list[str]
-Terms: TypeAlias = tuple[tuple[str, ...], ...]
 With = Annotated[
     Names,
     Query(alias="with", max_length=MOST_TAGS, description="only images that carry all of these, whatever their name"),

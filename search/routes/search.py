@@ -3,9 +3,8 @@
 import logging
 import time
 import uuid
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query
 
@@ -16,6 +15,7 @@ from search.routes.inputs import RankIn
 from search.routes.options import Asked, Like
 from search.routes.parameters import IMAGE_BODY, PROBLEMS, ImageIdPath, Part, Picture, Running, Session
 from search.service import Service
+from search.words.examples import between
 from stream.events.schema import Impression
 
 log = logging.getLogger(__name__)
@@ -24,22 +24,6 @@ IMPRESSION_S = 2.0
 MOST_QUERY_CHARS = 2_000  # of an impression
 
 router = APIRouter(responses=PROBLEMS, tags=["search"])
-
-
-@router.get("/v1/search")
-def search_by_examples(
-    running: Running,
-    asked: Asked,
-    like: Annotated[Like, Query(min_length=1)],
-    unlike: Like = [],  # noqa: B006 - FastAPI copies it
-    session_id: Session = None,
-) -> schemas.Page:
-    """Images like several of the index, and unlike others."""
-    started_s = time.perf_counter()
-    like, unlike = running.ids_of(like), running.ids_of(unlike)
-    vector = running.searcher.by_examples(*([running.searcher.vector_of(i) for i in ids] for ids in (like, unlike)))
-    answer = running.searcher.by_vector(vector, asked, without={*like, *unlike})
-    return _page(running, answer, started_s, _examples(like, unlike), session_id)
 
 
 @router.post("/v1/search/image", openapi_extra=IMAGE_BODY)
@@ -58,9 +42,9 @@ def search_by_image(
     if like or unlike:
         like, unlike = running.ids_of(like), running.ids_of(unlike)
         liked, unliked = ([running.searcher.vector_of(i) for i in ids] for ids in (like, unlike))
-        vector = running.searcher.by_examples([vector, *liked], unliked)
+        vector = between([vector, *liked], unliked)
     answer = running.searcher.by_vector(vector, asked, without={*like, *unlike})
-    return _page(running, answer, started_s, "image", session_id)
+    return page_of(running, answer, started_s, "image", session_id)
 
 
 @router.get("/v1/search/id/{image_id:path}")
@@ -75,7 +59,7 @@ def search_by_id(
     else:
         vector = running.searcher.embed(running.picture(image_id), part)
     answer = running.searcher.by_vector(vector, asked, without={image_id})
-    return _page(running, answer, started_s, f"id:{image_id}", session_id)
+    return page_of(running, answer, started_s, f"id:{image_id}", session_id)
 
 
 @router.get("/v1/search/tag")
@@ -89,7 +73,7 @@ def search_by_tag(
     """Images that a tag fits, those that carry it first; the score is the tag's probability."""
     started_s = time.perf_counter()
     answer = running.searcher.by_tag(tag, replace(asked, order=order))
-    return _page(running, answer, started_s, f"tag:{tag}", session_id)
+    return page_of(running, answer, started_s, f"tag:{tag}", session_id)
 
 
 @router.post("/v1/rank")
@@ -100,20 +84,20 @@ def rank_images(running: Running, wanted: Annotated[RankIn, Body()]) -> schemas.
     return schemas.RankPage(ranked=rows, ranker_version=version)
 
 
-def _examples(like: Sequence[str], unlike: Sequence[str]) -> str:
-    said = " ".join([*(f"like:{i}" for i in like), *(f"unlike:{i}" for i in unlike)])
-    return said[:MOST_QUERY_CHARS]
+def page_of(
+    running: Service, answer: Answer, started_s: float, query: str, session_id: str | None, **others: Any
+) -> schemas.Page:
+    """An answer as the API gives it, with `others` beside it.
 
-
-def _page(running: Service, answer: Answer, started_s: float, query: str, session_id: str | None) -> schemas.Page:
-    """An answer as the API gives it; with a session id its impression goes to the log, unless Kafka is away."""
+    With a session id its impression goes to the log, unless Kafka is away.
+    """
     impression_id = None
     if session_id and answer.results:
         impression_id = str(uuid.uuid4())
         shown = tuple(item.hit.image_id for item in answer.results)
         try:
             running.post(Impression(
-                impression_id=impression_id, session_id=session_id, shown=shown, query=query,
+                impression_id=impression_id, session_id=session_id, shown=shown, query=query[:MOST_QUERY_CHARS],
                 ranker_version=answer.ranker_version,
             ), timeout_s=IMPRESSION_S)  # fmt: skip
         except InfrastructureError as error:  # what was found is worth more than the note that it was shown
@@ -125,4 +109,5 @@ def _page(running: Service, answer: Answer, started_s: float, query: str, sessio
         impression_id=impression_id,
         encoder_version=running.encoder_version,
         took_ms=round((time.perf_counter() - started_s) * 1000, 2),
+        **others,
     )

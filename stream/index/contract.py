@@ -42,6 +42,9 @@ class Range:
     high: float | None = None
 
 
+Terms: TypeAlias = tuple[tuple[str, ...], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """Which images a search is among; all that is given must hold.
@@ -51,12 +54,14 @@ class Condition:
         without: none of these filters may hold.
         ranges: all of these must hold.
         terms: of every group, one must be among the terms of the image, see stream.index.terms.
+        unsaid: none of these may be there as `terms` are.
     """
 
     tags: tuple[tuple[TagFilter, ...], ...] = ()
     without: tuple[TagFilter, ...] = ()
     ranges: tuple[Range, ...] = ()
-    terms: tuple[tuple[str, ...], ...] = ()
+    terms: Terms = ()
+    unsaid: tuple[Terms, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from stream.index.contract import ALL, Condition, Hit, TagFilter
+from stream.index.contract import ALL, Condition, Hit, TagFilter, Terms
 from stream.index.payload import UNDECODED, IndexRecord, Vector, to_payload, to_record
 from stream.index.points import (
     FORMAT,
@@ -71,8 +71,12 @@ class Filters(ABC):
             return None
         groups = [self.some([self._one(one) for one in group]) for group in condition.tags]
         ranges = [self.between(one.field, one.low, one.high) for one in condition.ranges]
-        terms = [self.is_in("terms", group) for group in condition.terms]
-        return self.every(groups + ranges + terms, [self._one(one) for one in condition.without])
+        without = [self._one(one) for one in condition.without]
+        without += [self.every(self._said(one)) for one in condition.unsaid]
+        return self.every(groups + ranges + self._said(condition.terms), without)
+
+    def _said(self, terms: Terms) -> list[Any]:
+        return [self.is_in("terms", group) for group in terms]
 
     def _one(self, one: TagFilter) -> Any:
         among = [self.ids([point_id(i) for i in one.among])] if one.among else []

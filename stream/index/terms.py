@@ -3,7 +3,8 @@
 In: title, source URL, author and metadata of a picture, or what somebody looks for in them. Out: terms. Nothing fails.
 
 Words are compared without regard to case, width or composition of characters. Scripts without spaces between words
-count character by character. A URL is found whole or by its host; a value of metadata by its text, numbers by value.
+count character by character. A URL is found whole or by its host; a value of metadata by its text or a word of it,
+numbers by value.
 """
 
 import hashlib
@@ -25,7 +26,8 @@ def terms_of(title: str, author: str, source_url: str, metadata: Mapping[str, Me
     words = [*_words("title", title), *_words("author", author)]
     urls = [_term("url", one) for one in (source_url, _host(source_url)) if one]
     facts = [_term("metadata", f"{_plain(name)}={_value(value)}") for name, value in metadata.items()]
-    return list(dict.fromkeys([*words, *urls, *facts]))
+    texts = [word for value in metadata.values() if isinstance(value, str) for word in _words("text", value)]
+    return list(dict.fromkeys([*words, *urls, *facts, *texts]))
 
 
 def title_terms(text: str) -> tuple[tuple[str, ...], ...]:
@@ -36,6 +38,11 @@ def title_terms(text: str) -> tuple[tuple[str, ...], ...]:
 def author_terms(text: str) -> tuple[tuple[str, ...], ...]:
     """The same of an author."""
     return tuple((term,) for term in _words("author", text))
+
+
+def word_terms(text: str) -> tuple[tuple[str, ...], ...]:
+    """The same of title, author and texts in metadata, wherever each word is."""
+    return tuple(tuple(_term(kind, word) for kind in ("title", "author", "text")) for word in _split(text))
 
 
 def source_terms(text: str) -> tuple[tuple[str, ...], ...]:
@@ -62,8 +69,12 @@ def _host(url: str) -> str:
 
 
 def _words(kind: str, text: str) -> Iterable[str]:
+    return [_term(kind, word) for word in _split(text)]
+
+
+def _split(text: str) -> Iterable[str]:
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return dict.fromkeys(_term(kind, word) for word in _WORD.findall(folded))
+    return dict.fromkeys(_WORD.findall(folded))
 
 
 def _value(value: MetadataValue) -> str:

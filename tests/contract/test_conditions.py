@@ -2,7 +2,7 @@
 
 from stream.index.contract import Condition, Range, TagFilter
 from stream.index.payload import IndexRecord
-from stream.index.terms import author_terms, metadata_terms, source_terms, title_terms
+from stream.index.terms import author_terms, metadata_terms, source_terms, title_terms, word_terms
 from tests.contract.test_index import record, unit
 from tests.fakes import payload
 
@@ -111,6 +111,24 @@ def test_what_is_said_of_an_image_is_found_in_searches_and_lists(index):
     assert found(*metadata_terms("lens.a[0]", "50 mm")) == found(*metadata_terms("raw", "true")) == {1}
     assert found(*metadata_terms("raw", "null")) == found(*metadata_terms("note", "x" * 500)) == {2}
     assert found(*metadata_terms("note", "x" * 499)) == set()
+    assert found(*word_terms("fox")) == {0, 2} and found(*word_terms("müller")) == found(*word_terms("zoë red")) == {0}
+    assert found(*word_terms("MM")) == found(*word_terms("50 mm")) == found(*word_terms("狐 mm")) == {1}
+    assert found(*word_terms("200")) == {2}, "a text, where the other is a number"
+
+
+def test_what_is_said_may_be_unwanted(index):
+    said = [{"title": "red fox"}, {"title": "red"}, {"author": "Red Fox"}, {"metadata": {"note": "fox"}}, {}]
+    for number, known in enumerate(said):
+        index.write([record(f"i{number}", seed=number, **known)], [])
+
+    def found(*unsaid, terms=()):
+        condition = Condition(terms=terms, unsaid=tuple(map(word_terms, unsaid)))
+        return {int(hit.image_id[1:]) for hit in index.search(unit(1), 10, condition)}
+
+    assert found("fox") == {1, 4}
+    assert found("red fox") == {1, 3, 4}, "all of its words"
+    assert found("red", "fox") == {4}
+    assert found("fox", terms=title_terms("red")) == {1}
 
 
 def test_a_list_is_cut_by_tags_and_bounds_too(index):

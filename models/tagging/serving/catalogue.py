@@ -20,7 +20,8 @@ class TagCatalogue:
         self.snapshot = snapshot
 
     @cached_property
-    def _row(self) -> dict[str, int]:
+    def rows(self) -> dict[str, int]:
+        """Rows of the tags that are served, under every name that means one."""
         hidden = self.snapshot.columns.hidden.tolist()
         served = {name: row for row, name in enumerate(self.snapshot.names) if not hidden[row]}
         return dict(self.snapshot.aliases) | served
@@ -31,8 +32,8 @@ class TagCatalogue:
         Raises:
             PolicyError: it cannot be one.
         """
-        row = self._row.get(tag)
-        return self._row.get(normalise_tag(tag)) if row is None else row
+        row = self.rows.get(tag)
+        return self.rows.get(normalise_tag(tag)) if row is None else row
 
     def row(self, tag: str) -> int:
         """Row of a tag as written.

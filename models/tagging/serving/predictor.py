@@ -3,7 +3,8 @@
 In: a snapshot, and unit vectors of images. Out: probabilities, as the learner itself would give them.
 """
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 
 import numpy as np
@@ -77,18 +78,26 @@ class Predictor:
                 result.append([(self.snapshot.names[row], float(p)) for row, p, score in pairs if score > FLOOR])
         return result
 
-    def score(self, tag: str, vectors: Float32) -> Float32:
-        """Probability [B] of one tag for unit vectors [B, D], with all evidence.
+    def scores(self, tags: Sequence[str], vectors: Float32) -> Float32:
+        """Probabilities [N, B] of some tags [N] for unit vectors [B, D], with all evidence.
 
         Raises:
             NotFoundError: there is no such tag.
             PolicyError: it cannot be one.
         """
-        rows = [self.catalogue.row(tag)]
-        rows += sorted(ancestors(self.snapshot.implied, rows[0]))
-        parts = slices(len(vectors), self._scorer.batch)
-        best = [self._scorer.log_odds_of(rows, vectors[part]).max(axis=1) for part in parts]
-        return sigmoid(np.concatenate([np.empty(0, np.float32), *best]))
+        found = [self.catalogue.row(tag) for tag in tags]
+        groups = [[row, *sorted(ancestors(self.snapshot.implied, row))] for row in found]
+        rows = list(dict.fromkeys(itertools.chain(*groups)))
+        raw = np.empty((len(vectors), len(rows)), np.float32)
+        for part in slices(len(vectors), self._scorer.batch):
+            raw[part] = self._scorer.log_odds_of(rows, vectors[part])
+        place = {row: column for column, row in enumerate(rows)}
+        return sigmoid(np.stack([raw[:, [place[row] for row in group]].max(axis=1) for group in groups]))
+
+    def score(self, tag: str, vectors: Float32) -> Float32:
+        """Probability [B] of one of them; raises as `scores` does."""
+        found: Float32 = self.scores([tag], vectors)[0]
+        return found
 
     def __reduce__(self) -> tuple[type["Predictor"], tuple[Snapshot, Backend]]:
         """A copy makes anew what is derived."""

@@ -34,6 +34,7 @@ NOT_IN_SCHEMA = {  # what a valid request may be refused for
     r"^metadata|body\.metadata": "nor how many bytes a text takes as JSON",
     r"^(title|author) .*expected a word": "nor which characters make a word",
     r"^key: ": "nor which keys there are",
+    r"^q |^search: expected something to look for": "nor what a line of words says, nor that one of two is given",
     r"expected nothing but wait beside a JSON body": "nor that the query says nothing where the body does",
 }
 

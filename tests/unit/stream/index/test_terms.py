@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.index.terms import author_terms, metadata_terms, source_terms, terms_of, title_terms
+from stream.index.terms import author_terms, metadata_terms, source_terms, terms_of, title_terms, word_terms
 from tests.strategies import plain_values
 
 TEXT = st.text(max_size=80)
@@ -19,6 +19,12 @@ def test_a_title_is_found_by_itself_and_not_as_an_author(title: str, other: str)
     assert holds(stored, title_terms(title))
     assert not author_terms(title) or not holds(stored, author_terms(title))
     assert holds(terms_of(f"{other} {title}", "", "", {}), title_terms(title))
+
+
+@given(TEXT, TEXT)
+def test_a_word_is_found_wherever_it_is_said(text: str, other: str) -> None:
+    for stored in (terms_of(text, other, "", {}), terms_of("", text, "", {}), terms_of(other, "", "", {"n": text})):
+        assert holds(stored, word_terms(text))
 
 
 @given(st.text(min_size=1, max_size=9), plain_values)
@@ -45,4 +51,4 @@ def test_a_picture_without_words_has_no_terms() -> None:
 
 def test_a_long_term_is_short_in_the_index() -> None:
     stored = terms_of("w" * 1_000, "", "https://example.com/" + "x" * 1_900, {"n": "v" * 7_000})
-    assert max(map(len, stored)) < 100 and len(stored) == 4
+    assert max(map(len, stored)) < 100 and len(stored) == 5
