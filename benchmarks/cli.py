@@ -55,6 +55,17 @@ def copies(
 
 
 @app.command()
+def words(
+    tags: Annotated[int, typer.Option(min=100, help="That completions are looked for among.")] = 30_000,
+    json_file: JsonFile = None,
+) -> None:
+    """Completions while somebody types, and how well two tags at once find pictures."""
+    from benchmarks.words import run
+
+    _report(run(tags), json_file)
+
+
+@app.command()
 def post(
     pictures: Annotated[int, typer.Option(min=100, help="Small pictures to post.")] = 5_000, json_file: JsonFile = None
 ) -> None:

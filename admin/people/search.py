@@ -1,4 +1,4 @@
-"""`mekiki search`: by picture, id or tag, as a table, JSON or a contact sheet."""
+"""`mekiki search`: by picture, id, tag or words, as a table, JSON or a contact sheet."""
 
 from pathlib import Path
 from typing import Annotated, cast
@@ -7,7 +7,7 @@ import typer
 from rich.table import Column
 
 from admin.connect import Api, client_settings
-from admin.console import out, print_json, print_table
+from admin.console import out, print_json, print_table, shown
 from admin.options import (
     AsJson,
     Aspect,
@@ -25,7 +25,7 @@ from admin.options import (
 from admin.people.files.bounded import read_bounded
 from models.errors import UsageError
 from search.client.client import SearchOptions
-from search.schemas import ImageView, Page, Result
+from search.schemas import ImageView, Page, Result, Word
 
 MARK = "*"
 MOST_PICTURE_BYTES = 64_000_000  # the API takes less
@@ -40,6 +40,9 @@ def search(
     ] = None,
     unlike: Annotated[list[str] | None, typer.Option(help="Unlike this image of the index; repeatable.")] = None,
     tag: Annotated[str | None, typer.Option(help="What this tag fits.")] = None,
+    words: Annotated[
+        str | None, typer.Option(help='What these mean: tags, words of titles, "one name", -without, tag:, like:ID.')
+    ] = None,
     crop: Annotated[str | None, typer.Option(help="left,top,width,height as shares of the picture.")] = None,
     with_tag: WithTags = None,
     without: Without = None,
@@ -56,21 +59,21 @@ def search(
     rank: Annotated[str, typer.Option(help="similarity or taste.")] = "similarity",
     collapse: Annotated[str, typer.Option(help="exact, near or none.")] = "exact",
     order: Annotated[
-        str | None, typer.Option(help="With --tag: carried (pictures that carry it first) or probability.")
+        str | None, typer.Option(help="With --tag and --words: carried (pictures that carry it first) or probability.")
     ] = None,
     as_json: AsJson = False,
     sheet: Annotated[Path | None, typer.Option(help="Draw a contact sheet into this PNG.")] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Search by picture, by id or by tag."""
-    if [image, image_id, tag].count(None) != 2:
-        raise UsageError("search: expected exactly one of --image, --id and --tag")
-    if tag is not None and (unlike or crop):
-        raise UsageError("search --tag: expected neither --unlike nor --crop; name pictures with --id or --image")
+    """Search by picture, by id, by tag or by words."""
+    if [image, image_id, tag, words].count(None) != 3:
+        raise UsageError("search: expected exactly one of --image, --id, --tag and --words")
+    if image is None and not image_id and (unlike or crop):
+        raise UsageError("search: expected --unlike and --crop with --id or --image; name pictures with these")
     if crop is not None and (unlike or len(image_id or ()) > 1) and image is None:
         raise UsageError(f"--crop {crop}: expected one picture; leave out the other ids")
-    if order is not None and tag is None:
-        raise UsageError(f"--order {order}: expected with --tag; leave it out")
+    if order is not None and tag is None and words is None:
+        raise UsageError(f"--order {order}: expected with --tag or --words; leave it out")
     api = Api(client_settings(data_dir))
     given = {
         "limit": limit, "rank": rank, "collapse": collapse, "with_tags": with_tag, "without": without, "title": title,
@@ -83,6 +86,8 @@ def search(
         page = api.search_image(content, crop=crop, unlike=unlike or (), **options)
     elif tag is not None:
         page = api.search_tag(tag, order=order, **options)
+    elif words is not None:
+        page = api.search_words(words, order=order, **options)
     elif image_id and len(image_id) == 1 and not unlike:
         page = api.search_id(image_id[0], crop=crop, **options)
     else:
@@ -91,7 +96,7 @@ def search(
         from admin.people.sheet import Row, draw_sheet, fetch_cells
 
         query = content if content is not None else api.picture(image_id[0]) if image_id else None
-        heading = tag or ", ".join(image_id or ()) or str(image)
+        heading = tag or words or ", ".join(image_id or ()) or str(image)
         draw_sheet([Row(heading, query, fetch_cells(api, page.results))], sheet)
     if as_json:
         print_json(page.model_dump(mode="json"))
@@ -124,6 +129,9 @@ def read_picture(path: Path) -> bytes:
 
 
 def _show(page: Page) -> None:
+    for word in page.words:
+        if said := understood_as(word):
+            out.print(shown(said), soft_wrap=True)
     versions = f"encoder {page.encoder_version[:12]}"
     if page.ranker_version is not None:
         versions += f", ordered by ranker {page.ranker_version}"
@@ -144,6 +152,16 @@ def _show(page: Page) -> None:
     print_table(rows, score_column, "image", "tags", "same picture", caption=f"{page.took_ms} ms, {versions}")
     if page.tagger_version is not None:
         out.print(MARK_MEANS)
+
+
+def understood_as(word: Word) -> str:
+    """What a word was understood as, where that is not what it says."""
+    if word.means == "nothing":
+        hint = f"; did you mean {' or '.join(word.nearest)}?" if word.nearest else ""
+        return f"{word.text}: no tag and no word of a title{hint}"
+    if word.means == "tag" and word.how != "name":
+        return f"{word.text}: {word.tag}"
+    return f"{word.text}: a word of titles, authors or metadata" if word.means == "text" else ""
 
 
 def _same(result: Result) -> str:

@@ -70,6 +70,20 @@ class Client(Transport):
         """Images like these of the index and unlike those."""
         return self._page("GET", "/v1/search", {"like": list(like), "unlike": list(unlike)}, options)
 
+    def search_words(
+        self, q: str, *, like: Sequence[str] = (), unlike: Sequence[str] = (), order: str | None = None,
+        **options: Unpack[SearchOptions],
+    ) -> schemas.Page:  # fmt: skip
+        """Images that words mean, see docs/api.md; also like some of the index, and unlike others."""
+        given = {"q": q, "like": list(like), "unlike": list(unlike), "order": order}
+        return self._page("GET", "/v1/search", given, options)
+
+    def suggest(self, q: str, *, limit: int = 10) -> schemas.SuggestionPage:
+        """Names of tags that the end of a line of words may become."""
+        return schemas.SuggestionPage.model_validate_json(
+            self.ask("GET", "/v1/suggest", {"q": q, "limit": limit}).content
+        )
+
     def search_id(self, image_id: str, *, crop: str | None = None, **options: Unpack[SearchOptions]) -> schemas.Page:
         """Images like one of the index, or a crop of it: left,top,width,height as shares."""
         return self._page("GET", f"/v1/search/id/{quote_id(image_id)}", {"crop": crop}, options)

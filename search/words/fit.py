@@ -3,8 +3,8 @@
 In: tags, vectors of pictures, and which tags these carry. Out: vectors that find pictures, and how probable it
 is that all the tags fit. Raises NotFoundError for tags that nobody used.
 
-Tags are combined by their log-odds: their probabilities, multiplied. Of 1,380 pairs of tags on drawings that nobody
-tagged the mean average precision is 0.57, by the sum of log-odds 0.52, by the first tag alone 0.43.
+Tags are combined by their log-odds: their probabilities, multiplied. Of 1,587 pairs of tags on drawings that nobody
+tagged the mean average precision is 0.57, by the sum of log-odds 0.52, by the first tag alone 0.43 (W1).
 """
 
 from collections.abc import Sequence

@@ -13,6 +13,8 @@ from models.tagging.memory.names import normalise_tag
 
 _KATAKANA = {code: code + 0x60 for code in (*range(0x3041, 0x3097), 0x309D, 0x309E)}  # of each hiragana
 _KANA = "KATAKANA LETTER "  # begins what Unicode calls one; the rest is its sound in Kunrei
+_HAS_KANA = re.compile("[\u30a1-\u30fa]")
+_HEARD = re.compile("[a-z'\u00e0-\u017f\u30a1-\u30fa\u30fc ]+")  # letters with marks too: kohi with macrons
 _SILENT = " '\u30fc"  # the last makes a vowel long
 _RULES = [
     (re.compile(pattern), kunrei)
@@ -39,6 +41,8 @@ def of_name(name: str) -> str:
 
 def sound(key: str) -> str:
     """A key, as `fold` gives it, by its sound: of kana, Latin letters, or both; empty where it has others."""
+    if not _HEARD.fullmatch(key):
+        return ""
     heard = ""
     for character in key:
         syllable = unicodedata.name(character, "").partition(_KANA)[2].lower()
@@ -56,4 +60,4 @@ def sound(key: str) -> str:
 
 def has_kana(key: str) -> bool:
     """Whether a folded key has kana, so that its sound may be typed in other letters."""
-    return any("\u30a1" <= character <= "\u30fa" for character in key)
+    return _HAS_KANA.search(key) is not None

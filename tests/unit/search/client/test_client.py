@@ -45,10 +45,18 @@ def test_every_search_takes_what_all_take(client):
     for page in (
         client.search(like=[IDS[0]], unlike=[IDS[2]], with_tags=["cat"]), client.search_tag("cat", with_tags=["cat"]),
         client.search_image(b"pic\0", with_tags=["cat"], min_width=1, diverse=0.1),
+        client.search_words("cat", with_tags=["cat"]),
     ):  # fmt: skip
         assert {row.image_id for row in page.results} == {IDS[1], IDS[3]}
     first = client.search_tag("cat", limit=3)
     assert len(client.search_tag("cat", limit=3, cursor=first.cursor).results) == 1
+
+
+def test_words_are_searched_and_completed(client):
+    page = client.search_words("cat -dog", like=[IDS[0]], order="probability")
+    assert [(word.tag, word.without) for word in page.words] == [("cat", False), ("dog", True)]
+    assert {row.image_id for row in page.results} == set(IDS) - {IDS[0]}
+    assert [one.q for one in client.suggest("dog ca", limit=1).suggestions] == ["dog cat"]
 
 
 def test_the_rest_is_typed_too(client):
