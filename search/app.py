@@ -89,8 +89,15 @@ async def _first_mistake(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     first = error.errors()[0]
+    if first["type"] == "model_attributes_type" and not _says_json(request):
+        sentence = "body: expected a JSON object; send it with Content-Type: application/json"
+        return JSONResponse({"detail": sentence}, status_code=422)
     inside = {**first, "loc": first["loc"][1:]}  # the first part says where parameters come from
     return JSONResponse({"detail": plain(first_mistake([inside], str(first["loc"][0])))}, status_code=422)
+
+
+def _says_json(request: Request) -> bool:
+    return request.headers.get("content-type", "").lower().startswith("application/json")
 
 
 async def _no_such_path(request: Request, error: Exception) -> Response:

@@ -25,6 +25,8 @@ _PLAIN = "expected a text, a finite number, true, false or null; correct it"
 def first_mistake(errors: Sequence[ErrorDetails | dict[str, Any]], whole: str = "body") -> str:
     """The first of them; `whole` is what everything is called, where it is no part that is wrong."""
     first = errors[0]
+    if first["type"] == "json_invalid":  # its place is a number of a character
+        return f"{whole}: expected JSON; correct it"
     place = [str(part) for part in first["loc"]]
     if "metadata" in place[:2] and len(place) >= 3 and place[-1] in _KINDS:
         return f"{'.'.join(place[:-1])}: {_PLAIN}"
@@ -41,4 +43,6 @@ def _rule(kind: str, about: dict[str, Any]) -> str | None:
         return f"expected at most {about['max_length']} characters; shorten it"
     if kind == "string_too_short":
         return f"expected at least {about['min_length']} character; leave it out or fill it in"
+    if kind in ("model_type", "model_attributes_type"):
+        return "expected a JSON object; send one"
     return "expected, and not there; add it" if kind == "missing" else None

@@ -34,6 +34,21 @@ def test_a_body_that_cannot_be_is_refused_in_one_sentence(api, path, body):
     assert isinstance(answer.json()["detail"], str) and "\n" not in answer.json()["detail"]
 
 
+@pytest.mark.parametrize(("path", "body", "sentence"), [
+    ("/v1/pairs", b"{", "body: expected JSON; correct it"), ("/v1/images", b"{", "body: expected JSON; correct it"),
+    ("/v1/pairs", b"[]", "body: expected a JSON object; send one"),
+    ("/v1/images", b"null", "body: expected a JSON object; send one"),
+])  # fmt: skip
+def test_a_body_that_is_no_object_says_so(api, path, body, sentence):
+    answer = api.post(path, content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["detail"]) == (422, sentence)
+
+
+def test_json_without_its_type_is_told_which(api):
+    answer = api.post("/v1/pairs", content=b'{"preferred": "a", "over": "b"}')
+    assert (answer.status_code, "send it with Content-Type: application/json" in answer.json()["detail"]) == (422, True)
+
+
 @pytest.mark.parametrize(("path", "body", "words"), [
     ("/v1/pairs", {"session_id": "s", "preferred": "a\nb", "over": "c"}, "preferred"),
     ("/v1/pairs", {"session_id": "s", "preferred": "tag-surgery", "over": "c"}, "kept for operations on tags"),
