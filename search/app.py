@@ -18,7 +18,7 @@ from models.errors import FatalError, Fate, MekikiError, NotFoundError, PolicyEr
 from search.access.bodies import Bodies
 from search.access.gate import Gate
 from search.access.paths import Paths
-from search.routes import clicks, images, posting, predict, search, session, status, tags, words
+from search.routes import clicks, images, posting, predict, search, session, status, tags
 from search.routes.parameters import known_parameters
 from search.service import Service
 from stream import metrics
@@ -49,7 +49,7 @@ def create_app(service: Service) -> FastAPI:
         dependencies=[Depends(known_parameters)],
     )
     app.state.service = service
-    for noun in (words, search, predict, posting, images, clicks, status, tags, session):
+    for noun in (search, predict, posting, images, clicks, status, tags, session):
         app.include_router(noun.router)
     for path, methods in app.openapi()["paths"].items():  # made once and kept
         for parameter in methods.get("get", methods.get("post", {})).get("parameters", ()):

@@ -45,7 +45,7 @@ def revoke(
     api = Api(settings)
 
     def said() -> Iterator[dict[str, Any]]:
-        return _pages(api, "/v1/said", by=by, since=since)
+        return _pages(api, "/v1/said", by=by, since=since or None)
 
     found = {row["image_id"]: row for row in said()}
     summary = _summary(found)
@@ -83,7 +83,7 @@ def give_back(operation_id: str, timeout_s: float | None, data_dir: Path | None)
     out.print(f"{operation_id}: given back on {_pictures(found)}", markup=False)
 
 
-def _pages(api: Api, path: str, **asked: str) -> Iterator[dict[str, Any]]:
+def _pages(api: Api, path: str, **asked: str | None) -> Iterator[dict[str, Any]]:
     cursor = None
     while True:
         page = api.get(path, cursor=cursor, **asked)

@@ -48,7 +48,7 @@ def _time(text: object) -> object:
     return text
 
 
-Posted = Annotated[datetime | None, BeforeValidator(_time), Query(description="RFC 3339; itself included")]
+Time = Annotated[datetime | None, BeforeValidator(_time), Query(description="RFC 3339; itself included")]
 Px = Annotated[int | None, Query(ge=1, le=1_000_000)]
 Like = Annotated[list[ImageId], Query(max_length=MOST_EXAMPLES, description="ids of images; may be repeated")]
 
@@ -77,8 +77,8 @@ async def filters(
     metadata: Annotated[
         list[Pair], Query(max_length=MOST_TAGS, description="NAME=VALUE that was said of it; may be repeated")
     ] = [],  # noqa: B006
-    posted_after: Posted = None,
-    posted_before: Posted = None,
+    posted_after: Time = None,
+    posted_before: Time = None,
     min_width: Px = None,
     min_height: Px = None,
     aspect: Literal["landscape", "portrait", "square"] | None = None,

@@ -4,10 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from search.routes.options import Time
 from search.routes.parameters import PROBLEMS, NamePath, Running
 from search.tags import said, schemas, views
 from search.views import quality
-from stream.events.operations import Since, since_ms
+from stream.events.operations import since_ms
 
 UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 Cursor = Annotated[str | None, Query(pattern=f"^(waiting/)?({UUID})?$", description="of the page before")]
@@ -58,15 +59,12 @@ def show_operation(running: Running, operation_id: NamePath) -> schemas.Operatio
 def list_said(
     running: Running,
     by: Annotated[str, Query(min_length=1, max_length=2_000, description="by, or source, of what said the tags")],
-    since: Annotated[
-        Since,
-        Query(description="only what was said from then on, RFC 3339", json_schema_extra={"format": "date-time"}),
-    ] = "",
+    since: Time = None,
     cursor: Cursor = None,
     limit: PageSize = 1_000,
 ) -> schemas.SaidPage:
     """Pictures of which somebody said tags, as `mekiki tags revoke` would take them back."""
-    return said.page(running.index, said.said_by(by, since_ms(since)), cursor, limit)
+    return said.page(running.index, said.said_by(by, since_ms(since.isoformat() if since else "")), cursor, limit)
 
 
 @router.get("/v1/revoked")

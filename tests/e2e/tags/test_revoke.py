@@ -107,8 +107,8 @@ def test_what_waited_for_its_picture_is_taken_back_too(service, bot, tmp_path):
 
 
 @pytest.mark.parametrize("asked", [
-    {"by": "x", "since": "yesterday"}, {"by": "x", "since": "2026-11-21T12:00:00"}, {"by": ""}, {},
-    {"by": "x", "cursor": "garbage"}, {"by": "x", "limit": 0},
+    {"by": "x", "since": "yesterday"}, {"by": "x", "since": "2026-11-21T12:00:00"}, {"by": "x", "since": ""}, {},
+    {"by": ""}, {"by": "x", "cursor": "garbage"}, {"by": "x", "limit": 0},
 ])  # fmt: skip
 def test_wrong_questions_are_refused(service, asked):
     assert service.get("/v1/said", **asked).status_code == 422
