@@ -66,6 +66,18 @@ def words(
 
 
 @app.command()
+def discover(
+    scenes: Annotated[int, typer.Option(min=20, help="Made scenes to look for things in.")] = 200,
+    per_image: Annotated[int, typer.Option(min=1, max=64, help="Objects cut out of each at most.")] = 12,
+    json_file: JsonFile = None,
+) -> None:
+    """Small things in large pictures: which scenes are found, through what, at which cost."""
+    from benchmarks.discover.run import run
+
+    _report(run(scenes, per_image), json_file)
+
+
+@app.command()
 def post(
     pictures: Annotated[int, typer.Option(min=100, help="Small pictures to post.")] = 5_000, json_file: JsonFile = None
 ) -> None:

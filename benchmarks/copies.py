@@ -18,8 +18,8 @@ from models.encoders.base import Encoder
 from models.look import Look, are_near, look_of, read_look
 from models.preprocess import fit_square
 from search.duplicates import AGREE
+from stream.build import build_encoder
 from stream.environment import load_settings
-from stream.workers import build_encoder
 
 VISIBLE = 12.0  # of 255, mean over all pixels
 SMALL_PX = 64

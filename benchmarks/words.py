@@ -27,8 +27,8 @@ from models.tagging.serving.snapshot import Snapshot
 from models.tagging.tagger import Tagger
 from search.words.suggest import suggest
 from search.words.vocabulary import Vocabulary
+from stream.build import build_encoder
 from stream.environment import load_settings
-from stream.workers import build_encoder
 
 LIMIT = 10  # completions asked for
 TYPED = 500  # names that are typed, letter by letter

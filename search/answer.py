@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from models.proposals import Box
 from search.pages.cursor import Shown
 from search.schemas import Collapse, Order, Rank, TagProbability
 from stream.index.contract import Hit, Range, Terms
@@ -20,6 +21,7 @@ class Options:
         min_score: only results of this score or more.
         diverse: how unlike each other the results are to be, 0 to 1.
         shown: on pages before.
+        objects: whether objects in pictures are looked for too.
         order: searching by a tag, whether pictures that carry it come before all others, or probability alone decides.
     """
 
@@ -35,6 +37,7 @@ class Options:
     diverse: float = 0.0
     shown: Shown = frozenset()
     order: Order = "carried"
+    objects: bool = False
 
 
 @dataclass
@@ -48,6 +51,7 @@ class Found:
         near_duplicate_of: an earlier result that looks nearly the same.
         carries: whether it comes before all that do not: searching by a tag, it carries the tag.
         above_threshold: whether the tag's probability is at or above its threshold; None where no tag was asked for.
+        box: of the object that was found, in shares of the picture; None where the whole picture was.
     """
 
     hit: Hit
@@ -56,6 +60,7 @@ class Found:
     near_duplicate_of: str | None = None
     carries: bool = False
     above_threshold: bool | None = None
+    box: Box | None = None
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ from search.query import Searcher
 from search.served import ServedModels
 from search.service import SOURCE, Service
 from search.stalled import StallWatch
+from stream.build import build_datarefs, build_decoder, build_encoder, build_pictures, open_index, open_objects
+from stream.index.parts import PartSearch
 from stream.log.model_versions import ModelFollower
 from stream.log.produce import LogWriter
 from stream.log.unreadable.unread import find_unread, look_at
 from stream.settings import Settings
-from stream.workers import build_datarefs, build_decoder, build_encoder, build_pictures, open_index
 
 BLOCK_MS = 2_000  # a request waits no longer for a broker that is away
 
@@ -28,7 +29,9 @@ def build_service(settings: Settings) -> Service:
     """
     index = open_index(settings)
     encoder = build_encoder(settings)
-    index.open(encoder.version, encoder.dimension)
+    objects = open_objects(settings)
+    for part in (index, objects):
+        part.open(encoder.version, encoder.dimension)
     served = ServedModels(load_backend(settings.tagging.backend))
     follower = ModelFollower(settings, served.take)
     follower.start()
@@ -38,7 +41,8 @@ def build_service(settings: Settings) -> Service:
     return Service(
         settings=settings,
         index=index,
-        searcher=Searcher(index, encoder, decoder, served),
+        objects=objects,
+        searcher=Searcher(index, encoder, decoder, served, PartSearch(index, objects)),
         served=served,
         follower=follower,
         watch=watch,

@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.encoders.base import Encoder
-from models.errors import InfrastructureError, NotFoundError, PoisonError
-from models.quantise import dequantise, quantise
+from models.errors import InfrastructureError, NotFoundError
 from models.ranking.published import PublishedRanker
 from models.tagging.memory.names import normalise_tag
 from models.tagging.serving.predictor import Predictor
@@ -21,13 +20,15 @@ from search.answer import Answer, Found, Options, Prediction
 from search.duplicates import collapse, vectors_in
 from search.pages.cursor import Shown, mark, write_cursor
 from search.pages.diverse import pick_first
+from search.pictures.embed import PictureEmbedder
 from search.schemas import TagProbability
 from search.served import ServedModels
 from search.tag_names import TagNames
 from search.words.fit import TagFit
 from stream.index.contract import Condition, Hit, VectorIndex
+from stream.index.parts import PartSearch
 from stream.index.payload import Vector
-from stream.pictures.decode_pool import Crop, DecodePool
+from stream.pictures.decode_pool import DecodePool
 
 RERANKED = 100  # candidates that evidence or taste may reorder; vectors of 100 cost 20 ms over the network
 RESCORED = 40  # candidates of a tag query that get all evidence: a small solve each, some 0.3 ms
@@ -35,26 +36,21 @@ MOST_CANDIDATES = 2_000  # asked of the index for one page, however many of them
 
 
 class Searcher:
-    """Answers queries; thread-safe as far as its parts are."""
+    """Answers queries; thread-safe as far as its parts are.
 
-    def __init__(self, index: VectorIndex, encoder: Encoder, decoder: DecodePool, served: ServedModels) -> None:
+    Attributes:
+        embedder: makes vectors of pictures that are not in the index.
+    """
+
+    def __init__(
+        self, index: VectorIndex, encoder: Encoder, decoder: DecodePool, served: ServedModels,
+        parts: PartSearch | None = None,
+    ) -> None:  # fmt: skip
         self._index = index
+        self._parts = parts
         self._vectors = vectors_in(index)
-        self._encoder = encoder
-        self._decoder = decoder
+        self.embedder = PictureEmbedder(encoder, decoder)
         self._served = served
-
-    def embed(self, content: bytes, crop: Crop | None = None) -> Vector:
-        """The embedding [D] of picture bytes, on the same grid as the index.
-
-        Raises:
-            PoisonError: the bytes are no picture, or one beyond the limits.
-        """
-        (decoded,) = self._decoder.decode_many([content], [crop])
-        if isinstance(decoded, PoisonError):
-            raise decoded
-        vector: Vector = dequantise(quantise(self._encoder.embed(decoded.pixels[None])))[0]
-        return vector
 
     def vector_of(self, image_id: str) -> Vector:
         """The stored embedding [D].
@@ -74,7 +70,12 @@ class Searcher:
         found = self._candidates(
             vector, wanted, options, more, lambda hits: [h for h in hits if h.image_id not in without]
         )
-        return self._ordered(found, options, tagger_version=None)
+        answer = self._ordered(found, options, tagger_version=None)
+        if self._parts is not None:
+            boxes = self._parts.boxes(vector, (item.hit for item in answer.results))
+            for item in answer.results:
+                item.box = boxes.get(item.hit.image_id)
+        return answer
 
     def by_tag(self, tag: str, options: Options) -> Answer:
         """The images that one tag fits best, as `by_tags`."""
@@ -141,11 +142,12 @@ class Searcher:
         condition = self.condition(options)
         if condition is None:
             return []
+        search = self._parts.search if options.objects and self._parts is not None else self._index.search
         least = -math.inf if options.min_score is None else options.min_score
         asked = min(wanted + wanted // 2 + 10 + len(options.shown), MOST_CANDIDATES)
         most = wanted + len(options.shown) if options.min_score is None else MOST_CANDIDATES  # that can be returned
         while True:
-            hits = self._index.search(vector, asked, condition, with_vectors=with_vectors)
+            hits = search(vector, asked, condition, with_vectors=with_vectors)
             every = collapse(prepare(hits), options.collapse, most, self._vectors)
             found = [one for one in every if one.hit.score >= least and not _was_shown(one, options.shown)]
             rest_is_less = bool(every) and every[-1].hit.score < least

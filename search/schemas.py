@@ -16,7 +16,8 @@ class Result(Described):
 
     model_config = ConfigDict(json_schema_extra={"example": {
         "image_id": "1F431", "score": 0.83, "rank_score": None, "above_threshold": None, "tags": ["cat", "red"],
-        "implied_tags": ["animal"], "duplicates": [], "near_duplicate_of": None, "width_px": 224, "height_px": 224,
+        "implied_tags": ["animal"], "duplicates": [], "near_duplicate_of": None, "box": [0.5, 0.25, 0.25, 0.3],
+        "width_px": 224, "height_px": 224,
         "posted_at": "2026-11-21T12:00:00+00:00", "title": "Cat on a wall", "bytes_url": "/v1/images/1F431/bytes",
     }})  # fmt: skip
     image_id: str
@@ -29,6 +30,9 @@ class Result(Described):
     implied_tags: list[str] = Field(description="follow from `tags` by implication; nobody applied them")
     duplicates: list[str] = Field(description="ids of images with the same bytes, collapsed into this one")
     near_duplicate_of: str | None = Field(None, description="an earlier result that looks nearly the same")
+    box: tuple[float, float, float, float] | None = Field(
+        None, description="left, top, width, height of the part that was found, in shares; null: the whole picture"
+    )
     width_px: int
     height_px: int
     bytes_url: str
@@ -204,6 +208,7 @@ class Status(BaseModel):
 
     images: int
     images_waited_for: int = Field(description="not there, while events for them wait; listed by /v1/waiting")
+    images_with_objects: int = Field(description="whose objects were cut out; about")
     estimated: bool = Field(description="those two come from a Qdrant server, which estimates while it optimises")
     tags: int
     encoder_version: str

@@ -4,13 +4,14 @@ import contextlib
 import unicodedata
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from models.errors import IndexUnavailableError, InfrastructureError, NotFoundError, PolicyError
 from models.tagging.examples import OperationRow
 from search import views
 from search.access.keys import Keys
+from search.answer import Options
 from search.pictures.outcomes import Outcomes
 from search.pictures.thumbnails import Thumbnails
 from search.query import Searcher
@@ -20,10 +21,12 @@ from search.stalled import StallWatch
 from search.words.vocabulary import Vocabulary
 from stream.events.schema import Event
 from stream.index.contract import VectorIndex
+from stream.index.objects import ObjectIndex
 from stream.index.payload import ImagePayload, IndexRecord
 from stream.log.model_versions import ModelFollower
 from stream.log.produce import LogWriter
 from stream.pictures.dataref import DatarefReader, checked_sha256
+from stream.pictures.decode_pool import Crop
 from stream.pictures.store import PictureStore
 from stream.settings import Settings
 from stream.stopped import stopped_workers
@@ -45,6 +48,7 @@ class Service:
 
     settings: Settings
     index: VectorIndex
+    objects: ObjectIndex
     searcher: Searcher
     served: ServedModels
     follower: ModelFollower
@@ -112,6 +116,11 @@ class Service:
         """
         return self.thumbnails.get(sha256, size_px) or self.thumbnails.make(self.picture(image_id), sha256, size_px)
 
+    def also_objects(self, options: Options, wanted: bool | None, crop: Crop | None) -> Options:
+        """The options of a search in which objects are found too, if they are there: asked for, or for a crop."""
+        objects = crop is not None if wanted is None else wanted
+        return replace(options, objects=objects and self.settings.objects.per_image > 0)
+
     def post(self, event: Event, *, timeout_s: float = 10.0) -> str:
         """Put an event into the log; returns its id once the broker has it.
 
@@ -151,6 +160,7 @@ class Service:
         ranker = None if ranking is None else ranking.ranker
         return Status(
             images=self.index.count(exact=False),
+            images_with_objects=self.objects.count() if self.settings.objects.per_image else 0,
             images_waited_for=self.index.count("waiting", exact=False),
             estimated=self.settings.qdrant.url is not None,
             tags=0 if tagger is None else tagger.known,
@@ -186,5 +196,6 @@ class Service:
         self.follower.join(timeout=5)
         self.watch.join(timeout=5)
         self.writer.close()
-        with contextlib.suppress(IndexUnavailableError):
-            self.index.close()
+        for index in (self.objects, self.index):
+            with contextlib.suppress(IndexUnavailableError):
+                index.close()

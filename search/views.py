@@ -63,6 +63,7 @@ def _result(item: Found, names: TagNames) -> schemas.Result:
         above_threshold=item.above_threshold,
         duplicates=item.duplicates,
         near_duplicate_of=item.near_duplicate_of,
+        box=item.box,
         bytes_url=bytes_url(image_id),
     )
 

@@ -9,6 +9,10 @@ from collections.abc import Mapping
 from prometheus_client import Counter, Gauge, Histogram
 
 RECORDS = Counter("mekiki_records_total", "Log records handled, by topic and outcome", ["topic", "outcome"])
+IMAGES_CUT = Counter("mekiki_images_cut_total", "Images whose objects were written to the object index")
+OBJECTS_BEHIND = Gauge(
+    "mekiki_objects_behind", "Records of images.v1 that the objects worker has read and not used yet"
+)
 IMAGES_INDEXED = Counter("mekiki_images_indexed_total", "Images written to the index")
 EXAMPLES = Counter("mekiki_examples_total", "Training examples, by outcome (learned, repeated)", ["outcome"])
 DRIFTS = Counter("mekiki_tag_drifts_total", "Tags whose progressive loss rose; each is posted on the drift topic")

@@ -67,6 +67,12 @@ def share_one_heap() -> None:
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
+def work_when_idle() -> None:
+    """Leave the cores to whoever else wants them; call it before any thread or child starts."""
+    with contextlib.suppress(OSError):
+        os.nice(19)
+
+
 def work_in_long_slices() -> None:
     """Tell the scheduler, where it is Linux's, that this process wants throughput; call it before any thread starts.
 

@@ -116,6 +116,14 @@ class IngestSettings(Section):
     )
 
 
+class ObjectsSettings(Section):
+    """Parts of pictures that are found by themselves."""
+
+    per_image: int = Field(
+        12, ge=0, le=64, description="parts cut out of a picture at most; 0: none, and no worker for them"
+    )
+
+
 class TaggingSettings(Section):
     """The tag learner."""
 
@@ -207,6 +215,7 @@ class Settings(Section):
     qdrant: QdrantSettings = Field(default_factory=QdrantSettings)
     encoder: EncoderSettings = Field(default_factory=EncoderSettings)
     ingest: IngestSettings = Field(default_factory=IngestSettings)
+    objects: ObjectsSettings = Field(default_factory=ObjectsSettings)
     tagging: TaggingSettings = Field(default_factory=TaggingSettings)
     ranking: RankingSettings = Field(default_factory=RankingSettings)
     serve: ServeSettings = Field(default_factory=ServeSettings)

@@ -7,18 +7,25 @@ when the process that started it does.
 import functools
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
-from pathlib import Path
 from typing import Protocol, TypeVar
 
 from prometheus_client import start_http_server
 
-from models.encoders import EncoderFolders, load_encoder
 from models.encoders.base import Encoder
 from models.errors import ConfigurationError
-from models.preprocess import Preprocessing
+from stream.build import (
+    build_datarefs,
+    build_encoder,
+    build_pictures,
+    build_quick_decoder,
+    build_slow_decoder,
+    index_folder,
+    objects_folder,
+    open_index,
+    open_objects,
+)
 from stream.index.contract import VectorIndex
-from stream.index.process.remote import RemoteIndex
+from stream.index.objects import OBJECTS, ObjectIndex, ObjectPoints
 from stream.ingest.parts import Ingest
 from stream.ingest.pipeline import TOPICS, IngestPipeline
 from stream.learn.worker import LearningParts, LearningWorker
@@ -27,89 +34,12 @@ from stream.log.produce import LogWriter
 from stream.log.reading.announced import read_growth
 from stream.log.reading.consume import LogReader
 from stream.log.reading.growth import never_grew
-from stream.pictures.dataref import DatarefReader
-from stream.pictures.decode_pool import DecodePool, Limits
-from stream.pictures.sqlite_store import PictureFile
-from stream.pictures.store import PictureFolder, PictureStore
-from stream.process import on_stop, share_one_heap, tune_process, work_in_long_slices
+from stream.objects.cut import Cutter
+from stream.objects.worker import ObjectsWorker
+from stream.process import on_stop, share_one_heap, tune_process, work_in_long_slices, work_when_idle
 from stream.retry import StoppedError, until_available
 from stream.settings import Settings
 from stream.stopping import StopRequest
-
-
-def open_index(settings: Settings) -> VectorIndex:
-    """The index the settings name.
-
-    Raises:
-        ConfigurationError: none is named.
-    """
-    if settings.qdrant.url:
-        from stream.index.qdrant import QdrantIndex  # its client takes a second to import, in each of five processes
-
-        return QdrantIndex(settings.qdrant)
-    if settings.index_socket:
-        return RemoteIndex(settings.index_socket)
-    raise ConfigurationError(
-        "MEKIKI_QDRANT__URL: not set; name a Qdrant server, or run `mekiki up`, which brings an index of its own"
-    )
-
-
-def index_folder(settings: Settings) -> Path:
-    """Where the embedded index lies."""
-    return settings.data_path / "index"
-
-
-def build_encoder(settings: Settings) -> Encoder:
-    """The encoder the settings name."""
-    encoder = settings.encoder
-    return load_encoder(
-        encoder.backend, encoder.name, EncoderFolders(settings.encoders_path), cache_dir=settings.cache_path,
-        threads=encoder.threads,
-    )  # fmt: skip
-
-
-def build_decoder(settings: Settings, how: Preprocessing) -> DecodePool:
-    """Child processes that decode whatever is allowed, for an encoder that takes pictures so."""
-    return DecodePool(settings.ingest.decode_workers, _limits(settings), how)
-
-
-def build_slow_decoder(settings: Settings, how: Preprocessing) -> DecodePool:
-    """One that decodes what is too much work for `build_quick_decoder`."""
-    return DecodePool(1, _limits(settings), how)
-
-
-def build_quick_decoder(settings: Settings, how: Preprocessing) -> DecodePool:
-    """Child processes for the stream, where nobody waits long for another's picture."""
-    limits = _limits(settings)
-    quick = replace(limits, quick_work=QUICK_WORK, memory_bytes=min(limits.memory_bytes, QUICK_MEMORY_BYTES))
-    return DecodePool(settings.ingest.decode_workers, quick, how)
-
-
-def _limits(settings: Settings) -> Limits:
-    ingest = settings.ingest
-    return Limits(
-        max_bytes=ingest.max_image_bytes, max_pixels=ingest.max_pixels, max_side_px=ingest.max_side_px,
-        memory_bytes=ingest.decode_memory_bytes, deadline_s=ingest.decode_deadline_s,
-    )  # fmt: skip
-
-
-def build_pictures(settings: Settings) -> PictureStore:
-    """Where inline pictures are kept."""
-    if settings.pictures_url:
-        return PictureFolder(settings.pictures_url)
-    return PictureFile((settings.data_path / "pictures.sqlite").absolute())
-
-
-def build_datarefs(settings: Settings) -> DatarefReader:
-    """What datarefs may name; the upload folder of the embedded service is always allowed."""
-    ingest = settings.ingest
-    return DatarefReader(
-        ingest.dataref_roots, ingest.dataref_hosts, ingest.max_image_bytes, uploads=settings.data_path / "uploads"
-    )
-
-
-QUICK_WORK = 10_000_000  # of ImageHeader.work: a tenth to a third of a second
-QUICK_MEMORY_BYTES = 400_000_000  # a picture of so little work needs less
 
 
 class _Closing(Protocol):
@@ -153,7 +83,13 @@ class _Process:
         self.wait(lambda: index.open(encoder.version, encoder.dimension))
         return index
 
-    def work(self, worker: IngestPipeline | LearningWorker) -> None:
+    def objects(self, encoder: Encoder) -> ObjectIndex:
+        """The object index, open."""
+        objects = self.part(lambda: open_objects(self._settings))
+        self.wait(lambda: objects.open(encoder.version, encoder.dimension))
+        return objects
+
+    def work(self, worker: IngestPipeline | LearningWorker | ObjectsWorker) -> None:
         """Run until asked to stop."""
         if self._settings.metrics_port is not None:
             start_http_server(self._settings.metrics_port, addr=self._settings.serve.host)
@@ -187,6 +123,32 @@ def run_ingest(settings: Settings) -> None:
         parts = Ingest(reader, writer, index, encoder, decoder, slow_decoder, pictures, datarefs, settings)
         pipeline = IngestPipeline(parts, process.stopping)
         process.work(pipeline)
+
+
+def run_objects(settings: Settings) -> None:
+    """`mekiki work objects`.
+
+    Raises:
+        ConfigurationError: no objects are wanted.
+    """
+    per_image = settings.objects.per_image
+    if not per_image:
+        raise ConfigurationError("MEKIKI_OBJECTS__PER_IMAGE: 0, no objects are wanted; raise it, or stop this worker")
+    if settings.embedded:
+        work_when_idle()
+    with _Process(settings) as process:
+        encoder = build_encoder(settings)
+        images, objects = process.index(encoder), process.objects(encoder)
+        decoder = process.part(lambda: build_slow_decoder(settings, encoder.preprocessing))
+        pictures, datarefs = build_pictures(settings), build_datarefs(settings)
+        cutter = Cutter(images, objects, encoder, decoder, pictures, datarefs, per_image)
+        reader = process.part(lambda: LogReader(
+            settings, ("images",), "objects", objects.offsets, group_wide=not settings.embedded,
+            grown=never_grew if settings.embedded else functools.partial(read_growth, settings),
+            on_revoked=lambda partitions: worker.drop_partitions(partitions),
+        ))  # fmt: skip
+        worker = ObjectsWorker(reader, cutter, process.stopping, new_log=settings.embedded)
+        process.work(worker)
 
 
 def run_tags(settings: Settings) -> None:
@@ -233,7 +195,9 @@ def run_index(settings: Settings) -> None:
 
     if not settings.index_socket:
         raise ConfigurationError("MEKIKI_INDEX_SOCKET: not set; `mekiki up` starts this process with an address")
-    server = IndexServer(EdgeIndex(index_folder(settings), settings.qdrant), settings.index_socket)
+    images = EdgeIndex(index_folder(settings), settings.qdrant)
+    objects = ObjectPoints(EdgeIndex(objects_folder(settings), settings.qdrant, OBJECTS))
+    server = IndexServer(images, settings.index_socket, objects)
     on_stop(server.stop)
     tune_process(settings.blas_threads)
     server.serve()

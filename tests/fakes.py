@@ -28,7 +28,7 @@ from stream.index.payload import ImagePayload
 from stream.index.qdrant import QdrantIndex
 from stream.log.reading.positions import position_of
 from stream.log.record import Record
-from stream.pictures.decode_pool import Decoded
+from stream.pictures.decode_pool import Decoded, Regions
 from stream.pictures.reading.limits import SLOW
 from stream.settings import QdrantSettings
 
@@ -116,6 +116,17 @@ class FakeDecoder:
         self.calls += 1
         self.gate.wait()
         return [self._decode(c, crop) for c, crop in zip(contents, crops or [None] * len(contents), strict=True)]
+
+    def regions(self, content: bytes, most: int) -> Regions | PoisonError:
+        """Parts in a row, each of another colour; as many as the second to last byte says."""
+        decoded = self._decode(content, None)
+        if isinstance(decoded, PoisonError):
+            return decoded
+        count = min(most, content[-2] % 4)
+        colours = [(content[-1] + 50 * (n + 1)) % 256 for n in range(count)]
+        pixels = np.tile(np.array(colours, np.uint8)[:, None, None, None], (1, 4, 4, 3))
+        boxes = tuple((n / 4, 0.25, 0.25, 0.5) for n in range(count))
+        return Regions(boxes, pixels, decoded.sha256)
 
     def thumbnail(self, content: bytes, size_px: int) -> bytes:
         """The colour, so large."""

@@ -37,6 +37,7 @@ ROOMS = (
     "stream.pictures.reading",
     "stream.pictures",
     "stream.index",
+    "stream.objects",
     "stream.ingest",
     "stream.learn",
     "stream.export",
@@ -46,6 +47,7 @@ ROOMS = (
     "search.pages",
     "search.words",
     "search",
+    "search.objects",
     "search.tags",
     "search.client",
     "search.routes",
@@ -69,6 +71,7 @@ FILES_APART = {  # one file that belongs to another room than its folder
     "models.encoders.base": "models",  # the contract of every encoder
     "models.encoders.raw_features": "models",  # the form in which features are kept
     "search.build": "search.app",
+    "stream.build": "stream.workers",
 }
 PRIVATE = {  # private names of others that are used, with the reason and the version that was looked at
     (

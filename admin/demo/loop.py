@@ -20,10 +20,10 @@ from admin.demo.screen import draw
 from admin.demo.session import SOURCE, Session
 from admin.demo.streaming import stream_everything
 from admin.operators.embedded import EmbeddedService
+from stream.build import build_encoder, open_index
 from stream.log.produce import LogWriter
 from stream.process import tune_process
 from stream.settings import Settings
-from stream.workers import build_encoder, open_index
 
 TRICKLE = 40
 SEARCHES = 200

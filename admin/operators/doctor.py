@@ -50,14 +50,14 @@ def _api(settings: Settings) -> str:
 def _index(settings: Settings) -> str:
     if not settings.qdrant.url:
         return "embedded, asked through the API"
-    from stream.workers import open_index
+    from stream.build import open_index
 
     with closing(open_index(settings)) as index:
         return f"about {index.count(exact=False)} images"
 
 
 def _encoder(settings: Settings) -> str:
-    from stream.workers import build_encoder
+    from stream.build import build_encoder
 
     encoder = build_encoder(settings)
     return f"{encoder.name} {encoder.version[:12]} on {encoder.device}"

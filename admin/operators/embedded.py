@@ -45,7 +45,13 @@ STABLE_S = 30.0  # a child that lived so long is not in a crash loop
 DEATHS = 4  # in a row, each within STABLE_S, before the service gives up
 SESSION_TIMEOUT_MS = 2_000  # the embedded broker lets a group join take half of it
 
-WORKERS = ("index", "ingest", "tags", "ranking")  # the last three show metrics, on ports one after another
+WORKERS = (
+    "index",
+    "ingest",
+    "tags",
+    "ranking",
+    "objects",
+)  # all but the first show metrics, on ports one after another
 COMMANDS = {name: ("work", name) for name in WORKERS} | {"serve": ("serve",)}
 
 
@@ -162,7 +168,7 @@ class EmbeddedService:
     def stop(self) -> None:
         """Drain, checkpoint, end; in the order of the data's way. Safe to call twice."""
         self._stopping = True
-        for name in ("serve", "ingest", "tags", "ranking", "index"):
+        for name in ("serve", "objects", "ingest", "tags", "ranking", "index"):
             child = self._children.pop(name, None)
             if child is not None:
                 _end(name, child)
@@ -181,7 +187,8 @@ class EmbeddedService:
             self._broker.start()
             create_topics(self.settings)
             for name in COMMANDS:
-                self._spawn(name)
+                if name != "objects" or self.settings.objects.per_image:
+                    self._spawn(name)
             self._wait_ready()
             addresses = self._broker.bootstrap_servers, self.api_url, self.settings.index_socket
             ServiceFile(os.getpid(), *addresses).write(self._data_path)

@@ -29,8 +29,9 @@ def convert_index(settings: Settings) -> None:
     Raises:
         StorageUnavailableError: there is no room for it.
     """
+    from stream.build import index_folder, objects_folder
     from stream.index.convert import convert  # the extra `embedded`
-    from stream.workers import index_folder
+    from stream.index.objects import OBJECTS
 
     with progress() as bar:
         task = bar.add_task("the index is quantised anew", total=None, visible=False, note="")
@@ -39,3 +40,4 @@ def convert_index(settings: Settings) -> None:
             bar.update(task, completed=done, total=count, visible=True)
 
         convert(index_folder(settings), settings.qdrant, advance)
+        convert(objects_folder(settings), settings.qdrant, advance, OBJECTS)

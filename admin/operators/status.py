@@ -16,8 +16,8 @@ from stream.log.unreadable.unread import READERS
 from stream.settings import Settings
 
 SHOWN = (
-    "images", "images_waited_for", "tags", "pairs_seen", "dead_letters", "encoder_version", "tagger_version",
-    "ranker_version",
+    "images", "images_with_objects", "images_waited_for", "tags", "pairs_seen", "dead_letters", "encoder_version",
+    "tagger_version", "ranker_version",
 )  # fmt: skip
 POLL_MS = 1_000  # to see how old the first unread record is
 

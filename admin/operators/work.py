@@ -1,4 +1,4 @@
-"""`mekiki work ingest|tags|ranking`: one worker of the service as a process."""
+"""`mekiki work ingest|objects|tags|ranking`: one worker of the service as a process."""
 
 import typer
 
@@ -22,6 +22,14 @@ def ingest() -> None:
     from stream.workers import run_ingest
 
     run_ingest(_settings())
+
+
+@app.command()
+def objects() -> None:
+    """Pictures to parts that are found by themselves; behind ingest."""
+    from stream.workers import run_objects
+
+    run_objects(_settings())
 
 
 @app.command()

@@ -44,6 +44,9 @@ def search(
         str | None, typer.Option(help='What these mean: tags, words of titles, "one name", -without, tag:, like:ID.')
     ] = None,
     crop: Annotated[str | None, typer.Option(help="left,top,width,height as shares of the picture.")] = None,
+    objects: Annotated[
+        bool | None, typer.Option(help="Also by objects in pictures; as it is, where --crop is given.")
+    ] = None,
     with_tag: WithTags = None,
     without: Without = None,
     title: Title = None,
@@ -72,6 +75,8 @@ def search(
         raise UsageError("search: expected --unlike and --crop with --id or --image; name pictures with these")
     if crop is not None and (unlike or len(image_id or ()) > 1) and image is None:
         raise UsageError(f"--crop {crop}: expected one picture; leave out the other ids")
+    if objects is not None and (tag is not None or words is not None or unlike or len(image_id or ()) > 1):
+        raise UsageError("--objects, --no-objects: expected with one picture, by --image or --id; leave it out")
     if order is not None and tag is None and words is None:
         raise UsageError(f"--order {order}: expected with --tag or --words; leave it out")
     api = Api(client_settings(data_dir))
@@ -83,13 +88,13 @@ def search(
     options = cast(SearchOptions, {name: value for name, value in given.items() if value is not None})
     content = None if image is None else read_picture(image)
     if content is not None:
-        page = api.search_image(content, crop=crop, unlike=unlike or (), **options)
+        page = api.search_image(content, crop=crop, objects=objects, unlike=unlike or (), **options)
     elif tag is not None:
         page = api.search_tag(tag, order=order, **options)
     elif words is not None:
         page = api.search_words(words, order=order, **options)
     elif image_id and len(image_id) == 1 and not unlike:
-        page = api.search_id(image_id[0], crop=crop, **options)
+        page = api.search_id(image_id[0], crop=crop, objects=objects, **options)
     else:
         page = api.search(like=image_id or (), unlike=unlike or (), **options)
     if sheet is not None:
@@ -114,6 +119,11 @@ def name_of(image_id: str, title: str) -> str:
 def tags_of(image: Result | ImageView) -> str:
     """Tags as a table shows them, in brackets what follows from them; --json has all."""
     return ", ".join([*image.tags[:8], *(f"({tag})" for tag in image.implied_tags[:4])])
+
+
+def where_of(result: Result) -> str:
+    """Below the id, the part of the picture that was found, as --crop takes it."""
+    return "" if result.box is None else "\nin " + ",".join(f"{share:.2f}" for share in result.box)
 
 
 def read_picture(path: Path) -> bytes:
@@ -143,7 +153,7 @@ def _show(page: Page) -> None:
         rows.append(
             (
                 marked(score, result.above_threshold),
-                name_of(result.image_id, result.title),
+                name_of(result.image_id, result.title) + where_of(result),
                 tags_of(result),
                 _same(result),
             )

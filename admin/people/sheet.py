@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from models.proposals import Box
 from search.client import Client
 from search.schemas import Result
 
@@ -21,6 +22,7 @@ TEXT_PX = 46
 PAD_PX = 10
 INK = (40, 40, 40)
 FAINT = (130, 130, 130)
+FOUND = (220, 30, 30)  # around the part that was found
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 Canvas = npt.NDArray[np.uint8]
@@ -28,10 +30,11 @@ Canvas = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Cell:
-    """One result: picture bytes and the lines under it."""
+    """One result: picture bytes, the lines under it, and the part of it that was found, in shares."""
 
     content: bytes
     lines: tuple[str, ...]
+    box: Box | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def fetch_cells(api: Client, results: Sequence[Result]) -> list[Cell]:
     cells = []
     for result in results:
         score = result.score if result.rank_score is None else result.rank_score
-        cells.append(Cell(api.picture(result.image_id), (f"{score:.3f}", _words(result.tags))))
+        cells.append(Cell(api.picture(result.image_id), (f"{score:.3f}", _words(result.tags)), result.box))
     return cells
 
 
@@ -82,7 +85,7 @@ def _row(row: Row, columns: int, width: int) -> Canvas:
     for number, cell in enumerate(row.cells):
         left = 2 * PAD_PX + CELL_PX * (1 + number % columns)
         above = PAD_PX + (number // columns) * (CELL_PX + TEXT_PX)
-        _paste(canvas, cell.content, left, above)
+        _paste(canvas, cell.content, left, above, cell.box)
         wrapped = [cell.lines[0], *textwrap.wrap(" ".join(cell.lines[1:]), 19)[:2]]
         for line_number, line in enumerate(wrapped):
             _write(
@@ -93,7 +96,7 @@ def _row(row: Row, columns: int, width: int) -> Canvas:
     return canvas
 
 
-def _paste(canvas: Canvas, content: bytes | None, left: int, top: int) -> None:
+def _paste(canvas: Canvas, content: bytes | None, left: int, top: int, box: Box | None = None) -> None:
     if content is None:
         return
     decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
@@ -104,6 +107,11 @@ def _paste(canvas: Canvas, content: bytes | None, left: int, top: int) -> None:
     size = (max(1, round(decoded.shape[1] * scale)), max(1, round(decoded.shape[0] * scale)))
     small = cv2.resize(decoded, size, interpolation=cv2.INTER_AREA)[:, :, ::-1]
     canvas[top : top + size[1], left : left + size[0]] = small
+    if box is not None:
+        first = left + round(box[0] * size[0]), top + round(box[1] * size[1])
+        last = left + round((box[0] + box[2]) * size[0]), top + round((box[1] + box[3]) * size[1])
+        for ink, width in (((255, 255, 255), 3), (FOUND, 1)):
+            cv2.rectangle(canvas, first, last, ink, width)
 
 
 def _write(canvas: Canvas, text: str, at: tuple[int, int], size: float, ink: tuple[int, int, int]) -> None:

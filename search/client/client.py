@@ -10,6 +10,7 @@ from typing import Any, TypedDict, Unpack
 from search import schemas
 from search.access.paths import bytes_url, quote_id
 from search.client.transport import Transport
+from search.objects.schemas import ObjectPage
 from search.tags import schemas as tag_schemas
 from stream.events.details import MetadataValue
 
@@ -84,20 +85,22 @@ class Client(Transport):
             self.ask("GET", "/v1/suggest", {"q": q, "limit": limit}).content
         )
 
-    def search_id(self, image_id: str, *, crop: str | None = None, **options: Unpack[SearchOptions]) -> schemas.Page:
+    def search_id(
+        self, image_id: str, *, crop: str | None = None, objects: bool | None = None, **options: Unpack[SearchOptions]
+    ) -> schemas.Page:
         """Images like one of the index, or a crop of it: left,top,width,height as shares."""
-        return self._page("GET", f"/v1/search/id/{quote_id(image_id)}", {"crop": crop}, options)
+        return self._page("GET", f"/v1/search/id/{quote_id(image_id)}", {"crop": crop, "objects": objects}, options)
 
     def search_tag(self, tag: str, *, order: str | None = None, **options: Unpack[SearchOptions]) -> schemas.Page:
         """Images that a tag fits, tagged by anybody or not; `order` is carried or probability."""
         return self._page("GET", "/v1/search/tag", {"tag": tag, "order": order}, options)
 
     def search_image(
-        self, content: bytes, *, crop: str | None = None, like: Sequence[str] = (), unlike: Sequence[str] = (),
-        **options: Unpack[SearchOptions],
+        self, content: bytes, *, crop: str | None = None, objects: bool | None = None, like: Sequence[str] = (),
+        unlike: Sequence[str] = (), **options: Unpack[SearchOptions],
     ) -> schemas.Page:  # fmt: skip
         """Images like these bytes, or a crop of them; also like some of the index, and unlike others."""
-        given = {"crop": crop, "like": list(like), "unlike": list(unlike)}
+        given = {"crop": crop, "objects": objects, "like": list(like), "unlike": list(unlike)}
         return self._page("POST", "/v1/search/image", given, options, content)
 
     def predict(self, content: bytes, *, limit: int = 20, min_images: int = 1) -> schemas.Prediction:
@@ -114,6 +117,16 @@ class Client(Transport):
         """These images by taste, best first."""
         answer = self.ask("POST", "/v1/rank", json_body={"image_ids": list(image_ids)})
         return schemas.RankPage.model_validate_json(answer.content)
+
+    def objects(self, image_id: str, *, every: bool = False) -> ObjectPage:
+        """What can be seen in an image of the index."""
+        answer = self.ask("GET", f"/v1/images/{quote_id(image_id)}/objects", {"all": every})
+        return ObjectPage.model_validate_json(answer.content)
+
+    def objects_in(self, content: bytes, *, every: bool = False) -> ObjectPage:
+        """What can be seen in these bytes."""
+        answer = self.ask("POST", "/v1/objects", {"all": every}, content=content)
+        return ObjectPage.model_validate_json(answer.content)
 
     def image(self, image_id: str) -> schemas.ImageView:
         """What the index holds of an image."""

@@ -32,6 +32,9 @@ MOST_CHARS = 1_000  # of a line of words
 MOST_WORDS = 50  # in it
 TYPICAL = 100  # pictures with words that no tag is, of which the others are to be like
 
+Objects = Annotated[
+    bool | None, Query(description="whether objects in pictures are found too; left out: where a crop is given")
+]
 router = APIRouter(responses=PROBLEMS, tags=["search"])
 Line = Annotated[
     str, Query(max_length=MOST_CHARS, description='words: tags, words of titles, "one name", -without, tag:, like:ID')
@@ -84,31 +87,33 @@ def search_by_image(
     part: Part,
     like: Like = [],  # noqa: B006 - FastAPI copies it
     unlike: Like = [],  # noqa: B006
+    objects: Objects = None,
     session_id: Session = None,
 ) -> schemas.Page:
     """Images like an uploaded one, or like a crop of it; also like some of the index, and unlike others."""
     started_s = time.perf_counter()
-    vector = running.searcher.embed(content, part)
+    vector = running.searcher.embedder.embed(content, part)
     if like or unlike:
         like, unlike = running.ids_of(like), running.ids_of(unlike)
         liked, unliked = ([running.searcher.vector_of(i) for i in ids] for ids in (like, unlike))
         vector = between([vector, *liked], unliked)
-    answer = running.searcher.by_vector(vector, asked, without={*like, *unlike})
+    answer = running.searcher.by_vector(vector, running.also_objects(asked, objects, part), without={*like, *unlike})
     return _page(running, answer, started_s, "image", session_id)
 
 
 @router.get("/v1/search/id/{image_id:path}")
 def search_by_id(
-    running: Running, image_id: ImageIdPath, asked: Asked, part: Part, session_id: Session = None
-) -> schemas.Page:
+    running: Running, image_id: ImageIdPath, asked: Asked, part: Part, objects: Objects = None,
+    session_id: Session = None,
+) -> schemas.Page:  # fmt: skip
     """Images like one that is in the index, or like a crop of it."""
     started_s = time.perf_counter()
     image_id = running.id_of(image_id)
     if part is None:
         vector = running.searcher.vector_of(image_id)
     else:
-        vector = running.searcher.embed(running.picture(image_id), part)
-    answer = running.searcher.by_vector(vector, asked, without={image_id})
+        vector = running.searcher.embedder.embed(running.picture(image_id), part)
+    answer = running.searcher.by_vector(vector, running.also_objects(asked, objects, part), without={image_id})
     return _page(running, answer, started_s, f"id:{image_id}", session_id)
 
 

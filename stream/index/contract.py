@@ -16,12 +16,16 @@ from stream.log.reading.positions import StoredOffset
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One search result; `score` is the inner product, the cosine for unit vectors."""
+    """One search result; `score` is the inner product, the cosine for unit vectors.
+
+    Where `is_part`, it is that of an object in the image (stream.index.parts), which the image index does not know.
+    """
 
     image_id: str
     score: float
     payload: ImagePayload
     vector: Vector | None = None
+    is_part: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class Condition:
         ranges: all of these must hold.
         terms: of every group, one must be among the terms of the image, see stream.index.terms.
         unsaid: none of these may be there as `terms` are.
+        among: only these images, if any are named.
     """
 
     tags: tuple[tuple[TagFilter, ...], ...] = ()
@@ -62,6 +67,7 @@ class Condition:
     ranges: tuple[Range, ...] = ()
     terms: Terms = ()
     unsaid: tuple[Terms, ...] = ()
+    among: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

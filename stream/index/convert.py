@@ -12,15 +12,17 @@ from typing import Any
 
 from stream.disk import START_BYTES, check_room
 from stream.index.edge import EdgeIndex, stored_shape
-from stream.index.point_index import vector_in
-from stream.index.points import Point
+from stream.index.point_index import IMAGES, vector_in
+from stream.index.points import Layout, Point
 from stream.index.quantization import of_edge
 from stream.settings import QdrantSettings
 
 PAGE = 1_000  # points read and written at once
 
 
-def convert(folder: Path, settings: QdrantSettings, advance: Callable[[int, int], None]) -> bool:
+def convert(
+    folder: Path, settings: QdrantSettings, advance: Callable[[int, int], None], layout: Layout = IMAGES
+) -> bool:
     """Quantise the index as the settings have it; `advance` is told points done and all points. Whether there was any
     need: what is in floats only, or has codes that nobody asks for, stays as it is.
     """
@@ -29,12 +31,12 @@ def convert(folder: Path, settings: QdrantSettings, advance: Callable[[int, int]
         before.rename(folder)  # killed between the two renames below
     for left in (before, made):
         shutil.rmtree(left, ignore_errors=True)
-    wanted, stored = of_edge(settings).kind, stored_shape(folder)
+    wanted, stored = of_edge(settings, layout).kind, stored_shape(folder)
     if stored is None or wanted in ("none", stored[0]):
         return False
     check_room(folder, START_BYTES + sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()))
     plain = settings.model_copy(update={"quantization": "none"})  # reads whatever is there
-    old, new = EdgeIndex(folder, plain), EdgeIndex(made, settings)
+    old, new = EdgeIndex(folder, plain, layout), EdgeIndex(made, settings, layout)
     try:
         for index in (old, new):
             index.prepare(stored[1])

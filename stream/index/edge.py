@@ -16,8 +16,8 @@ from models.errors import ConfigurationError, IndexUnavailableError, StorageUnav
 from stream.disk import WRITE_BYTES, check_room
 from stream.index.contract import IndexDescription, Kind
 from stream.index.payload import Vector
-from stream.index.point_index import INDEXED, RANGED, RAW, Filters, PointIndex, vectors_of
-from stream.index.points import VECTOR_NAME, Point
+from stream.index.point_index import IMAGES, RAW, Filters, PointIndex, vectors_of
+from stream.index.points import VECTOR_NAME, Layout, Point
 from stream.index.quantization import Quantization, of_edge
 from stream.settings import QdrantSettings
 
@@ -47,12 +47,12 @@ class _EdgeFilters(Filters):
 class EdgeIndex(PointIndex):
     """See VectorIndex. Thread-safe: calls take turns."""
 
-    def __init__(self, folder: Path, settings: QdrantSettings | None = None) -> None:
+    def __init__(self, folder: Path, settings: QdrantSettings | None = None, layout: Layout = IMAGES) -> None:
         if edge is None:
             raise ConfigurationError("package qdrant-edge-py: not installed; run pip install 'mekiki[embedded]'")
-        super().__init__(_EdgeFilters())
+        super().__init__(_EdgeFilters(), layout)
         self._folder = folder
-        self._quantization = of_edge(settings or QdrantSettings())
+        self._quantization = of_edge(settings or QdrantSettings(), layout)
         self._lock = threading.RLock()
         self._shard: Any = None
 
@@ -60,7 +60,7 @@ class EdgeIndex(PointIndex):
         """See PointIndex.prepare."""
         with self._lock:
             if self._shard is None:
-                self._shard = _load(self._folder, dimension, self._quantization.kind)
+                self._shard = _load(self._folder, dimension, self._quantization.kind, self.layout)
 
     def upsert(self, points: Sequence[Point], condition: Callable[[Sequence[Point]], Any] | None = None) -> None:
         """See PointIndex.upsert."""
@@ -154,23 +154,30 @@ def _codes(kind: str) -> Any:
     return edge.BinaryQuantizationConfig() if kind == "binary" else None
 
 
-def _load(folder: Path, dimension: int, kind: str) -> Any:
+def _vectors(dimension: int, layout: Layout) -> Any:
+    if not layout.many:
+        return edge.EdgeVectorParams(dimension, edge.Distance.Dot)
+    best = edge.MultiVectorConfig(edge.MultiVectorComparator.MaxSim)
+    half = edge.VectorStorageDatatype.Float16
+    return edge.EdgeVectorParams(dimension, edge.Distance.Dot, multivector_config=best, datatype=half, on_disk=True)
+
+
+def _load(folder: Path, dimension: int, kind: str, layout: Layout) -> Any:
     stored = stored_shape(folder)
     if stored is not None and kind not in ("none", stored[0]):
         raise ConfigurationError(
             f"index folder {folder}: quantised as {stored[0]}, expected {kind}; `mekiki up` converts it, or set "
             "MEKIKI_QDRANT__QUANTIZATION=none"
         )
-    vectors = {VECTOR_NAME: edge.EdgeVectorParams(dimension, edge.Distance.Dot)}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             return edge.EdgeShard.load(str(folder))
-        config = edge.EdgeConfig(vectors=vectors, quantization_config=_codes(kind))
+        config = edge.EdgeConfig(vectors={VECTOR_NAME: _vectors(dimension, layout)}, quantization_config=_codes(kind))
         shard = edge.EdgeShard.create(str(folder), config)
-        for name in INDEXED:
+        for name in layout.keywords:
             shard.update(edge.UpdateOperation.create_field_index(name, edge.PayloadSchemaType.Keyword))
-        for name in RANGED:
+        for name in layout.numbers:
             shard.update(edge.UpdateOperation.create_field_index(name, edge.PayloadSchemaType.Float))
         return shard
     except OSError as error:

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from stream.index.contract import ALL, Condition, Hit, TagFilter, Terms
+from stream.index.contract import ALL, Condition, Hit, Kind, TagFilter, Terms
 from stream.index.payload import UNDECODED, IndexRecord, Vector, to_payload, to_record
 from stream.index.points import (
     FORMAT,
     META_POINT_ID,
     VECTOR_NAME,
+    Layout,
     Point,
     check_encoder,
     check_vector,
@@ -26,9 +27,9 @@ from stream.index.points import (
 from stream.log.reading.positions import StoredOffset
 
 PAGE = 256  # records a scroll of ours asks for at once
-INDEXED = ("kind", "tags", "sha256", "undecoded", "terms")  # payload fields that filters ask for
 RAW = "raw"  # payload field of the raw features: large, and of no use to who searches
-RANGED = ("posted_s",)  # numbers that filters ask for, and that leave few; of sizes and shapes most remain
+# of numbers those that leave few; of sizes and shapes most remain
+IMAGES = Layout(("kind", "tags", "sha256", "undecoded", "terms"), ("posted_s",))
 
 
 class Filters(ABC):
@@ -73,7 +74,8 @@ class Filters(ABC):
         ranges = [self.between(one.field, one.low, one.high) for one in condition.ranges]
         without = [self._one(one) for one in condition.without]
         without += [self.every(self._said(one)) for one in condition.unsaid]
-        return self.every(groups + ranges + self._said(condition.terms), without)
+        among = [self.ids([point_id(image_id) for image_id in condition.among])] if condition.among else []
+        return self.every(groups + ranges + self._said(condition.terms) + among, without)
 
     def _said(self, terms: Terms) -> list[Any]:
         return [self.is_in("terms", group) for group in terms]
@@ -87,8 +89,9 @@ class Filters(ABC):
 class PointIndex(ABC):
     """See VectorIndex. An adapter says how points are written, fetched, scrolled, queried and counted."""
 
-    def __init__(self, filters: Filters) -> None:
+    def __init__(self, filters: Filters, layout: Layout) -> None:
         self.filters = filters
+        self.layout = layout
         self.dimension = 0
 
     @abstractmethod
@@ -112,6 +115,18 @@ class PointIndex(ABC):
     @abstractmethod
     def nearest(self, vector: Vector, limit: int, condition: Any, *, with_vectors: bool) -> Sequence[Any]:
         """Points by inner product, best first; each has a `score` too, and no `RAW`."""
+
+    @abstractmethod
+    def count(self, kind: Kind = "image", *, exact: bool = True) -> int:
+        """See VectorIndex.count."""
+
+    @abstractmethod
+    def flush(self) -> None:
+        """See VectorIndex.flush."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """See VectorIndex.close."""
 
     def open(self, encoder_version: str, dimension: int) -> None:
         """See VectorIndex.open."""
@@ -190,7 +205,7 @@ def vectors_of(point: Point) -> dict[str, Any]:
 
 
 def vector_in(point: Any) -> Vector | None:
-    """The vector [D] of a point that a client gave, float32; None of a point without one."""
+    """The vector [D] or vectors [K, D] of a point that a client gave, float32; None of a point without."""
     values = point.vector.get(VECTOR_NAME) if isinstance(point.vector, dict) else None
     return None if values is None else np.asarray(values, dtype=np.float32)
 

@@ -34,8 +34,27 @@ META_POINT_ID = str(uuid.uuid5(NAMESPACE, "meta"))
 
 
 @dataclass(frozen=True)
+class Layout:
+    """What a collection keeps of its points.
+
+    Attributes:
+        keywords: payload fields that filters ask for.
+        numbers: the same, of numbers.
+        many: whether a point has several vectors, the best of which counts in a search; they are kept as float16.
+        suffix: of the collection's name on a server.
+    """
+
+    keywords: tuple[str, ...]
+    numbers: tuple[str, ...] = ()
+    many: bool = False
+    suffix: str = ""
+
+
+@dataclass(frozen=True)
 class Point:
-    """What both adapters write: id, payload, maybe a vector, and its position: the newest that it may replace."""
+    """What both adapters write: id, payload, maybe a vector [D] or several [K, D], and its position: the newest that it
+    may replace.
+    """
 
     id: str
     payload: dict[str, Any]

@@ -19,8 +19,8 @@ from models.errors import ConfigurationError, IndexUnavailableError
 from stream.environment import without_credentials
 from stream.index.contract import IndexDescription, Kind
 from stream.index.payload import Vector
-from stream.index.point_index import INDEXED, RANGED, RAW, Filters, PointIndex, vectors_of
-from stream.index.points import VECTOR_NAME, Point
+from stream.index.point_index import IMAGES, RAW, Filters, PointIndex, vectors_of
+from stream.index.points import VECTOR_NAME, Layout, Point
 from stream.index.quantization import ON_SERVER, Quantization, of_server
 from stream.settings import QdrantSettings, QuantizationKind
 
@@ -57,10 +57,10 @@ class _ServerFilters(Filters):
 class QdrantIndex(PointIndex):
     """See VectorIndex. Thread-safe as far as qdrant-client is."""
 
-    def __init__(self, settings: QdrantSettings) -> None:
-        super().__init__(_ServerFilters())
+    def __init__(self, settings: QdrantSettings, layout: Layout = IMAGES) -> None:
+        super().__init__(_ServerFilters(), layout)
         self._url = without_credentials(settings.url or "")  # for sentences
-        self._collection = settings.collection
+        self._collection = settings.collection + layout.suffix
         self._settings = settings
         self._quantization = of_server(settings, "none")  # until `prepare` has seen the collection
         if settings.url == LOCAL:
@@ -106,6 +106,9 @@ class QdrantIndex(PointIndex):
     def _create(self, dimension: int) -> None:
         settings = self._settings
         vectors = q.VectorParams(size=dimension, distance=q.Distance.DOT, on_disk=settings.vectors_on_disk)
+        if self.layout.many:
+            vectors.multivector_config = q.MultiVectorConfig(comparator=q.MultiVectorComparator.MAX_SIM)
+            vectors.datatype, vectors.on_disk = q.Datatype.FLOAT16, True
         self._call(
             self._client.create_collection, self._collection, vectors_config={VECTOR_NAME: vectors},
             quantization_config=_codes("scalar" if settings.quantization == "auto" else settings.quantization),
@@ -113,8 +116,8 @@ class QdrantIndex(PointIndex):
             write_consistency_factor=settings.write_consistency,
         )  # fmt: skip
         if self._url != LOCAL:  # the local mode has no payload indexes and says so with a warning
-            kinds = dict.fromkeys(INDEXED, q.PayloadSchemaType.KEYWORD) | dict.fromkeys(
-                RANGED, q.PayloadSchemaType.FLOAT
+            kinds = dict.fromkeys(self.layout.keywords, q.PayloadSchemaType.KEYWORD) | dict.fromkeys(
+                self.layout.numbers, q.PayloadSchemaType.FLOAT
             )
             for name, kind in kinds.items():
                 self._call(self._client.create_payload_index, self._collection, name, kind, wait=True)
@@ -148,8 +151,9 @@ class QdrantIndex(PointIndex):
 
     def nearest(self, vector: Vector, limit: int, condition: Any, *, with_vectors: bool) -> Sequence[Any]:
         """See PointIndex.nearest."""
+        query = [vector.tolist()] if self.layout.many else vector.tolist()
         return self._call(
-            self._client.query_points, self._collection, query=vector.tolist(), using=VECTOR_NAME, limit=limit,
+            self._client.query_points, self._collection, query=query, using=VECTOR_NAME, limit=limit,
             query_filter=condition, with_payload=_WITHOUT_RAW, with_vectors=with_vectors,
             search_params=_params(self._quantization, limit),
         ).points  # fmt: skip

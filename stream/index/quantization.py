@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from models.errors import ConfigurationError
+from stream.index.points import Layout
 from stream.settings import QdrantSettings, QuantizationKind
 
 LEAST_CANDIDATES = 4_000  # of a scan through bits: 1 to 2 ms more, and exact up to that size whatever the vectors
+LEAST_OF_MANY = 500  # the same where a point has many vectors, all of which are then compared
 Oversampling: TypeAlias = Mapping[QuantizationKind, float]
 ON_EDGE: Oversampling = {"turbo": 16.0, "binary": 16.0, "none": 1.0}
 ON_SERVER: Oversampling = {"scalar": 1.0, "turbo": 16.0, "binary": 16.0, "none": 1.0}
@@ -38,7 +40,7 @@ class Quantization:
         return max(self.oversampling, self.least / max(limit, 1))
 
 
-def of_edge(settings: QdrantSettings) -> Quantization:
+def of_edge(settings: QdrantSettings, layout: Layout) -> Quantization:
     """For Qdrant Edge, which scans all codes of a search.
 
     Raises:
@@ -50,7 +52,7 @@ def of_edge(settings: QdrantSettings) -> Quantization:
             f"MEKIKI_QDRANT__QUANTIZATION {kind}: expected auto, {', '.join(ON_EDGE)} without a Qdrant server; choose "
             "one of those or name a server in MEKIKI_QDRANT__URL"
         )
-    return _quantization(settings, kind, ON_EDGE, LEAST_CANDIDATES)
+    return _quantization(settings, kind, ON_EDGE, LEAST_OF_MANY if layout.many else LEAST_CANDIDATES)
 
 
 def of_server(settings: QdrantSettings, kind: QuantizationKind) -> Quantization:

@@ -1,8 +1,8 @@
 """The child process that decodes: `python -m stream.pictures.decode_child LIMITS PREPROCESSING`, as JSON.
 
 Comes in on stdin: frames of `REQUEST` (length, crop, size) and a file's bytes. Goes out on stdout: `READY` once, then
-one answer a frame: `ANSWER` (status, size, hash, length of what follows), then a reason, look and pixels, or a
-thumbnail. Ends with stdin.
+one answer a frame: `ANSWER` (status, size, hash, length of what follows), then a reason, look and pixels, a thumbnail,
+or regions. Ends with stdin.
 
 It imports numpy, OpenCV and Pillow and nothing of the service: a start takes 0.3 s, and whatever a hostile file does
 to this process, there is nothing here to reach. One that has worked on a file for the deadline ends; by the clock the
@@ -24,23 +24,27 @@ import cv2
 from models.errors import PoisonError, PolicyError
 from models.look import LOOK_BYTES, look_of
 from models.preprocess import DEFAULT, Preprocessing
-from stream.pictures.decode_wire import ANSWER, PICTURE, READY, REFUSED, REQUEST, THUMBNAIL, UNREADABLE
+from stream.pictures.decode_wire import ANSWER, BOX, PICTURE, READY, REFUSED, REGIONS, REQUEST, THUMBNAIL, UNREADABLE
 from stream.pictures.reading.limits import WHOLE, Crop, Limits
-from stream.pictures.reading.shown import decode, thumbnail
+from stream.pictures.reading.shown import cut_regions, decode, thumbnail
 
 ORPHAN_DEADLINES = 7  # the alarm kills after this many deadlines: the parent, if there is one, is earlier
 SMALLEST = bytes.fromhex("47494638396101000100800000000000ffffff2c00000000010001000002024c01003b")  # a GIF
 
 
 def answer(
-    data: bytes, limits: Limits, crop: Crop = WHOLE, how: Preprocessing = DEFAULT, *, size_px: int = 0
-) -> bytes:  # fmt: skip
-    """The answer frame for one file: pixels as the encoder takes them; with `size_px` a thumbnail."""
+    data: bytes, limits: Limits, crop: Crop = WHOLE, how: Preprocessing = DEFAULT, *, size_px: int = 0, regions: int = 0
+) -> bytes:
+    """The answer frame for one file: pixels as the encoder takes them; a thumbnail of `size_px`, or so many regions."""
     digest = hashlib.sha256(data).digest()
     try:
         if size_px:
             small, width_px, height_px, name = thumbnail(data, limits, size_px)
             return ANSWER.pack(THUMBNAIL, width_px, height_px, digest, name.encode(), len(small)) + small
+        if regions:
+            boxes, parts, width_px, height_px, name = cut_regions(data, limits, regions, how)
+            content = b"".join([*(BOX.pack(*box) for box in boxes), *(part.tobytes() for part in parts)])
+            return ANSWER.pack(REGIONS, width_px, height_px, digest, name.encode(), len(content)) + content
         squares = (how,) if how == DEFAULT else (how, DEFAULT)  # looks are compared, whichever encoder serves
         made, width_px, height_px, name = decode(data, limits, crop, squares)
     except PoisonError as error:
@@ -68,12 +72,12 @@ def serve(requests: BinaryIO, answers: BinaryIO, limits: Limits, how: Preprocess
     answers.write(READY)
     answers.flush()
     while len(head := requests.read(REQUEST.size)) == REQUEST.size:
-        length, *crop, size_px = REQUEST.unpack(head)
+        length, *crop, size_px, regions = REQUEST.unpack(head)
         data = requests.read(length)
         signal.setitimer(signal.ITIMER_PROF, limits.deadline_s)
         signal.setitimer(signal.ITIMER_REAL, ORPHAN_DEADLINES * limits.deadline_s)
         part = (crop[0], crop[1], crop[2], crop[3])
-        answers.write(answer(data, limits, part, how, size_px=size_px))
+        answers.write(answer(data, limits, part, how, size_px=size_px, regions=regions))
         answers.flush()
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -16,10 +16,10 @@ from typing import TypeVar
 
 from models.errors import ConfigurationError, DecodeError, PoisonError
 from models.preprocess import DEFAULT, Preprocessing
-from stream.pictures.decode_process import DecodeChild, Decoded
+from stream.pictures.decode_process import DecodeChild, Decoded, Regions
 from stream.pictures.reading.limits import WHOLE, Crop, Limits, check_bytes
 
-__all__ = ["Crop", "DecodePool", "Decoded", "Limits"]
+__all__ = ["Crop", "DecodePool", "Decoded", "Limits", "Regions"]
 T = TypeVar("T")
 
 
@@ -79,6 +79,14 @@ class DecodePool:
         if isinstance(made, PoisonError):
             raise made
         return made
+
+    def regions(self, content: bytes, most: int) -> Regions | PoisonError:
+        """Parts of a picture that may be objects, at most so many (of 1 to 255); never raises for what a file contains.
+
+        Raises:
+            ConfigurationError: as `decode_many`.
+        """
+        return self._with_child(content, lambda child: child.ask_regions(content, most))
 
     def close(self) -> None:
         """Stop the children; what is being decoded is answered first."""

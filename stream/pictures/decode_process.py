@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from models.errors import ConfigurationError, DecodeError, InfrastructureError, PoisonError, PolicyError
 from models.look import LOOK_BYTES
 from models.preprocess import Preprocessing
-from stream.pictures.decode_wire import ANSWER, PICTURE, READY, REFUSED, REQUEST, THUMBNAIL
+from models.proposals import Box
+from stream.pictures.decode_wire import ANSWER, BOX, PICTURE, READY, REFUSED, REGIONS, REQUEST, THUMBNAIL
 from stream.pictures.reading.limits import WHOLE, Crop, Limits
 
 START_S = 60.0  # a start takes 0.2 s; a machine that is starting everything at once may take long
@@ -44,6 +45,15 @@ class Decoded:
     height_px: int
     format: str
     look: bytes
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Regions:
+    """Parts of a picture, ready for an encoder: boxes in shares of it, pixels uint8 [K, S, S, 3] RGB."""
+
+    boxes: tuple[Box, ...]
+    pixels: NDArray[np.uint8]
     sha256: str
 
 
@@ -107,14 +117,27 @@ class DecodeChild:
         answer = self._exchange(data, WHOLE, size_px)
         return answer if isinstance(answer, PoisonError) else answer[1]
 
-    def _exchange(self, data: bytes, crop: Crop, size_px: int) -> tuple[tuple[Any, ...], bytes] | PoisonError:
+    def ask_regions(self, data: bytes, most: int) -> Regions | PoisonError:
+        """Parts of the picture in a file, see stream.pictures.reading.shown; fails as `ask`."""
+        answer = self._exchange(data, WHOLE, 0, most)
+        if isinstance(answer, PoisonError):
+            return answer
+        (_, _, _, sha256, _, length), content = answer
+        count = length // (BOX.size + 3 * self._size_px**2)
+        boxes = tuple((box[0], box[1], box[2], box[3]) for box in BOX.iter_unpack(content[: count * BOX.size]))
+        pixels = np.frombuffer(content, np.uint8, offset=count * BOX.size)
+        return Regions(boxes, pixels.reshape(count, self._size_px, self._size_px, 3), sha256.hex())
+
+    def _exchange(
+        self, data: bytes, crop: Crop, size_px: int, regions: int = 0
+    ) -> tuple[tuple[Any, ...], bytes] | PoisonError:
         """Head and content of the answer to one request."""
         until = time.monotonic() + BUSY * self._deadline_s
         self._socket.settimeout(BUSY * self._deadline_s)
-        self._socket.sendall(REQUEST.pack(len(data), *crop, size_px) + data)
+        self._socket.sendall(REQUEST.pack(len(data), *crop, size_px, regions) + data)
         head = ANSWER.unpack(self._read(ANSWER.size, until))
         status, content = head[0], self._read(head[-1], until)
-        if status in (PICTURE, THUMBNAIL):
+        if status in (PICTURE, THUMBNAIL, REGIONS):
             return head, content
         reason, _, text = content.decode().partition("\n")
         return PolicyError(text, reason) if status == REFUSED else DecodeError(text, reason)

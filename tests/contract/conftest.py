@@ -1,4 +1,4 @@
-"""Every VectorIndex there is, open and empty."""
+"""Every VectorIndex and every ObjectIndex there is, open and empty."""
 
 import os
 import socket
@@ -10,7 +10,9 @@ import pytest
 
 from stream.index.contract import VectorIndex
 from stream.index.edge import EdgeIndex
-from stream.index.process.remote import RemoteIndex
+from stream.index.objects import OBJECTS, ObjectIndex, ObjectPoints
+from stream.index.point_index import IMAGES
+from stream.index.process.remote import RemoteIndex, RemoteObjects
 from stream.index.process.server import IndexServer
 from stream.index.qdrant import QdrantIndex
 from stream.log.embedded_broker import free_port
@@ -21,38 +23,38 @@ D = 16
 QDRANT_URL = os.environ.get("MEKIKI_TEST_QDRANT_URL")
 
 
-def edge(tmp_path):
-    index = EdgeIndex(tmp_path / "index")
-    index.open("enc-1", D)
-    yield index
+def edge(tmp_path, layout):
+    index = EdgeIndex(tmp_path / "index", layout=layout)
+    yield as_asked(index)
     index.close()
 
 
-def remote(tmp_path):
+def remote(tmp_path, layout):
     address = f"127.0.0.1:{free_port()}"
-    server = IndexServer(EdgeIndex(tmp_path / "index"), address)
+    objects = ObjectPoints(EdgeIndex(tmp_path / "objects", layout=OBJECTS))
+    server = IndexServer(EdgeIndex(tmp_path / "index"), address, objects)
     thread = threading.Thread(target=server.serve)
     thread.start()
-    index = RemoteIndex(address)
-    index.open("enc-1", D)
+    index = (RemoteObjects if layout is OBJECTS else RemoteIndex)(address)
     yield index
     index.close()
     server.stop()
     thread.join()
 
 
-def local(tmp_path):
-    index = QdrantIndex(QdrantSettings(url=":memory:", collection="test"))
-    index.open("enc-1", D)
-    yield index
+def local(tmp_path, layout):
+    index = QdrantIndex(QdrantSettings(url=":memory:", collection="test"), layout)
+    yield as_asked(index)
     index.close()
 
 
-def in_a_dict(tmp_path):
+def in_a_dict(tmp_path, layout):
     """What the simulation runs on."""
-    index = DictIndex()
-    index.open("enc-1", D)
-    yield index
+    yield as_asked(DictIndex(layout=layout))
+
+
+def as_asked(points):
+    return ObjectPoints(points) if points.layout is OBJECTS else points
 
 
 def listens(host, port):
@@ -61,7 +63,7 @@ def listens(host, port):
         return probe.connect_ex((host, port)) == 0
 
 
-def _server(prefer_grpc):
+def _server(prefer_grpc, layout):
     if QDRANT_URL is None:
         pytest.skip("MEKIKI_TEST_QDRANT_URL names no Qdrant server")
     collection = f"mekiki_test_{uuid.uuid4().hex}"
@@ -72,24 +74,35 @@ def _server(prefer_grpc):
             f"the Qdrant server answers no gRPC on port {grpc_port}; MEKIKI_TEST_QDRANT_GRPC_PORT names another"
         )
     index = QdrantIndex(
-        QdrantSettings(url=QDRANT_URL, collection=collection, prefer_grpc=prefer_grpc, grpc_port=grpc_port)
+        QdrantSettings(url=QDRANT_URL, collection=collection, prefer_grpc=prefer_grpc, grpc_port=grpc_port), layout
     )
     try:
-        index.open("enc-1", D)
-        yield index
+        yield as_asked(index)
         index.drop()
     finally:
         index.close()
 
 
-def server_grpc(tmp_path):
-    yield from _server(True)
+def server_grpc(tmp_path, layout):
+    yield from _server(True, layout)
 
 
-def server_rest(tmp_path):
-    yield from _server(False)
+def server_rest(tmp_path, layout):
+    yield from _server(False, layout)
 
 
-@pytest.fixture(params=[edge, remote, local, in_a_dict, server_grpc, server_rest], ids=lambda make: make.__name__)
+EVERY = {"params": [edge, remote, local, in_a_dict, server_grpc, server_rest], "ids": lambda make: make.__name__}
+
+
+@pytest.fixture(**EVERY)
 def index(request, tmp_path) -> VectorIndex:
-    yield from request.param(tmp_path)
+    for made in request.param(tmp_path, IMAGES):
+        made.open("enc-1", D)
+        yield made
+
+
+@pytest.fixture(**EVERY)
+def objects(request, tmp_path) -> ObjectIndex:
+    for made in request.param(tmp_path, OBJECTS):
+        made.open("enc-1", D)
+        yield made

@@ -12,8 +12,8 @@ import numpy as np
 
 from stream.index.contract import IndexDescription, Kind
 from stream.index.payload import Vector
-from stream.index.point_index import RAW, Filters, PointIndex
-from stream.index.points import VECTOR_NAME, Point
+from stream.index.point_index import IMAGES, RAW, Filters, PointIndex
+from stream.index.points import VECTOR_NAME, Layout, Point
 
 Condition = Callable[["StoredPoint"], bool]
 
@@ -98,8 +98,8 @@ class DictFilters(Filters):
 class DictIndex(PointIndex):
     """See PointIndex. Several may share the same points, as several workers do."""
 
-    def __init__(self, points: Points | None = None) -> None:
-        super().__init__(DictFilters())
+    def __init__(self, points: Points | None = None, layout: Layout = IMAGES) -> None:
+        super().__init__(DictFilters(), layout)
         self.points = points or Points()
 
     def prepare(self, dimension: int) -> None:
@@ -129,7 +129,7 @@ class DictIndex(PointIndex):
 
     def nearest(self, vector: Vector, limit: int, condition: Any, *, with_vectors: bool) -> Sequence[StoredPoint]:
         found = [
-            replace(_shown(point, with_vectors, with_raw=False), score=float(stored @ vector))
+            replace(_shown(point, with_vectors, with_raw=False), score=float(np.max(stored @ vector)))
             for point in self.points.by_id.values()
             if (stored := point.vector.get(VECTOR_NAME)) is not None and (condition is None or condition(point))
         ]

@@ -27,7 +27,7 @@ class Service:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.output = data_dir.parent / f"{data_dir.name}.log"
-        self.environment = environment
+        self.environment = {"MEKIKI_OBJECTS__PER_IMAGE": "0"} | environment  # a process less, but where it is meant
         self.process = None
 
     def start(self):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stream.workers import build_encoder, open_index
+from stream.build import build_encoder, open_index
 from tests.cluster import Cluster, embedded_kafka, kafka_skip_reason, real_kafka
 from tests.faults.disturbances import PLAN, Disturber, plan
 from tests.faults.offsets_first import BETWEEN

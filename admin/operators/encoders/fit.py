@@ -28,9 +28,9 @@ from models.encoders.registry.folders import PACKAGED, EncoderFolders
 from models.encoders.registry.manifest import PROJECTION, Manifest
 from models.errors import ConfigurationError, UsageError
 from models.preprocess import Preprocessing, prepared
+from stream.build import open_index
 from stream.index.contract import VectorIndex
 from stream.settings import Settings
-from stream.workers import open_index
 
 BATCH = 32  # pictures decoded before the network runs on them: steps of the progress bar
 MOST_PICTURES = 20_000  # of an index: more change nothing

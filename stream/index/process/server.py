@@ -1,4 +1,4 @@
-"""The process that owns the Qdrant Edge shard and answers `remote`.
+"""The process that owns the Qdrant Edge shards, of images and of objects, and answers `remote`.
 
 Edge holds the GIL in every call: nobody else who must answer or heartbeat lives in this process. optimize() is never
 called: it would answer nobody for minutes.
@@ -12,25 +12,28 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 
 from models.errors import ConfigurationError, MekikiError
-from stream.index.edge import EdgeIndex
-from stream.index.process.wire import CALLS, MESSAGE_LIMITS, SERVICE, pack, unpack
+from stream.index.contract import VectorIndex
+from stream.index.objects import ObjectIndex
+from stream.index.process.wire import CALLS, MESSAGE_LIMITS, OBJECTS_CALLS, OBJECTS_SERVICE, SERVICE, pack, unpack
 
 log = logging.getLogger(__name__)
 
+SERVICES = ((SERVICE, CALLS), (OBJECTS_SERVICE, OBJECTS_CALLS))
 FLUSH_INTERVAL_S = 5.0  # as the server does; a flush waits for the disk, and writes wait for it
 
 
 class IndexServer:
-    """Serves one EdgeIndex until `stop`."""
+    """Serves two indexes until `stop`."""
 
-    def __init__(self, index: EdgeIndex, address: str) -> None:
-        self._index = index
+    def __init__(self, index: VectorIndex, address: str, objects: ObjectIndex | None = None) -> None:
+        self._parts: list[VectorIndex | ObjectIndex] = [index, *([] if objects is None else [objects])]
         self._unflushed = threading.Event()  # set by any thread that wrote, cleared by the one that flushes
         self._stopping = threading.Event()
         options = [*MESSAGE_LIMITS, ("grpc.so_reuseport", 0)]
         self._server = grpc.server(ThreadPoolExecutor(max_workers=8), options=options)
-        handlers = {call: grpc.unary_unary_rpc_method_handler(self._handler(call)) for call in CALLS}
-        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+        for part, (service, calls) in zip(self._parts, SERVICES, strict=False):
+            handlers = {call: grpc.unary_unary_rpc_method_handler(self._handler(part, call)) for call in calls}
+            self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
         try:
             self.port = self._server.add_insecure_port(address)
         except RuntimeError as error:
@@ -43,18 +46,20 @@ class IndexServer:
             try:
                 if self._unflushed.is_set():
                     self._unflushed.clear()
-                    self._index.flush()
+                    for part in self._parts:
+                        part.flush()
             except MekikiError as error:
                 log.error("%s", error)
         self._server.stop(grace=5).wait()
-        self._index.close()
+        for part in self._parts:
+            part.close()
 
     def stop(self) -> None:
         """Ask `serve` to end; safe in a signal handler."""
         self._stopping.set()
 
-    def _handler(self, call: str) -> Callable[[bytes, grpc.ServicerContext], bytes]:
-        method = getattr(self._index, call)
+    def _handler(self, part: VectorIndex | ObjectIndex, call: str) -> Callable[[bytes, grpc.ServicerContext], bytes]:
+        method = getattr(part, call)
 
         def answer(message: bytes, context: grpc.ServicerContext) -> bytes:
             arguments, options = unpack(message)

@@ -5,17 +5,19 @@ message, a JSON text and the vectors behind it as float32; and back. A sequence 
 """
 
 import json
+import math
 from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
 from stream.index.contract import Condition, Hit, IndexDescription, Range, TagFilter
+from stream.index.objects import ImageObjects
 from stream.index.payload import ImagePayload, IndexRecord, Vector
 from stream.log.reading.positions import StoredOffset
 
 MESSAGE_LIMITS = [("grpc.max_receive_message_length", 256 * 2**20), ("grpc.max_send_message_length", -1)]  # bytes
-SERVICE = "mekiki.Index"
+SERVICE, OBJECTS_SERVICE = "mekiki.Index", "mekiki.Objects"
 CALLS = (
     "open",
     "write",
@@ -29,9 +31,20 @@ CALLS = (
     "describe",
     "flush",
 )  # of the contract
+OBJECTS_CALLS = ("open", "write", "fetch", "search", "offsets", "count", "flush")  # of ObjectIndex
 KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (Condition, Hit, ImagePayload, IndexDescription, IndexRecord, Range, StoredOffset, TagFilter)
+    for kind in (
+        Condition,
+        Hit,
+        ImageObjects,
+        ImagePayload,
+        IndexDescription,
+        IndexRecord,
+        Range,
+        StoredOffset,
+        TagFilter,
+    )
 }
 _NAMES = {kind: [field.name for field in fields(kind)] for kind in KINDS.values()}
 
@@ -43,7 +56,7 @@ def pack(document: Any) -> bytes:
     def plain(value: Any) -> Any:
         if isinstance(value, np.ndarray):
             vectors.append(np.ascontiguousarray(value, dtype="<f4").tobytes())
-            return {"$vector": len(value)}
+            return {"$vector": list(value.shape)}
         return {"$kind": type(value).__name__, **{name: _field(getattr(value, name)) for name in _NAMES[type(value)]}}
 
     text = json.dumps(document, ensure_ascii=False, default=plain).encode()
@@ -58,7 +71,8 @@ def unpack(message: bytes) -> Any:
     def typed(value: dict[str, Any]) -> Any:
         nonlocal done
         if value.keys() == {"$vector"}:
-            vector: Vector = np.frombuffer(message, "<f4", count=value["$vector"], offset=done).copy()
+            shape = value["$vector"]
+            vector: Vector = np.frombuffer(message, "<f4", count=math.prod(shape), offset=done).reshape(shape).copy()
             done += vector.nbytes
             return vector
         if value.keys() == {"$map"}:

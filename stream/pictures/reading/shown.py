@@ -12,11 +12,14 @@ import numpy as np
 
 from models.errors import DecodeError
 from models.preprocess import DEFAULT, Pixels, Preprocessing, prepared
+from models.proposals import Box, propose
 from stream.pictures.reading.colour import to_srgb
 from stream.pictures.reading.header import Opened, open_picture
 from stream.pictures.reading.limits import WHOLE, Crop, Limits
 from stream.pictures.reading.pixels import DEEP, decode_errors, read_pixels, rgb_of_bgr
 
+CONTEXT = 0.08  # of a box's side, cut out with it on each side
+REGION_SHARE = 4  # a picture is read at so many times the encoder's side, so that its parts are sharp
 QUALITY = 80  # of WebP: nobody sees the difference in a small picture
 # EXIF orientation -> (transpose, flip left-right, flip top-bottom), in this order
 _TURNS = {
@@ -73,6 +76,32 @@ def thumbnail(data: bytes, limits: Limits, size_px: int) -> tuple[bytes, int, in
         small = _in_srgb(_upright(rgb_of_bgr(pixels), opened.header.orientation), opened)
         _, encoded = cv2.imencode(".webp", rgb_of_bgr(small), [cv2.IMWRITE_WEBP_QUALITY, QUALITY])
     return encoded.tobytes(), *_upright_size(opened), opened.header.format
+
+
+def cut_regions(
+    data: bytes, limits: Limits, most: int, how: Preprocessing
+) -> tuple[list[Box], list[Pixels], int, int, str]:
+    """Boxes that may hold objects, and the picture in each as the encoder's square; its upright size; its format.
+
+    Raises:
+        DecodeError: as `decode`.
+        PolicyError: as `check_header`.
+    """
+    opened = _open(data, limits)
+    with decode_errors(opened.header):
+        pixels = read_pixels(opened, data, REGION_SHARE * how.size_px)
+        rgb = _upright(rgb_of_bgr(pixels), opened.header.orientation)
+        boxes = propose(np.ascontiguousarray(rgb), most)
+        parts = [_in_srgb(prepared(_cropped(rgb, _with_context(box)), how), opened) for box in boxes]
+    return boxes, parts, *_upright_size(opened), opened.header.format
+
+
+def _with_context(box: Box) -> Crop:
+    """The box and a little of what is around it, inside the picture."""
+    left, top, width, height = box
+    near_left, near_top = max(0.0, left - CONTEXT * width), max(0.0, top - CONTEXT * height)
+    right, bottom = min(1.0, left + (1 + CONTEXT) * width), min(1.0, top + (1 + CONTEXT) * height)
+    return near_left, near_top, right - near_left, bottom - near_top
 
 
 def _open(data: bytes, limits: Limits) -> Opened:

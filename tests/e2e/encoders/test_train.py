@@ -12,7 +12,7 @@ import pytest
 from admin.connect import client_settings
 from models.encoders import EncoderFolders, load_encoder
 from models.quantise import dequantise, quantise
-from stream.workers import open_index
+from stream.build import open_index
 from tests.cluster import wait_for
 from tests.e2e.conftest import Service, drawing, run_cli
 

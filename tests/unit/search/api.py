@@ -19,6 +19,8 @@ from search.query import Searcher
 from search.served import ServedModels, ServedRanker, ServedTagger
 from search.service import Service
 from stream.environment import load_settings
+from stream.index.objects import OBJECTS, ObjectPoints
+from stream.index.parts import PartSearch
 from stream.index.payload import IndexRecord
 from stream.pictures.dataref import DatarefReader
 from stream.pictures.store import picture_name
@@ -68,13 +70,16 @@ def make_service(folder, ingest=None, decoder=None, **serve):
     decoder = decoder or FakeDecoder()
     index = DictIndex()
     index.open(FakeEncoder.version, D)
+    objects = ObjectPoints(DictIndex(layout=OBJECTS))
+    objects.open(FakeEncoder.version, D)
     tagger = Tagger(dimension=D)
     vectors = quantise(np.stack([unit(n) for n in range(4)]))
     tagger.learn_many([Example(f"i{n}", vectors[n], ("cat",) if n % 2 else ("dog",)) for n in range(4)], 0)
     served = ServedModels(tagger=ServedTagger(tagger.predictor()), ranker=ServedRanker(Taste()))
     pictures = FakePictures()
     return Service(
-        settings=settings, index=index, searcher=Searcher(index, FakeEncoder(), decoder, served), served=served,
+        settings=settings, index=index, objects=objects, served=served,
+        searcher=Searcher(index, FakeEncoder(), decoder, served, PartSearch(index, objects)),
         follower=Quiet(), watch=Quiet(), writer=FakeWriter(), pictures=pictures,
         datarefs=DatarefReader(
             settings.ingest.dataref_roots, [], settings.ingest.max_image_bytes, uploads=settings.data_path / "uploads"
@@ -87,7 +92,7 @@ def make_service(folder, ingest=None, decoder=None, **serve):
 def put(service, image_id, content=b"pic1", **known):
     """An image in the index, its bytes in the store."""
     (decoded,) = FakeDecoder().decode_many([content])
-    vector = service.searcher.embed(content)
+    vector = service.searcher.embedder.embed(content)
     stored = picture_name(image_id, 1)
     service.pictures.names[stored] = content
     fields = {"sha256": decoded.sha256, "uri": service.pictures.uri(stored), "stored": stored}

@@ -20,9 +20,9 @@ COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
 @pytest.fixture
 def service(tmp_path):
     service = Service(
-        settings=load_settings({}, data_dir=tmp_path), index=local_index(), searcher=None, served=ServedModels(),
-        follower=None, watch=None, writer=None, pictures=None, datarefs=None, encoder_version="fake-1",
-        keys=Keys(load_settings({}).serve), outcomes=None, thumbnails=None,
+        settings=load_settings({}, data_dir=tmp_path), index=local_index(), objects=None, searcher=None,
+        served=ServedModels(), follower=None, watch=None, writer=None, pictures=None, datarefs=None,
+        encoder_version="fake-1", keys=Keys(load_settings({}).serve), outcomes=None, thumbnails=None,
     )  # fmt: skip
     said = payload(sha256="1" * 64, tags=("cat",), title="Cat", metadata={"n": 1}, posted_at="2026-11-21T12:00:00Z")
     service.index.write([

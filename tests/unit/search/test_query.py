@@ -129,13 +129,13 @@ def test_embeds_on_the_grid_of_the_index(searcher, monkeypatch):
     raw /= np.linalg.norm(raw)
     monkeypatch.setattr(FakeEncoder, "embed", lambda encoder, pixels: raw)
     assert not np.array_equal(dequantise(quantise(raw)), raw)
-    assert np.array_equal(searcher.embed(b"pic1"), dequantise(quantise(raw))[0])
+    assert np.array_equal(searcher.embedder.embed(b"pic1"), dequantise(quantise(raw))[0])
 
 
 def test_embeds_the_part_that_is_asked_for(searcher):
-    assert not np.array_equal(searcher.embed(b"pic1"), searcher.embed(b"pic1", (0.0, 0.0, 0.5, 0.5)))
+    assert not np.array_equal(searcher.embedder.embed(b"pic1"), searcher.embedder.embed(b"pic1", (0.0, 0.0, 0.5, 0.5)))
     with pytest.raises(DecodeError):
-        searcher.embed(b"not a picture")
+        searcher.embedder.embed(b"not a picture")
 
 
 def test_ranks_ids_best_first_without_those_unknown_or_twice(searcher):

@@ -46,14 +46,22 @@ class OnlyEstimates:
         return getattr(self._real, name)
 
 
+class NoObjects:
+    """An object index in which nothing is."""
+
+    def count(self):
+        return 0
+
+
 @pytest.fixture
 def service(tmp_path):
     def asked(*_):
         raise AssertionError("the broker was asked")
 
     return Service(
-        settings=load_settings({}, data_dir=tmp_path), index=OnlyEstimates(), searcher=None, served=ServedModels(),
-        follower=Follower(), watch=StallWatch(asked, asked), writer=None, pictures=None, datarefs=None,
+        settings=load_settings({}, data_dir=tmp_path), index=OnlyEstimates(), objects=NoObjects(), searcher=None,
+        served=ServedModels(), follower=Follower(), watch=StallWatch(asked, asked), writer=None, pictures=None,
+        datarefs=None,
         encoder_version="fake-1", keys=None, outcomes=None, thumbnails=None,
     )  # fmt: skip
 

@@ -4,10 +4,10 @@ import pytest
 
 from models.errors import ConfigurationError, PolicyError
 from models.preprocess import DEFAULT
+from stream.build import build_datarefs, build_decoder, build_pictures, open_index
 from stream.environment import load_settings
 from stream.pictures.sqlite_store import PictureFile
 from stream.pictures.store import PictureFolder
-from stream.workers import build_datarefs, build_decoder, build_pictures, open_index
 
 CONTENT = b"picture bytes"
 NAME = "ab" * 16

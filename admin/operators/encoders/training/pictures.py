@@ -12,13 +12,13 @@ from contextlib import ExitStack, contextmanager
 from models.encoders.base import Images
 from models.errors import ConfigurationError, PoisonError
 from models.preprocess import DEFAULT
+from stream.build import build_datarefs, build_decoder, build_encoder, build_pictures, open_index
 from stream.index.contract import VectorIndex
 from stream.index.edge import EdgeIndex
 from stream.pictures.dataref import DatarefReader
 from stream.pictures.decode_pool import Decoded, DecodePool
 from stream.pictures.store import PictureStore
 from stream.settings import Settings
-from stream.workers import build_datarefs, build_decoder, build_encoder, build_pictures, open_index
 
 PAGE = 256  # records of the index at once
 

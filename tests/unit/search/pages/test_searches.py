@@ -107,7 +107,7 @@ def test_several_examples_and_counterexamples(api, liked, unliked):
 
 def test_examples_beside_a_picture_that_is_uploaded(api, service):
     asked = {"like": "i/1", "unlike": "i/2", "limit": 5}
-    uploaded = service.searcher.embed(b"pic1")
+    uploaded = service.searcher.embedder.embed(b"pic1")
     wanted = uploaded + unit(1) - unit(2)
     among = set(range(COUNT)) - {1, 2}
     found = numbers(api.post("/v1/search/image", params=asked, content=b"pic1"))

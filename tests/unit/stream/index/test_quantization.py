@@ -11,6 +11,7 @@ from models.errors import ConfigurationError
 from models.quantise import dequantise, quantise
 from stream.index.edge import EdgeIndex
 from stream.index.payload import IndexRecord
+from stream.index.point_index import IMAGES
 from stream.index.qdrant import QdrantIndex
 from stream.index.quantization import LEAST_CANDIDATES, of_edge, of_server
 from stream.settings import QdrantSettings
@@ -70,9 +71,9 @@ def test_floats_alone_are_searched_where_the_settings_say_so(folder):
 
 
 def test_candidates_follow_the_limit_and_are_never_few():
-    usual = of_edge(QdrantSettings())
+    usual = of_edge(QdrantSettings(), IMAGES)
     assert [usual.oversampling_for(limit) * limit for limit in (1, 10, 250, 2_000)] == [4_000, 4_000, 4_000, 32_000]
-    assert of_edge(QdrantSettings(oversampling=3)).oversampling_for(10) == 3
+    assert of_edge(QdrantSettings(oversampling=3), IMAGES).oversampling_for(10) == 3
     assert of_server(QdrantSettings(), "scalar").oversampling_for(10) == 1
 
 
