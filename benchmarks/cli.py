@@ -68,7 +68,7 @@ def words(
 @app.command()
 def discover(
     scenes: Annotated[int, typer.Option(min=20, help="Made scenes to look for things in.")] = 200,
-    per_image: Annotated[int, typer.Option(min=1, max=64, help="Objects cut out of each at most.")] = 12,
+    per_image: Annotated[int, typer.Option(min=1, max=64, help="Objects cut out of each at most.")] = 16,
     json_file: JsonFile = None,
 ) -> None:
     """Small things in large pictures: which scenes are found, through what, at which cost."""

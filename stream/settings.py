@@ -120,7 +120,7 @@ class ObjectsSettings(Section):
     """Parts of pictures that are found by themselves."""
 
     per_image: int = Field(
-        12, ge=0, le=64, description="parts cut out of a picture at most; 0: none, and no worker for them"
+        16, ge=0, le=64, description="parts cut out of a picture at most; 0: none, and no worker for them"
     )
 
 
