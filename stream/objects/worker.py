@@ -65,8 +65,11 @@ class ObjectsWorker:
         cursor, looked_at = None, 0
         while True:
             hits, cursor = self._retry("index", functools.partial(self._images.scroll, cursor, PAGE))
-            for start in range(0, len(hits), AT_ONCE):
-                self._bring([hit.image_id for hit in hits[start : start + AT_ONCE]])
+            known = self._retry("objects", functools.partial(self._objects.fetch, [hit.image_id for hit in hits]))
+            cut_from = {image_id: one.sha256 for image_id, one in known.items()}
+            missing = [hit.image_id for hit in hits if cut_from.get(hit.image_id) != hit.payload.sha256]
+            for start in range(0, len(missing), AT_ONCE):
+                self._bring(missing[start : start + AT_ONCE])
                 self._read(0.0)
             looked_at += len(hits)
             log.info("looked at %s images", looked_at)
