@@ -29,6 +29,12 @@ def openmoji_vectors() -> tuple[Vectors, list[tuple[str, ...]]]:
     return dequantise(quantise(encoder.project(raw))), tags
 
 
+def run() -> dict[str, float]:
+    """What signs keep of the demo's pictures; raises as `openmoji_vectors`."""
+    vectors, tags = openmoji_vectors()
+    return binary_figures(vectors, share_a_tag(tags))
+
+
 def share_a_tag(tags: Sequence[Sequence[str]]) -> NDArray[np.bool_]:
     """Which pictures have a tag in common, bool [N, N]."""
     number = {tag: column for column, tag in enumerate({tag: None for row in tags for tag in row})}

@@ -1,4 +1,4 @@
-"""`mekiki bench encoder|ingest|search|tagger|ctr ...`: what this machine does, measured now, as a table or JSON.
+"""`mekiki bench encoder|encoders|ingest|search|tagger ...`: what this machine does, measured now, as a table or JSON.
 
 `mekiki` finds this file by its entry point. A scenario is a file that is imported only when its command is called.
 """
@@ -10,9 +10,9 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from admin.console import print_json, print_table, write_json
+from benchmarks.encoders.parts import Part as EncoderPart
 from benchmarks.tagger.parts import Part
 from benchmarks.tagger.peers import Peer
-from benchmarks.training.networks import Network
 from models.errors import UsageError
 
 ALL = "all"
@@ -151,18 +151,20 @@ def tagger(
 
 
 @app.command()
-def training(
+def encoders(
     only: Annotated[
-        list[Network] | None,
-        typer.Option(help="Only this network; may be repeated. Without it all, a quarter of an hour."),
+        list[EncoderPart] | None,
+        typer.Option(help="Only this part; may be repeated. Without it all, in twenty minutes on two free cores."),
     ] = None,
-    splits: Annotated[int, typer.Option(min=1, help="Splits of the pictures that tags are the mean of.")] = 5,
+    splits: Annotated[
+        int, typer.Option(min=1, help="Splits of the pictures that heads, tags, taste are means of.")
+    ] = 5,
     json_file: JsonFile = None,
 ) -> None:
-    """Networks trained on OpenMoji, each beside what it should be better than, on pictures that were held out."""
-    from benchmarks.training.run import run
+    """Encoders beside what they should be better than: built in, fitted, trained, as bits, exported, streaming."""
+    from benchmarks.encoders.run import run
 
-    _report(run(only or list(Network), splits), json_file)
+    _report(run(only or list(EncoderPart), splits), json_file)
 
 
 @app.command()

@@ -5,8 +5,10 @@ In: a log of examples in memory. Out: the table and its manifest on disk, and co
 
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet
@@ -23,6 +25,7 @@ from stream.log.reading.positions import StoredOffset, position_of
 from stream.log.record import Record
 
 POLL_RECORDS = 500
+PLANTED = 20  # pictures that get a tag after the offset
 
 Vectors = dict[str, np.ndarray]
 
@@ -53,6 +56,25 @@ def _record(example: Example, offset: int) -> Record:
     position = position_of(0, offset)
     value = encode_example(SourcedExample(example, "images", 0, position, "bench"))
     return Record("examples", 0, offset, position, 0, example.image_id.encode(), value, ())
+
+
+def checked_export(tagged: Sequence[Example]) -> tuple[dict[str, Any], Vectors]:
+    """Figures of an export of these examples, after which some get one more tag; and what it says of each image.
+
+    The control is an export with the later tags in it, checked in the same way.
+    """
+    later = [replace(example, added=("planted",)) for example in tagged[:PLANTED]]
+    with TemporaryDirectory() as folder:
+        manifest, found = export([*tagged, *later], len(tagged), Path(folder) / "at.parquet")
+        control, control_found = export([*tagged, *later], None, Path(folder) / "control.parquet")
+    figures = {
+        "rows": manifest.rows,
+        "tags": len(manifest.vocabulary),
+        "vocabulary_stable": is_stable(manifest.vocabulary, control.vocabulary),
+        "leaks": leaks(manifest, found, tagged),
+        "control_leaks": leaks(control, control_found, tagged),
+    }
+    return figures, found
 
 
 def export(examples: Sequence[Example], at: int | None, path: Path) -> tuple[Manifest, Vectors]:

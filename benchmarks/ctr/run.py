@@ -5,9 +5,6 @@ what the service predicts of them. Every model sees the same impressions once, a
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -15,8 +12,8 @@ from river import linear_model, optim
 from sklearn.metrics import log_loss, roc_auc_score
 
 from benchmarks.ctr.clicks import Impression, impressions
-from benchmarks.ctr.export import Vectors, export, is_stable, leaks
-from benchmarks.training.openmoji import OpenMoji
+from benchmarks.ctr.export import Vectors, checked_export
+from benchmarks.encoders.openmoji import OpenMoji
 from models.encoders.load import load_encoder
 from models.judging.person import taste_of
 from models.quantise import dequantise, quantise
@@ -25,7 +22,6 @@ from models.tagging.tag_vectors import TagVectors
 from models.tagging.tagger import Tagger
 
 NEW = 4  # every fourth picture is one that nobody has tagged
-PLANTED = 20  # pictures that get a tag after the offset
 LEAST = 0.01  # probability below which a tag is left out: river takes a missing feature for 0
 RATES = (0.03, 0.1, 0.3, 1.0)  # of AdaGrad; each model is shown at its best on impressions of another seed
 
@@ -35,21 +31,8 @@ Features = Mapping[str, Mapping[str, float]]  # by picture
 def run(pictures: int, shown: int) -> dict[str, Any]:
     """Figures of the export, and of the click models by what they know."""
     source = OpenMoji(pictures)
-    vectors = quantise(load_encoder("onnx").embed(np.stack([source.pixels[name] for name in source.ids])))
-    examples = [Example(name, row, source.tags[name]) for name, row in zip(source.ids, vectors, strict=True)]
-    tagged = [example for number, example in enumerate(examples) if number % NEW]
-    new = examples[::NEW]
-    later = [replace(example, added=("planted",)) for example in tagged[:PLANTED]]
-    with TemporaryDirectory() as folder:
-        manifest, found = export([*tagged, *later], len(tagged), Path(folder) / "at.parquet")
-        control, control_found = export([*tagged, *later], None, Path(folder) / "control.parquet")
-    figures = {
-        "rows": manifest.rows,
-        "tags": len(manifest.vocabulary),
-        "vocabulary_stable": is_stable(manifest.vocabulary, control.vocabulary),
-        "leaks": leaks(manifest, found, tagged),
-        "control_leaks": leaks(control, control_found, tagged),
-    }
+    tagged, new = _tagged_and_new(source)
+    figures, found = checked_export(tagged)
     known = {example.image_id for example in tagged}
     tags: Features = {name: dict.fromkeys(source.tags[name], 1.0) if name in known else {} for name in source.ids}
     sets: dict[str, Features] = {
@@ -62,6 +45,18 @@ def run(pictures: int, shown: int) -> dict[str, Any]:
     models = {name: _best(features, tuning, judged, known) for name, features in sets.items()}
     truth = _figures(judged, [one.chance for one in judged], known)  # no model can be better but by luck
     return {"id": "K1", "export": figures, "ctr": {"impressions": shown} | models | {"truth": truth}}
+
+
+def export_figures(pictures: int) -> dict[str, Any]:
+    """The export alone."""
+    tagged, _ = _tagged_and_new(OpenMoji(pictures))
+    return checked_export(tagged)[0]
+
+
+def _tagged_and_new(source: OpenMoji) -> tuple[list[Example], list[Example]]:
+    vectors = quantise(load_encoder("onnx").embed(np.stack([source.pixels[name] for name in source.ids])))
+    examples = [Example(name, row, source.tags[name]) for name, row in zip(source.ids, vectors, strict=True)]
+    return [example for number, example in enumerate(examples) if number % NEW], examples[::NEW]
 
 
 def _predicted(tagged: Sequence[Example], new: Sequence[Example]) -> Vectors:

@@ -103,10 +103,10 @@ def rows_of(judged: Judged, splits: int, done: Callable[[], None] = lambda: None
         done()
     measured = [_probed(judged, FIRST_SEED + number, done) for number in range(splits)]
     mean = {name: float(np.mean([figures[name] for figures in measured])) for name in measured[0]}
-    spread = {name: _spread([figures[name] for figures in measured]) for name in ("lrap", "map")}
+    deviation = {name: spread([figures[name] for figures in measured]) for name in ("lrap", "map")}
     first = replace(
-        rows[0], knn=mean["knn"], ridge=mean["ridge"], lrap=mean["lrap"], lrap_std=spread["lrap"], map=mean["map"],
-        map_std=spread["map"], pair_accuracy=mean["pair_accuracy"],
+        rows[0], knn=mean["knn"], ridge=mean["ridge"], lrap=mean["lrap"], lrap_std=deviation["lrap"], map=mean["map"],
+        map_std=deviation["map"], pair_accuracy=mean["pair_accuracy"],
     )  # fmt: skip
     return [first, *rows[1:]]
 
@@ -134,6 +134,6 @@ def _probed(judged: Judged, seed: int, done: Callable[[], None]) -> dict[str, fl
     return figures
 
 
-def _spread(values: Sequence[float]) -> float:
+def spread(values: Sequence[float]) -> float:
     """Standard deviation over the splits."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.training.neighbours import precision_by_tag
-from benchmarks.training.openmoji import OpenMoji
+from benchmarks.encoders.neighbours import precision_by_tag
+from benchmarks.encoders.openmoji import OpenMoji
 from models.encoders.base import Images, Vectors
 from models.encoders.load import load_encoder, load_extractor
 from models.encoders.networks.autoencoder import PictureEncoder

@@ -1,1 +1,0 @@
-"""N1: networks trained on OpenMoji, each beside what it should be better than."""
