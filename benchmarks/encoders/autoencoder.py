@@ -1,4 +1,7 @@
-"""N1a: an autoencoder's neighbours beside those of the same network without training, and of the frozen encoder."""
+"""N1b: an autoencoder's neighbours beside those of the same network without training, and of the frozen encoder.
+
+Of each network the vectors that are served: the projection of its latents is fitted on the pictures it learned from.
+"""
 
 import resource
 import tempfile
@@ -10,11 +13,15 @@ import torch
 
 from benchmarks.encoders.neighbours import precision_by_tag
 from benchmarks.encoders.openmoji import OpenMoji
-from models.encoders.base import Images, Vectors
-from models.encoders.load import load_encoder, load_extractor
-from models.encoders.networks.autoencoder import PictureEncoder
-from models.encoders.registry.folders import DEFAULT, EncoderFolders
-from models.encoders.training.autoencoder import AutoencoderOptions, FrozenEncoder, Target, train_autoencoder
+from models.encoders.load import load_encoder
+from models.encoders.networks.autoencoder import PictureEncoder, latents_of
+from models.encoders.projection import fit_projection
+from models.encoders.training.autoencoder import (
+    AutoencoderOptions,
+    FrozenEncoder,
+    Target,
+    train_autoencoder,
+)
 from models.encoders.training.data.split import held_out
 from models.encoders.training.loop import Recipe
 from models.preprocess import fit_square
@@ -23,39 +30,34 @@ HELD_OUT = 0.2
 
 
 def run(epochs: int = 40, most: int | None = None) -> dict[str, Any]:
-    """Losses of both targets, and P@5 of each encoder on held-out pictures."""
+    """Losses of both targets, and P@5 of each encoder's vectors on held-out pictures."""
     source = OpenMoji(most)
     apart = held_out(source.ids, source.looks, seed=0, share=HELD_OUT)
     tags = [source.tags[name] for name in source.ids]
     size = AutoencoderOptions.size_px
     small = np.stack([fit_square(source.pixels[name], size) for name in source.ids])
-    manifest = EncoderFolders().manifest(DEFAULT)
-    frozen = FrozenEncoder(load_extractor(manifest).extract, manifest.parts)
+    encoder = load_encoder("onnx")
+    vectors = {"pixels_themselves": small.reshape(len(small), -1).astype(np.float32)}
+    vectors["frozen_encoder"] = encoder.embed(np.stack([source.pixels[name] for name in source.ids]))
     torch.manual_seed(0)
-    untrained = PictureEncoder(size_px=size, latent=AutoencoderOptions.latent)
-    figures: dict[str, Any] = {"images": len(source.ids), "held_out": len(apart), "p_at_5": {}}
-    precisions = figures["p_at_5"]
-    precisions["pixels"] = precision_by_tag(small.reshape(len(small), -1).astype(np.float32), tags, apart)
-    precisions["untrained"] = precision_by_tag(vectors_of(untrained, small), tags, apart)
+    untrained = latents_of(PictureEncoder(size_px=size, latent=AutoencoderOptions.latent).eval(), small)
+    learned_from = np.setdiff1d(np.arange(len(small)), apart)
+    vectors["random_network_itself"] = untrained
+    vectors["random_network"] = fit_projection(untrained[learned_from], [untrained.shape[1]], untrained.shape[1]).apply(
+        untrained
+    )
+    figures: dict[str, Any] = {"images": len(source.ids), "held_out": len(apart)}
     targets: tuple[Target, ...] = ("pixels", "features")
     for target in targets:
         options = AutoencoderOptions(target=target, recipe=Recipe(epochs=epochs), held_out=HELD_OUT)
+        frozen = FrozenEncoder(encoder.embed, encoder.dimension) if target == "features" else None
         with tempfile.TemporaryDirectory() as folder:
-            done = train_autoencoder(
-                source, Path(folder), options, lambda *_: None, frozen if target == "features" else None
-            )
-        precisions[f"target_{target}"] = precision_by_tag(vectors_of(done.encoder, small), tags, apart)
+            done = train_autoencoder(source, Path(folder), options, lambda *_: None, frozen)
+        vectors[target] = done.projection.apply(latents_of(done.encoder, small))
         course = done.course
-        figures[f"target_{target}"] = {
+        losses = {
             "loss_start": course.start, "loss_end": course.losses[-1], "heldout_loss": course.held_out[course.best],
         }  # fmt: skip
-    large = np.stack([source.pixels[name] for name in source.ids])
-    precisions["frozen_encoder"] = precision_by_tag(load_encoder("onnx").embed(large), tags, apart)
+        figures |= losses if target == "pixels" else {f"features_{name}": loss for name, loss in losses.items()}
+    figures |= {f"p_at_5_{name}": precision_by_tag(of_one, tags, apart) for name, of_one in vectors.items()}
     return figures | {"peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
-
-
-@torch.inference_mode()
-def vectors_of(encoder: PictureEncoder, images: Images) -> Vectors:
-    """Latents float32 [N, L]."""
-    encoder.eval()
-    return np.concatenate([encoder(torch.from_numpy(images[i : i + 256])).numpy() for i in range(0, len(images), 256)])

@@ -9,8 +9,11 @@ deeper two, and a decoder that grows from 7 x 7 x 4 (at 112 pixels) by upsamplin
 convolutions of 32 channels, and transposed ones back.
 """
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
+from models.encoders.base import Images, Vectors
 from models.encoders.networks.pixels import Pixels
 from models.errors import UsageError
 
@@ -19,6 +22,7 @@ WIDTHS = (64, 128, 256, 512)  # of the deep shape's stages
 PLAIN_STAGES = 2  # of these, the first ones, without batch norm
 SEED_CHANNELS = 4  # of the map that the deep decoder grows from
 SMALL_CHANNELS = 32
+AT_ONCE = 256  # pictures encoded at once
 
 
 class PictureEncoder(nn.Module):
@@ -43,6 +47,12 @@ class PictureEncoder(nn.Module):
         """uint8 [B, S, S, 3] -> float [B, L]."""
         latent: Tensor = self.layers(self.pixels(images))
         return latent
+
+
+@torch.inference_mode()
+def latents_of(encoder: PictureEncoder, images: Images) -> Vectors:
+    """Latents float32 [N, L] of pictures uint8 [N, S, S, 3]; the encoder is on the CPU, in inference mode."""
+    return np.concatenate([encoder(part).numpy() for part in torch.split(torch.from_numpy(images), AT_ONCE)])
 
 
 class Autoencoder(nn.Module):

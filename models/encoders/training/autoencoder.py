@@ -3,8 +3,9 @@
 In: pictures; for the target `features` also the frozen encoder. Out: the encoder half, how it went, reconstructions.
 Raises UsageError (too few pictures, a size that does not halve, numbers that are not finite), StorageUnavailableError.
 
-The target `pixels` makes the picture again. The target `features` makes again what the frozen encoder sees in it. What
-both are worth on few pictures: docs/training.md.
+The target `pixels` makes the picture again, as the seeds did. The target `features` makes again what the frozen encoder
+sees in the picture, from one that was mirrored, moved, turned and coloured by chance: without that 1,600 pictures are
+learned by heart. What both are worth: docs/training.md.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,8 +19,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.encoders.base import Images, Vectors
-from models.encoders.networks.autoencoder import Autoencoder, PictureEncoder, feature_decoder, pixel_decoder
+from models.encoders.networks.autoencoder import Autoencoder, PictureEncoder, feature_decoder, latents_of, pixel_decoder
 from models.encoders.networks.build import AUTOENCODER
+from models.encoders.projection import Projection, fit_projection
+from models.encoders.training.data.augmentation import augmented
 from models.encoders.training.data.pictures import (
     Part,
     Pictures,
@@ -40,6 +43,7 @@ from models.preprocess import fit_square
 Target = Literal["pixels", "features"]
 SHOWN = 16  # held-out pictures on the sheet
 AT_ONCE = 256  # pictures evaluated at once
+PROJECTED = 20_000  # pictures that the projection is fitted on, at most
 
 
 @dataclass(frozen=True)
@@ -60,12 +64,12 @@ class FrozenEncoder:
     """What the frozen encoder does, for who learns from it.
 
     Attributes:
-        extract: uint8 [B, 224, 224, 3] -> raw features float32 [B, F].
-        parts: numbers in each part of these, in their order.
+        embed: uint8 [B, 224, 224, 3] -> unit vectors float32 [B, D].
+        dimension: D.
     """
 
-    extract: Callable[[Images], Vectors]
-    parts: Sequence[int]
+    embed: Callable[[Images], Vectors]
+    dimension: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +78,7 @@ class TrainedAutoencoder:
 
     Attributes:
         encoder: pictures -> latent.
+        projection: of latents, fitted on those of training pictures: centred and half whitened, neighbours are better.
         trained: for its manifest.
         course: losses.
         shown: held-out pictures uint8 [N, S, S, 3].
@@ -81,6 +86,7 @@ class TrainedAutoencoder:
     """
 
     encoder: PictureEncoder
+    projection: Projection
     trained: Trained
     course: Course
     shown: Images
@@ -113,14 +119,16 @@ def train_autoencoder(
     with torch.random.fork_rng():
         torch.manual_seed(options.recipe.seed)
         encoder = PictureEncoder(size_px=options.size_px, latent=options.latent, gray=options.gray)
-        task = _FeaturesTask(encoder, plan, rows, frozen.parts) if frozen is not None else _PixelsTask(
+        task = _FeaturesTask(encoder, plan, rows) if frozen is not None else _PixelsTask(
             Autoencoder(encoder, pixel_decoder(options.size_px, options.latent, gray=options.gray)), plan, rows
         )  # fmt: skip
     task.to(device)
     course = train(task, options.recipe, report, checkpoint=folder / "checkpoint.safetensors", run=sample.run)
     shown = rows[0].read(plan.held_out[:SHOWN])
     made = _made_again(task.module, shown) if options.target == "pixels" else None
-    return TrainedAutoencoder(encoder.cpu().eval(), _facts(options, plan, course), course, shown, made)
+    encoder = encoder.cpu().eval()
+    projection = _projection(encoder, plan, rows[0])
+    return TrainedAutoencoder(encoder, projection, _facts(options, plan, course), course, shown, made)
 
 
 class _PixelsTask:
@@ -144,7 +152,12 @@ class _PixelsTask:
         for chunk in chunks(self._plan.training, chance):
             kept = self.read(chunk)
             for places in batches(len(chunk), batch, chance):
-                yield tuple(torch.from_numpy(part[places]).to(self.device) for part in kept)
+                images, *seen = (torch.from_numpy(part[places]).to(self.device) for part in kept)
+                yield self.changed(images, chance), *seen
+
+    def changed(self, images: Tensor, chance: np.random.Generator) -> Tensor:
+        """Pictures as they are learned from."""
+        return images
 
     def read(self, rows: Any) -> tuple[Any, ...]:
         """Arrays of these rows, one for each part of a batch."""
@@ -167,21 +180,24 @@ class _PixelsTask:
 
 
 class _FeaturesTask(_PixelsTask):
-    """Squared error of raw features, all parts of the same weight: 1 is what their mean alone would have."""
+    """1 less the cosine to the frozen encoder's vector, seen from their mean: 1 is what knows nothing."""
 
-    def __init__(self, encoder: PictureEncoder, plan: Plan, rows: Sequence[RowFile], parts: Sequence[int]) -> None:
-        super().__init__(Autoencoder(encoder, feature_decoder(encoder.latent, sum(parts))), plan, rows)
-        self._centre, self._scale = _scales(rows[1], plan, parts)
+    def __init__(self, encoder: PictureEncoder, plan: Plan, rows: Sequence[RowFile]) -> None:
+        super().__init__(Autoencoder(encoder, feature_decoder(encoder.latent, rows[1].shape[0])), plan, rows)
+        self._centre = _mean(rows[1], plan)
 
     def read(self, rows: Any) -> tuple[Any, ...]:
         """See _PixelsTask."""
         images, seen = (part.read(rows) for part in self._rows)
-        return images, ((seen - self._centre) * self._scale).astype(np.float32)
+        return images, seen - self._centre
+
+    def changed(self, images: Tensor, chance: np.random.Generator) -> Tensor:
+        """See _PixelsTask."""
+        return augmented(images, chance)
 
     def loss(self, module: nn.Module, batch: Batch) -> Tensor:
         images, seen = batch
-        missed: Tensor = module(images).float() - seen
-        return missed.square().sum() / len(seen)
+        return 1 - F.cosine_similarity(module(images).float(), seen).mean()
 
 
 def _recording(options: AutoencoderOptions, frozen: FrozenEncoder | None) -> Recording:
@@ -189,29 +205,26 @@ def _recording(options: AutoencoderOptions, frozen: FrozenEncoder | None) -> Rec
     side = options.size_px
     parts: tuple[Part, ...] = (Part("pictures", (side, side, 3), np.uint8),)
     if frozen is not None:
-        parts += (Part("features", (sum(frozen.parts),), np.float32),)
+        parts += (Part("vectors", (frozen.dimension,), np.float32),)
 
     def compute(images: Images) -> list[Any]:
         small = np.stack([fit_square(image, side) for image in images])
-        return [small] if frozen is None else [small, frozen.extract(images)]
+        return [small] if frozen is None else [small, frozen.embed(images)]
 
     return Recording(parts, compute)
 
 
-def _scales(features: RowFile, plan: Plan, parts: Any) -> tuple[Any, Any]:
-    """Mean of each number, and a factor that is equal within a part; all parts together have a mean energy of 1."""
-    total = np.zeros(features.shape[0])
-    squares = np.zeros(features.shape[0])
-    for chunk in chunks(plan.training, np.random.default_rng(0)):
-        rows = features.read(chunk).astype(np.float64)
-        total += rows.sum(axis=0)
-        squares += np.square(rows).sum(axis=0)
-    count = len(plan.training)
-    centre = total / count
-    energies = np.maximum(squares / count - np.square(centre), 0)
-    ends = np.cumsum(np.asarray(parts))[:-1]
-    scale = [1 / np.sqrt(len(parts) * max(part.sum(), 1e-12)) for part in np.split(energies, ends)]
-    return centre, np.repeat(scale, parts)
+def _mean(vectors: RowFile, plan: Plan) -> Vectors:
+    """Of the training rows."""
+    every = chunks(plan.training, np.random.default_rng(0))
+    total = np.sum([vectors.read(chunk).sum(axis=0, dtype=np.float64) for chunk in every], axis=0)
+    return np.asarray(total / len(plan.training), np.float32)
+
+
+def _projection(encoder: PictureEncoder, plan: Plan, pictures: RowFile) -> Projection:
+    rows = plan.training[:: -(-len(plan.training) // PROJECTED)]
+    latents = latents_of(encoder, pictures.read(rows))
+    return fit_projection(latents, [encoder.latent], min(encoder.latent, len(rows) - 1))
 
 
 @torch.inference_mode()

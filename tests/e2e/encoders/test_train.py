@@ -58,6 +58,11 @@ def test_an_autoencoder_is_trained_beside_the_service_with_a_sheet(taught, tmp_p
     assert "encoder mine" in said and "autoencoder-32-8" in said
     assert found["features"].shape == (1, 8) and manifest["parts"] == [8]
     assert manifest["made_from"]["pictures"] + manifest["made_from"]["held_out"] == PICTURES
+    assert manifest["projection"] in manifest["files"]
+    vectors = load_encoder("onnx", "mine", EncoderFolders(taught.data_dir / "encoders")).embed(
+        np.stack([np.full((32, 32, 3), shade, np.uint8) for shade in (0, 255)])
+    )
+    assert vectors.shape == (2, 8) and vectors[0] @ vectors[1] < 0.5  # centred: black and white are not alike
     assert cv2.imread(str(sheet)) is not None
     assert not list((taught.data_dir / "encoders").glob(".*"))
     assert "mine" in taught.run("encoder", "list").stdout

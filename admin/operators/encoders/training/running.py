@@ -15,7 +15,10 @@ from rich.progress import TaskID
 from torch import nn
 
 from admin.console import errors_out, progress
+from models.encoders.projection import Projection
 from models.encoders.registry.folders import EncoderFolders
+from models.encoders.registry.manifest import PROJECTION
+from models.encoders.training.data.files import disk_errors
 from models.encoders.training.data.pictures import Report
 from models.encoders.training.export import manifest_of, write_files
 from models.encoders.training.loop import Course
@@ -44,16 +47,30 @@ class Run:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def finish(
-        self, network: nn.Module, trained: Trained, course: Course, documents: Mapping[str, Any] | None = None
-    ) -> None:
+        self, network: nn.Module, trained: Trained, course: Course, *,
+        documents: Mapping[str, Any] | None = None, projection: Projection | None = None,
+    ) -> None:  # fmt: skip
         """Make the encoder, say what came of it, and drop what the run kept.
+
+        Args:
+            network: as it is served.
+            trained: for its manifest.
+            course: of what is served.
+            documents: other files of the encoder, as JSON.
+            projection: of its features; None: they are the vector.
 
         Raises:
             UsageError: a weight is not finite.
             StorageUnavailableError: there is no room.
         """
         files = write_files(network, trained, self.folder / "made", documents or {})
-        made = self.folders.install(manifest_of(trained, self.name), files, replace=self.replace)
+        manifest = manifest_of(trained, self.name)
+        if projection is not None:
+            files[PROJECTION] = self.folder / "made" / PROJECTION
+            with disk_errors(self.folder):
+                projection.save(files[PROJECTION])
+            manifest = manifest.model_copy(update={"projection": PROJECTION})
+        made = self.folders.install(manifest, files, replace=self.replace)
         self.discard()
         best = course.held_out[course.best]
         errors_out.print(

@@ -23,4 +23,4 @@ def train_and_install(options: TagOptions, name: str, settings: Settings) -> Non
     kept = done.trained.training["kept"]
     figures = ", ".join(f"{name} {figure:.3f}" for name, figure in done.map.items())
     errors_out.print(f"{len(done.tags)} tags; mAP on held-out pictures: {figures}; kept: {kept}")
-    run.finish(done.network, done.trained, done.courses[kept], {"tags.json": list(done.tags)})
+    run.finish(done.network, done.trained, done.courses[kept], documents={"tags.json": list(done.tags)})

@@ -10,13 +10,16 @@ import torch
 
 from models.encoders import EncoderFolders, load_encoder
 from models.encoders.load import load_extractor
-from models.encoders.networks.autoencoder import PictureEncoder, pixel_decoder
+from models.encoders.networks.autoencoder import PictureEncoder, latents_of, pixel_decoder
 from models.encoders.networks.build import build_network
 from models.encoders.training.autoencoder import AutoencoderOptions, FrozenEncoder, train_autoencoder
+from models.encoders.training.data.augmentation import augmented
 from models.encoders.training.export import manifest_of, write_files
 from models.encoders.training.loop import Recipe
 from models.encoders.training.sheet import draw_sheet
 from models.errors import ConfigurationError, UsageError
+from models.judging.precision import rank_me
+from models.preprocess import fit_square
 from tests.unit.models.encoders.training.shapes import Shapes, silent
 
 
@@ -40,10 +43,37 @@ def test_pixels_are_made_again_better_than_before(tmp_path: Path, gray):
 
 
 def test_features_are_predicted_better_than_by_their_mean(tmp_path: Path):
-    frozen = FrozenEncoder(seen, (3, 3))
+    frozen = FrozenEncoder(seen, 6)
     done = train_autoencoder(Shapes(90), tmp_path / "run", options(target="features", epochs=25), silent, frozen)
-    assert min(done.course.held_out) < 0.5  # their mean alone has 1
+    assert min(done.course.held_out) < 0.5  # what knows nothing has 1
     assert done.made is None
+
+
+def test_served_are_latents_that_are_centred_and_evened_out(tmp_path: Path):
+    """Half whitened: before, one direction had nearly all there was."""
+    source = Shapes(90)
+    done = train_autoencoder(source, tmp_path / "run", options(epochs=2), silent)
+    latents = latents_of(done.encoder, np.stack([fit_square(image, 24) for image in source.load(source.ids)]))
+    served = done.projection.apply(latents)
+    assert np.allclose(np.linalg.norm(served, axis=1), 1, atol=1e-5)
+    assert (
+        np.linalg.norm(served.mean(axis=0))
+        < 0.2
+        < 0.9
+        < np.linalg.norm(latents.mean(axis=0)) / np.median(np.linalg.norm(latents, axis=1))
+    )
+    assert rank_me(served) > 1.2 * rank_me(latents)
+
+
+def test_a_changed_picture_shows_the_same_elsewhere_and_is_the_same_by_the_same_chance():
+    white = torch.full((4, 24, 24, 3), 255, dtype=torch.uint8)
+    assert torch.equal(augmented(white, np.random.default_rng(0)), white)
+    shapes = torch.from_numpy(np.stack([fit_square(image, 24) for image in Shapes(12).load(Shapes(12).ids)]))
+    once, again, other = (augmented(shapes, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert torch.equal(once, again) and not torch.equal(once, other)
+    assert once.shape == shapes.shape and once.dtype == torch.uint8
+    inked = [(255 - part.float()).amax(dim=3).gt(20).float().mean(dim=(1, 2)) for part in (shapes, once)]
+    assert ((inked[1] / inked[0] > 0.3) & (inked[1] / inked[0] < 2)).all()  # a fifth larger or smaller, partly outside
 
 
 def test_a_run_that_was_stopped_goes_on_with_its_pictures_and_ends_with_the_same_weights(tmp_path: Path):

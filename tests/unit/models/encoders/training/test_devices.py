@@ -44,7 +44,7 @@ def seen(images):
 @pytest.mark.parametrize(("size", "target"), [(24, "pixels"), (24, "features"), (96, "pixels")])
 def test_an_autoencoder(tmp_path: Path, device, size, target):
     options = AutoencoderOptions(size_px=size, latent=8, target=target, recipe=SHORT, device=device)
-    frozen = FrozenEncoder(seen, (3,)) if target == "features" else None
+    frozen = FrozenEncoder(seen, 3) if target == "features" else None
     done = train_autoencoder(Shapes(24), tmp_path / "run", options, silent, frozen)
     assert_here(done.encoder)
     assert (done.made is None) == (target == "features")
