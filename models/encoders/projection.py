@@ -37,7 +37,7 @@ class Projection:
 
     Attributes:
         centre: float32 [F].
-        matrix: float16 [F, D].
+        matrix: float16 [F, D]; or [F], what stands on the diagonal of one that has nothing elsewhere.
     """
 
     centre: NDArray[np.float32]
@@ -46,7 +46,7 @@ class Projection:
     @property
     def dimension(self) -> int:
         """Numbers in a vector, D."""
-        return int(self.matrix.shape[1])
+        return int(self.matrix.shape[-1])
 
     def save(self, path: Path) -> None:
         """Write as safetensors."""
@@ -78,7 +78,7 @@ class Projection:
     def none(cls, parts: Sequence[int]) -> "Projection":
         """The features themselves, each part of them weighing the same."""
         weights = np.repeat([1 / np.sqrt(part) for part in parts], parts)
-        return cls(np.zeros(sum(parts), np.float32), np.diag(weights).astype(np.float16))
+        return cls(np.zeros(sum(parts), np.float32), weights.astype(np.float16))
 
     @cached_property
     def _wide(self) -> NDArray[np.float32]:
@@ -93,7 +93,8 @@ class Projection:
         """
         vectors = np.zeros((len(features), self.dimension), np.float32)
         for row, feature in enumerate(features):
-            vector = np.einsum("f,fd->d", feature - self.centre, self._wide)
+            centred = feature - self.centre
+            vector = centred * self._wide if self.matrix.ndim == 1 else np.einsum("f,fd->d", centred, self._wide)
             length = np.sqrt(np.sum(np.square(vector, dtype=np.float64)))
             if length > 0:
                 vectors[row] = vector / length

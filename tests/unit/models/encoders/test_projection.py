@@ -86,3 +86,13 @@ def test_refuses_too_few_pictures_and_foreign_files(features: Vectors, tmp_path:
 def test_the_shipped_file_is_small() -> None:
     assert SHIPPED.stat().st_size < 6_000_000
     assert Projection.load(SHIPPED, FEATURES).matrix.shape == (FEATURES, 512)
+
+
+def test_no_projection_is_the_features_by_weight_and_nothing_larger(features: Vectors) -> None:
+    none = Projection.none(PARTS)
+    assert none.matrix.size == none.dimension == FEATURES
+    vectors = none.apply(features[:3])
+    weighed = features[:3] * np.repeat([np.float16(1 / np.sqrt(part)) for part in PARTS], PARTS).astype(np.float32)
+    expected = weighed / np.linalg.norm(weighed, axis=1, keepdims=True)
+    assert np.abs(vectors - expected).max() < 1e-6
+    assert none.apply(np.zeros((1, FEATURES), np.float32))[0, 0] == 1
