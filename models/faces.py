@@ -6,6 +6,7 @@ ConfigurationError where the detector is not installed.
 The detector knows drawn characters (extra `faces`, animeface); the same one cuts while training and while serving.
 """
 
+import functools
 import importlib
 import warnings
 from collections.abc import Callable, Sequence
@@ -37,6 +38,7 @@ def cut_face(image: Pixels, detect: Detector) -> Pixels:
     return np.ascontiguousarray(part) if part.size else image
 
 
+@functools.cache
 def drawn_faces() -> Detector:
     """The detector of drawn characters.
 
@@ -47,7 +49,7 @@ def drawn_faces() -> Detector:
         animeface: Any = importlib.import_module("animeface")
     except ImportError as error:
         raise ConfigurationError(
-            "package animeface: expected to be installed for --cut face; run: pip install 'mekiki[faces]'"
+            "package animeface: expected to be installed for encoders of faces; run: pip install 'mekiki[faces]'"
         ) from error
 
     def detect(image: Pixels) -> list[Box]:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import UsageError
+from models.faces import cut_face, drawn_faces
 
 PIXELS = "area-2"  # part of every encoder version: change it whenever a pixel may change
 MOST_SQUASHED = 3  # longer side by shorter, of pictures that fill the square
@@ -25,6 +26,7 @@ LEAST_LEFT = 0.1  # of each side, when margins are taken away: more would be all
 
 Pixels = NDArray[np.uint8]
 Fit = Literal["squash", "letterbox", "crop"]
+Cut = Literal["", "face"]
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,13 @@ class Preprocessing:
         fit: "squash" resizes the whole picture (see the module), "letterbox" keeps the aspect ratio between white
             bars, "crop" takes the square in the middle.
         trim_margins: whether margins of one colour are taken away first.
+        cut: "face" takes the largest face of a drawn character, before all else; the whole picture without one.
     """
 
     size_px: int = 224
     fit: Fit = "squash"
     trim_margins: bool = False
+    cut: Cut = ""
 
 
 DEFAULT = Preprocessing()
@@ -51,8 +55,11 @@ def prepared(image: Pixels, how: Preprocessing = DEFAULT) -> Pixels:
 
     Raises:
         UsageError: not uint8 [H, W, 3] with at least one pixel.
+        ConfigurationError: a face is to be cut out, and its detector is not installed.
     """
     _check(image)
+    if how.cut == "face":
+        image = face_of(image)
     if how.trim_margins:
         image = without_margins(image)
     if how.fit == "crop":
@@ -60,6 +67,11 @@ def prepared(image: Pixels, how: Preprocessing = DEFAULT) -> Pixels:
         top, left = (image.shape[0] - side) // 2, (image.shape[1] - side) // 2
         image = image[top : top + side, left : left + side]
     return fit_square(image, how.size_px, most_squashed=1 if how.fit == "letterbox" else MOST_SQUASHED)
+
+
+def face_of(image: Pixels) -> Pixels:
+    """The largest face as uint8 [224, 224, 3] RGB, found in a picture of this size: as it is learned from."""
+    return fit_square(cut_face(fit_square(image), drawn_faces()))
 
 
 def without_margins(image: Pixels) -> Pixels:

@@ -14,6 +14,7 @@ from models.encoders.efficientnet.outputs import VARIANTS
 from models.encoders.registry.folders import DEFAULT, PACKAGED, EncoderFolders
 from models.encoders.registry.manifest import Manifest
 from models.errors import ConfigurationError
+from models.faces import drawn_faces
 
 if TYPE_CHECKING:
     from torch import nn
@@ -65,6 +66,8 @@ def load_extractor(
 
     A network that is known as a graph alone runs on the CPU, whatever the backend.
     """
+    if manifest.input.cut:
+        drawn_faces()  # what is missing is said here, and not by every picture
     if manifest.network in VARIANTS:
         folders.file(manifest, PACKAGED)  # another version of the package has other weights
     wants_torch = backend == "torch" or (backend == "auto" and cuda_is_available())

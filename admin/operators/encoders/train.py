@@ -80,7 +80,8 @@ def taste(
         typer.Option(help="The frozen network's last blocks, or a small network from nothing."),
     ] = "body",
     cut: Annotated[
-        Literal["none", "face"], typer.Option(help="Learn from faces cut out of drawings (extra `faces`).")
+        Literal["none", "face"],
+        typer.Option(help="Learn from faces cut out of drawings, and serve them so (extra `faces`)."),
     ] = "none",
     ratings: Annotated[
         Path | None,

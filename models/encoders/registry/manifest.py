@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from models.encoders.raw_features import MOST_BYTES, raw_bytes
 from models.errors import ConfigurationError
-from models.preprocess import PIXELS, Fit, Preprocessing
+from models.preprocess import PIXELS, Cut, Fit, Preprocessing
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
@@ -32,7 +32,7 @@ class Input(_Part):
 
     Attributes:
         size_px: side of the square.
-        fit: see models.preprocess.Preprocessing; `trim_margins` too.
+        fit: see models.preprocess.Preprocessing; `trim_margins` and `cut` too.
         name: of the graph's input; empty: its only one.
         layout: "nchw" or "nhwc".
         mean: subtracted from pixels of 0 to 255, one number or one a channel.
@@ -44,6 +44,7 @@ class Input(_Part):
     size_px: int = Field(224, ge=8, le=1024)
     fit: Fit = "squash"
     trim_margins: bool = False
+    cut: Cut = ""
     name: str = ""
     layout: Literal["nchw", "nhwc"] = "nchw"
     mean: Numbers = (0.0,)
@@ -132,12 +133,14 @@ class Manifest(_Part):
     @property
     def preprocessing(self) -> Preprocessing:
         """What the decoder does."""
-        return Preprocessing(self.input.size_px, self.input.fit, self.input.trim_margins)
+        return Preprocessing(self.input.size_px, self.input.fit, self.input.trim_margins, self.input.cut)
 
     @property
     def network_version(self) -> str:
         """16 hex digits of all that raw features depend on but the device: same version, same features."""
         given = self.model_dump(include={"network", "input", "outputs", "parts", "torch"})
+        if not self.input.cut:
+            del given["input"]["cut"]  # encoders of before there was one keep their versions
         files = {name: digest for name, digest in self.files.items() if name != self.projection}
         return _digest([PIXELS, given, files])
 

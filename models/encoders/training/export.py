@@ -66,7 +66,7 @@ def manifest_of(trained: Trained, name: str) -> Manifest:
     """What a trained network is, as an encoder of that name."""
     return Manifest(
         name=name, about=f"{trained.name}, trained on {trained.training.get('pictures', 0)} pictures", network=GRAPH,
-        input=Input(size_px=trained.size_px, layout="nhwc", mean=(0.0,), deviation=(1.0,)),
+        input=Input(size_px=trained.size_px, cut=trained.cut, layout="nhwc", mean=(0.0,), deviation=(1.0,)),
         outputs=(Output(name="features"),),
         torch=TorchTwin(network=trained.kind, arguments=dict(trained.arguments), weights=WEIGHTS),
         parts=tuple(numbers for _, numbers in trained.features), made_from={"kind": trained.kind, **trained.training},

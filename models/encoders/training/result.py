@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from models.preprocess import Cut
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -30,4 +32,4 @@ class Trained:
     features: tuple[tuple[str, int], ...]
     outputs: tuple[str, ...] = ()
     training: Mapping[str, Any] = field(default_factory=dict)
-    cut: str = ""
+    cut: Cut = ""

@@ -42,11 +42,10 @@ from models.encoders.training.data.rows import RowFile
 from models.encoders.training.loop import Course, Recipe, device_of, train
 from models.encoders.training.result import Trained
 from models.encoders.training.taste_task import Order, TasteTask
-from models.preprocess import fit_square
+from models.preprocess import Cut, fit_square
 from models.ranking.pairs import Pair
 
 Network = Literal["body", "small-cnn"]
-Cut = Literal["", "face"]
 BODY_RATE = 0.1  # of the head's rate
 HELD_OUT = 0.15  # of the pictures: a quarter of the pairs has one of them
 AT_ONCE = 128

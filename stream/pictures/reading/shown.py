@@ -53,9 +53,10 @@ def decode(
 
 def _square(pixels: Pixels, orientation: int, crop: Crop, how: Preprocessing) -> Pixels:
     """BGR [H, W, 3] as stored to the RGB square, upright."""
-    if crop == WHOLE:
-        return _upright(rgb_of_bgr(prepared(pixels, how)), orientation)
-    return rgb_of_bgr(prepared(_cropped(_upright(pixels, orientation), crop), how))
+    if crop == WHOLE and not how.cut:
+        return _upright(rgb_of_bgr(prepared(pixels, how)), orientation)  # turning a small one is less work
+    upright = _upright(pixels, orientation)
+    return prepared(rgb_of_bgr(upright if crop == WHOLE else _cropped(upright, crop)), how)
 
 
 def thumbnail(data: bytes, limits: Limits, size_px: int) -> tuple[bytes, int, int, str]:

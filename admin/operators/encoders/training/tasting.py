@@ -20,8 +20,8 @@ from models.encoders.training.data.pictures import Pictures
 from models.encoders.training.export import GRAPH, run_graph
 from models.encoders.training.taste import TasteOptions, train_taste
 from models.evaluate import pair_accuracy
-from models.faces import Detector, cut_face, drawn_faces
-from models.preprocess import fit_square
+from models.faces import drawn_faces
+from models.preprocess import face_of, fit_square
 from models.ranking.pairs import Pair
 from stream.settings import Settings
 
@@ -33,9 +33,10 @@ def train_and_install(options: TasteOptions, name: str, ratings: Path | None, se
     run = Run(EncoderFolders(settings.encoders_path), name, replace=True)
     options = replace(options, threads=settings.encoder.threads)
     said = rated(ratings, options.recipe.seed) if ratings is not None else clicked(settings)
-    detect = drawn_faces() if options.cut else None  # what is missing is said before anything is read
+    if options.cut:
+        drawn_faces()  # what is missing is said before anything is read
     with stream_pictures(settings) as whole, shown_progress() as report:
-        source = whole if detect is None else Faces(whole, detect)
+        source = Faces(whole) if options.cut else whole
         done = train_taste(source, said, run.folder, options, report)
         before = accuracy_of(run, source, done.watched)
     kept = done.trained.training["kept"]
@@ -53,14 +54,13 @@ def train_and_install(options: TasteOptions, name: str, ratings: Path | None, se
 class Faces:
     """The pictures of a source with their faces cut out."""
 
-    def __init__(self, source: Pictures, detect: Detector) -> None:
+    def __init__(self, source: Pictures) -> None:
         self.ids, self.looks, self.position = source.ids, source.looks, source.position
-        self._source, self._detect = source, detect
+        self._source = source
 
     def load(self, ids: Sequence[str]) -> list[Images | None]:
         """See Pictures.load."""
-        found = self._source.load(ids)
-        return [None if image is None else fit_square(cut_face(image, self._detect)) for image in found]
+        return [None if image is None else face_of(image) for image in self._source.load(ids)]
 
 
 def accuracy_of(run: Run, source: Pictures, pairs: Sequence[Pair]) -> float | None:

@@ -9,6 +9,7 @@ from models.encoders import Encoder, load_encoder
 from models.encoders.base import Images, check_images
 from models.encoders.raw_features import unpack
 from models.encoders.registry.folders import DEFAULT, EncoderFolders
+from models.encoders.registry.manifest import Manifest
 from models.errors import ConfigurationError, UsageError
 
 
@@ -67,6 +68,10 @@ def test_version_names_what_vectors_depend_on() -> None:
     assert len({manifest.version, *(other.version for other in others)}) == 4
     assert other_projection.network_version == manifest.network_version
     assert len({manifest.network_version, other_weights.network_version, other_pixels.network_version}) == 3
+    faces = manifest.model_copy(update={"input": manifest.input.model_copy(update={"cut": "face"})})
+    assert faces.network_version not in {manifest.network_version, other_pixels.network_version}
+    assert faces.preprocessing.cut == "face"
+    assert Manifest(name="a", network="b").network_version == "ee4f2b8ac2b98733"  # as before faces could be cut out
     said = manifest.model_copy(update={"name": "other", "about": "other", "made_from": {"seed": 1}})
     assert said.version == manifest.version
 

@@ -17,11 +17,12 @@ from models.encoders.training.data.preferences import (
     split_pairs,
 )  # fmt: skip
 from models.encoders.training.data.rows import RowFile
-from models.encoders.training.export import GRAPH, run_graph, write_files
+from models.encoders.training.export import GRAPH, manifest_of, run_graph, write_files
 from models.encoders.training.loop import Recipe
 from models.encoders.training.taste import Preferences, TasteOptions, train_taste
 from models.encoders.training.taste_task import TasteTask
 from models.errors import UsageError
+from models.preprocess import Preprocessing
 from models.ranking.pairs import Pair
 from tests.unit.models.encoders.training.shapes import Shapes, silent
 
@@ -31,9 +32,9 @@ def liked(source):
     return {name: float(("blue", "green", "red").index(source.tags[name][0])) for name in source.ids}
 
 
-def options(network):
+def options(network, cut=""):
     recipe = Recipe(epochs=3, batch=64, rate=1e-3, weight_decay=0.1)
-    return TasteOptions(network, "", recipe, Recipe(epochs=1, batch=64, rate=1e-4), "cpu", 0.25, 1)
+    return TasteOptions(network, cut, recipe, Recipe(epochs=1, batch=64, rate=1e-4), "cpu", 0.25, 1)
 
 
 @pytest.mark.parametrize("network", ["small-cnn", "body"])
@@ -55,6 +56,14 @@ def test_an_order_by_colour_is_learned_and_served(tmp_path: Path, network):
     again.load_state_dict(done.network.state_dict())
     with torch.no_grad():
         assert np.allclose(again(torch.from_numpy(images))[1].numpy(), scores, atol=1e-2)
+
+
+def test_what_learned_from_faces_is_served_faces(tmp_path: Path):
+    source = Shapes(36)
+    said = Preferences(pairs_from_ratings(liked(source), 0))
+    for cut in ("", "face"):
+        done = train_taste(source, said, tmp_path / f"run{cut}", options("small-cnn", cut), silent)
+        assert manifest_of(done.trained, "mine").preprocessing == Preprocessing(80, cut=cut)
 
 
 class Counting(nn.Module):
