@@ -132,8 +132,9 @@ def evaluate(
         raise UsageError("--pictures and --tags: expected both or neither; name the folder and the file of its tags")
     folders = EncoderFolders(client_settings(data_dir).encoders_path)
     labelled = load_openmoji() if pictures is None or tags is None else load_folder(pictures, tags)
-    rows = judge.judge(folders, names or usable(folders), labelled, splits)
-    best = judge.recommended(rows)
+    judged = names or usable(folders)
+    rows = judge.judge(folders, judged, labelled, splits)
+    best = judge.recommended(rows, judge.trained_here(folders, judged))
     report = {"rows": [row.document() for row in rows], "recommended": best, "pictures": len(labelled.tags)}
     if json_file is not None and str(json_file) != "-":
         write_json(json_file, report)
@@ -143,7 +144,10 @@ def evaluate(
         print_json(report)
         return
     print_figures(rows if layers else [row for row in rows if row.layer == "vector"])
-    out.print(f"Recommended: {best}, the fastest of those whose mAP is within a standard deviation of the best.")
+    out.print(
+        f"Recommended: {best}. Of encoders whose mAP is within a standard deviation of the best, one that was not "
+        "trained here comes first, then the fastest."
+    )
 
 
 def usable(folders: EncoderFolders) -> list[str]:

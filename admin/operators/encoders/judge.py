@@ -5,7 +5,7 @@ pictures share tags, ConfigurationError for an encoder that cannot be loaded.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,12 +62,19 @@ def _speed(encoder: Encoder) -> float:
     return done / (time.perf_counter() - start_s)
 
 
-def recommended(rows: Sequence[Row]) -> str:
-    """The encoder whose heads are best; of those within a standard deviation of it, the fastest."""
+def recommended(rows: Sequence[Row], trained: Collection[str] = ()) -> str:
+    """The encoder whose heads are best; of those within a standard deviation of it one that was not trained here, and
+    the fastest of these.
+    """
     vectors = [row for row in rows if row.layer == "vector"]
     best = max(vectors, key=lambda row: row.map or 0.0)
     near = [row for row in vectors if (row.map or 0.0) >= (best.map or 0.0) - (best.map_std or 0.0)]
-    return max(near, key=lambda row: row.images_per_second or 0.0).encoder
+    return max(near, key=lambda row: (row.encoder not in trained, row.images_per_second or 0.0)).encoder
+
+
+def trained_here(folders: EncoderFolders, names: Sequence[str]) -> set[str]:
+    """Those of the encoders whose network `mekiki encoder train` made."""
+    return {name for name in names if "kind" in folders.manifest(name).made_from}
 
 
 def plot(rows: Sequence[Row], path: Path) -> None:

@@ -53,6 +53,21 @@ def test_bench_ingest_measures_the_whole_way():
 
 
 @pytest.mark.long
+@pytest.mark.timeout(300)
+def test_bench_encoders_makes_one_document_of_the_parts_asked_for(tmp_path):
+    report = tmp_path / "encoders.json"
+    done = run_cli("bench", "encoders", "--only", "binary", "--only", "export", "--json", str(report), timeout_s=280)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(report.read_text())
+    assert list(figures) == ["id", "binary", "export", "seconds"]
+    assert figures["binary"]["recall_at_10_rescored"] >= 0.99
+    assert figures["binary"]["hit_at_10_bits_over_float"] >= 0.95
+    assert figures["export"]["rows"] == 600 and figures["export"]["vocabulary_stable"] is True
+    assert figures["export"]["leaks"] == 0 < figures["export"]["control_leaks"]
+    assert figures["seconds"].keys() == {"binary", "export"}
+
+
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_bench_ctr_finds_no_leak_but_the_planted_one_and_learns_from_tag_vectors():
     done = run_cli("bench", "ctr", "--pictures", "120", "--shown", "2000", "--json", "-")
