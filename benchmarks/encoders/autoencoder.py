@@ -30,9 +30,9 @@ HELD_OUT = 0.2
 EPOCHS: dict[Target, int] = {"pixels": 40, "features": 100}  # pictures that change are not learned by heart so soon
 
 
-def run(most: int | None = None) -> dict[str, Any]:
+def run() -> dict[str, Any]:
     """Losses of both targets, and P@5 of each encoder's vectors on held-out pictures."""
-    source = OpenMoji(most)
+    source = OpenMoji()
     apart = held_out(source.ids, source.looks, seed=0, share=HELD_OUT)
     tags = [source.tags[name] for name in source.ids]
     size = AutoencoderOptions.size_px

@@ -11,6 +11,8 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 from benchmarks.encoders.parts import Part
+from benchmarks.encoders.unlike import check_installed
+from stream.export.table import load_arrow
 
 BY_SPLITS = {Part.ENCODERS: "table", Part.TAGS: "tags", Part.TASTE: "taste"}
 PICTURES = 800  # of the export
@@ -18,7 +20,15 @@ IMAGES = 600  # of the stream
 
 
 def run(parts: Sequence[Part], splits: int) -> dict[str, Any]:
-    """Figures of each part by its name, and the seconds that it took."""
+    """Figures of each part by its name, and the seconds that it took.
+
+    Raises:
+        ConfigurationError: a package of the extra `bench` is not installed.
+    """
+    if Part.FIT in parts:
+        check_installed()
+    if Part.EXPORT in parts:
+        load_arrow()
     figures: dict[str, Any] = {"id": "N1"}
     seconds: dict[str, float] = {}
     context = multiprocessing.get_context("spawn")

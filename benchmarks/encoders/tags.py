@@ -21,9 +21,9 @@ TEST = 0.2
 LEAST = 5  # pictures that carry a tag, for it to count
 
 
-def run(splits: int = 5, options: TagOptions = TagOptions(), most: int | None = None) -> dict[str, Any]:
+def run(splits: int = 5, options: TagOptions = TagOptions()) -> dict[str, Any]:
     """mAP on pictures that neither step saw, nor the choice of when to stop."""
-    source = OpenMoji(most)
+    source = OpenMoji()
     rows = [_split(source, seed, options) for seed in range(splits)]
     means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
     gained = [row["map_finetuned"] - row["map_frozen"] for row in rows]

@@ -47,6 +47,16 @@ def load_unlike() -> Labelled:
     return Labelled(tags, names, read)
 
 
+def check_installed() -> None:
+    """Say what is missing before anything is measured.
+
+    Raises:
+        ConfigurationError: a package is not installed.
+    """
+    for name in ("skimage", "sklearn", "fontawesomefree"):
+        _package(name)
+
+
 def _package(name: str) -> Path:
     found = importlib.util.find_spec(name)
     if found is None or found.origin is None:

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from benchmarks.encoders import unlike
+from benchmarks.encoders.parts import Part
+from benchmarks.encoders.run import run
 from models.errors import ConfigurationError
 
 
@@ -31,3 +33,9 @@ def test_a_package_that_is_missing_is_one_sentence(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ConfigurationError, match=r"package skimage: expected to be installed; run: pip install"):
         unlike.load_unlike()
+
+
+def test_what_is_missing_is_said_before_anything_is_measured(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ConfigurationError, match="package skimage"):
+        run(list(Part), 1)
