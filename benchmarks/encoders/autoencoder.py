@@ -32,6 +32,7 @@ EPOCHS: dict[Target, int] = {"pixels": 40, "features": 100}  # pictures that cha
 
 def run() -> dict[str, Any]:
     """Losses of both targets, and P@5 of each encoder's vectors on held-out pictures."""
+    torch.set_num_threads(1)  # layers this small are slower on two that wait for each other
     source = OpenMoji()
     apart = held_out(source.ids, source.looks, seed=0, share=HELD_OUT)
     tags = [source.tags[name] for name in source.ids]
