@@ -154,7 +154,7 @@ def tagger(
 def encoders(
     only: Annotated[
         list[EncoderPart] | None,
-        typer.Option(help="Only this part; may be repeated. Without it all, in twenty minutes on two free cores."),
+        typer.Option(help="Only this part; may be repeated. Without it all of them."),
     ] = None,
     splits: Annotated[
         int, typer.Option(min=1, help="Splits of the pictures that heads, tags, taste are means of.")
