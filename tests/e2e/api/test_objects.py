@@ -85,6 +85,7 @@ def test_its_objects_go_with_a_picture_and_come_with_another(scenes):
     assert "objects/ticket" not in found(scenes, "ticket")
 
 
+@pytest.mark.long
 def test_the_worker_is_started_again_and_goes_on(scenes):
     service = psutil.Process(json.loads((scenes.data_dir / "service.json").read_text())["pid"])
     (worker,) = [one for one in service.children() if one.cmdline()[-1] == "objects"]
