@@ -52,7 +52,7 @@ def test_a_tag_of_later_is_not_in_an_export_of_before(service, pictures, tmp_pat
     both = said.keys() & served.keys()  # others rename tags of this service
     assert {"exported", "shipped", "planted-later"} <= both
     # What is served may have weights of tags that grew by less than a twentieth since they were solved.
-    # Of a dozen pictures that is up to 0.04; a tag that is not known yet would be off by half.
+    # Of these few pictures 0.033 was seen.
     assert {tag: said[tag] for tag in both} == pytest.approx({tag: served[tag] for tag in both}, abs=0.06)
     exec(
         recipe("export.md", "In river", **{"fox-1": "x1", "fox-2": "x2", "tags.parquet": f"{tmp_path}/after.parquet"}),
