@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, ClassVar, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from stream.events.mistakes import NAME
@@ -31,6 +31,7 @@ def _number(value: Any) -> Any:
 
 
 WholeNumber: TypeAlias = Annotated[int, BeforeValidator(_number)]  # as in JSON schema: 5 and 5.0, not "5" and true
+Version: TypeAlias = Annotated[int, Field(ge=0, lt=2**63), BeforeValidator(_number)]
 MAX_TAGS_PER_EVENT = 1_000  # more is a mistake; the largest booru pictures carry about 300
 
 

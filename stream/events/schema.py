@@ -13,7 +13,7 @@ from stream.events.base import MAX_TAGS_PER_EVENT as MAX_TAGS_PER_EVENT
 from stream.events.base import RESERVED_IDS as RESERVED_IDS
 from stream.events.base import Event as Event
 from stream.events.base import ImageId as ImageId
-from stream.events.base import WholeNumber
+from stream.events.base import Version, WholeNumber
 from stream.events.details import Details
 from stream.events.mistakes import SHA256
 from stream.events.operations import TagOperationPosted as TagOperationPosted
@@ -106,7 +106,7 @@ class Impression(Event):
     session_id: SessionId = "anonymous"
     shown: tuple[ImageId, ...] = Field(min_length=1, max_length=MAX_SHOWN, description="in the order shown")
     query: str | None = Field(None, max_length=2_000)
-    ranker_version: WholeNumber | None = Field(None, ge=0, lt=2**63)
+    ranker_version: Version | None = None
     propensities: tuple[Propensity, ...] | None = Field(
         None, description="probability that each position was examined, same length as shown"
     )

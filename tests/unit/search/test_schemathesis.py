@@ -83,6 +83,10 @@ def run(described, mode, examples, check):
     return counted
 
 
+def test_bounds_are_said_in_json_schemas_words(described):
+    assert re.findall(r"'(?:ge|gt|le|lt)':", str(described.raw_schema)) == []
+
+
 def is_text_on_the_wire(failure):
     """Whether only types of query parameters are broken that are text: `without=false` is a tag of that name."""
     broken = re.findall(r"violates (.*)", failure)
