@@ -34,6 +34,7 @@ def bench(own, *arguments):
     return run_cli("bench", "tagger", "--pictures", str(folder), "--tags", str(labels), *arguments, **threads)
 
 
+@pytest.mark.long
 def test_quality_on_own_pictures(own, tmp_path):
     file = tmp_path / "out.json"
     done = bench(

@@ -50,6 +50,7 @@ def trained(service, name, *arguments):
     return manifest, dict(zip(names, found, strict=True)), said.stderr
 
 
+@pytest.mark.long
 def test_an_autoencoder_is_trained_beside_the_service_with_a_sheet(taught, tmp_path):
     sheet = tmp_path / "sheet.png"
     manifest, found, said = trained(
@@ -70,6 +71,7 @@ def test_an_autoencoder_is_trained_beside_the_service_with_a_sheet(taught, tmp_p
     assert again.returncode == 2 and "is there already" in again.stderr
 
 
+@pytest.mark.long
 def test_a_projection_is_fitted_on_what_the_index_keeps_and_nothing_else(taught):
     said = taught.run("encoder", "fit", "--from-stream", "--as", "own", "--dimension", "8")
     assert said.returncode == 0, said.stderr
