@@ -15,7 +15,7 @@ from models.errors import InfrastructureError
 from stream import metrics
 from stream.events.schema import ImageDecoded, ImageDeleted, ImagePosted
 from stream.index.contract import VectorIndex
-from stream.index.objects import ObjectIndex
+from stream.index.objects import ImageObjects, ObjectIndex
 from stream.log.reading.consume import LogReader
 from stream.log.record import Record
 from stream.objects.cut import Cutter
@@ -113,8 +113,10 @@ class ObjectsWorker:
         return True
 
     def _bring(self, image_ids: list[str]) -> None:
-        """Make the objects of these images what they are to be."""
-        made = self._retry("index", lambda: self._cutter.missing(image_ids)) if image_ids else []
+        """Make the objects of these images what they are to be; who asks to stop waits for one picture at most."""
+        made: list[ImageObjects] = []
+        for image_id in image_ids:
+            made += self._retry("index", functools.partial(self._cutter.missing, [image_id]))
         if made:
             self._retry("objects", lambda: self._objects.write(made, []))
             metrics.IMAGES_CUT.inc(len(made))

@@ -179,3 +179,25 @@ def test_an_older_worker_changes_nothing_of_a_newer_one(rig, objects):
     objects.write([old], [])
     assert known(objects, "a") == {"a": ("", 0)}
     assert isinstance(old, ImageObjects)
+
+
+def test_who_asks_to_stop_waits_for_one_picture_alone(rig, objects):
+    rig.log.post(*(post(f"i{n}", TWO) for n in range(8)))
+    rig.run()
+    decoder = FakeDecoder(patient=True)
+    reader = FakeReader(rig.log, ("images",), objects.offsets)
+    cutter = Cutter(
+        FakeIndex(shared=rig.index), objects, FakeEncoder(), decoder, rig.pictures, rig.worker().parts.datarefs, 3
+    )
+    worker = ObjectsWorker(reader, cutter, StopRequest(), new_log=False)
+    regions, cut = decoder.regions, []
+
+    def slowly(content, most):
+        worker.stopping.stop()
+        cut.append(content)
+        return regions(content, most)
+
+    decoder.regions = slowly
+    worker.run()
+    assert len(cut) == 1
+    assert objects.offsets() == []
