@@ -117,6 +117,10 @@ class IndexUnavailableError(InfrastructureError):
     """Qdrant is out of reach, overloaded or refuses for now."""
 
 
+class IndexClosedError(IndexUnavailableError):
+    """Nobody has opened the index since its process started."""
+
+
 class StorageUnavailableError(InfrastructureError):
     """A disk or object store is full or out of reach."""
 

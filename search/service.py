@@ -187,6 +187,8 @@ class Service:
         if stalls := self.watch.stalls:
             raise InfrastructureError("; ".join(map(str, stalls)))
         self.index.fetch(["readyz"])  # any id: what counts is that it answers
+        if self.settings.objects.per_image:
+            self.objects.count()
 
     def close(self) -> None:
         """Stop following and watching, release connections."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from models.errors import ConfigurationError, IndexUnavailableError, StorageUnavailableError
+from models.errors import ConfigurationError, IndexClosedError, IndexUnavailableError, StorageUnavailableError
 from stream.disk import WRITE_BYTES, check_room
 from stream.index.contract import IndexDescription, Kind
 from stream.index.payload import Vector
@@ -117,7 +117,7 @@ class EdgeIndex(PointIndex):
     def _call(self, name: str, *arguments: Any) -> Any:
         with self._lock:
             if self._shard is None:
-                raise IndexUnavailableError("index: closed; open it first")
+                raise IndexClosedError("index: closed; open it first")
             try:
                 return getattr(self._shard, name)(*arguments)
             except Exception as error:

@@ -16,7 +16,7 @@ from stream.log.reading.positions import StoredOffset
 class _Remote:
     """Calls of one service of the process. Thread-safe.
 
-    A process that was started again owns a shard that nobody has opened yet: after a failure the next call opens it.
+    A process that was started again owns a shard that nobody has opened yet: whoever meets that opens it.
     """
 
     def __init__(self, service: str, address: str, timeout_s: float) -> None:
@@ -48,7 +48,13 @@ class _Remote:
     def _ask(self, call: str, *arguments: Any, **options: Any) -> Any:
         if self._failed and self._opened is not None:
             self._call("open", *self._opened)
-        return self._call(call, *arguments, **options)
+        try:
+            return self._call(call, *arguments, **options)
+        except errors.IndexClosedError:
+            if self._opened is None:
+                raise
+            self._call("open", *self._opened)
+            return self._call(call, *arguments, **options)
 
     def _call(self, call: str, *arguments: Any, wait: bool = False, **options: Any) -> Any:
         ask = self._channel.unary_unary(f"/{self._service}/{call}")

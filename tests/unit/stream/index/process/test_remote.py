@@ -12,8 +12,9 @@ from models.errors import (
     StorageUnavailableError,
 )
 from stream.index.edge import EdgeIndex
+from stream.index.objects import OBJECTS, ObjectPoints
 from stream.index.payload import IndexRecord
-from stream.index.process.remote import RemoteIndex
+from stream.index.process.remote import RemoteIndex, RemoteObjects
 from stream.index.process.server import IndexServer
 from stream.log.embedded_broker import free_port
 from stream.retry import until_available
@@ -38,8 +39,8 @@ def index():
 
 
 @contextlib.contextmanager
-def served(index, address):
-    server = IndexServer(index, address)
+def served(index, address, objects=None):
+    server = IndexServer(index, address, objects)
     thread = threading.Thread(target=server.serve)
     thread.start()
     try:
@@ -102,3 +103,24 @@ def test_an_address_that_is_taken_is_named(index):
     address = f"127.0.0.1:{free_port()}"
     with served(index, address), pytest.raises(ConfigurationError, match=address):
         IndexServer(FakeIndex(), address)
+
+
+def test_the_first_call_to_a_process_that_was_started_again_is_answered_for_images_and_objects(tmp_path):
+    """One client notices the end of the process before, the other does not: it asks nothing meanwhile."""
+    address = f"127.0.0.1:{free_port()}"
+    images, objects = RemoteIndex(address, timeout_s=5.0), RemoteObjects(address, timeout_s=5.0)
+
+    def both():
+        of_objects = ObjectPoints(EdgeIndex(tmp_path / "objects", layout=OBJECTS))
+        return served(EdgeIndex(tmp_path / "index"), address, of_objects)
+
+    with both():
+        for client in (images, objects):
+            client.open(FakeEncoder.version, D)
+        assert objects.count() == 0
+    with both():
+        until_available(images.count, threading.Event(), what="index")
+        assert objects.count() == 0
+        assert images.count() == 0
+    images.close()
+    objects.close()
