@@ -68,9 +68,12 @@ def share_one_heap() -> None:
 
 
 def work_when_idle() -> None:
-    """Leave the cores to whoever else wants them; call it before any thread or child starts."""
-    with contextlib.suppress(OSError):
-        os.nice(19)
+    """Leave the cores to whoever else wants them; call it before any thread or child starts.
+
+    Being nice is not enough: workers that want throughput interrupt nobody but those of this policy, see sched(7).
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def work_in_long_slices() -> None:

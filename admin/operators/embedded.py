@@ -168,7 +168,7 @@ class EmbeddedService:
     def stop(self) -> None:
         """Drain, checkpoint, end; in the order of the data's way. Safe to call twice."""
         self._stopping = True
-        for name in ("serve", "objects", "ingest", "tags", "ranking", "index"):
+        for name in ("serve", "ingest", "tags", "ranking", "objects", "index"):
             child = self._children.pop(name, None)
             if child is not None:
                 _end(name, child)
