@@ -37,7 +37,7 @@ class ObjectsWorker:
     """See the module. One thread."""
 
     def __init__(self, reader: LogReader, cutter: Cutter, stopping: StopRequest, *, new_log: bool) -> None:
-        """`new_log`: what the log said before is not in it any more."""
+        """`new_log`: an embedded service's; what the log said before is not in it any more."""
         self.stopping = stopping
         self._reader, self._cutter, self._new_log = reader, cutter, new_log
         self._images: VectorIndex = cutter.images
@@ -96,6 +96,8 @@ class ObjectsWorker:
         if not self._waiting:
             return False
         applied = {at.partition: at.position for at in self._retry("index", self._images.offsets) if at.topic == TOPIC}
+        if self._new_log and any(one.position >= applied.get(one.partition, 0) for one in self._waiting):
+            return False  # on one machine ingest comes first
         taken: list[Record] = []
         while self._waiting and len(taken) < PAGE and len({_changed(one) for one in taken} - {None}) < AT_ONCE:
             first = self._waiting[0]

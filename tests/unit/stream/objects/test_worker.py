@@ -201,3 +201,14 @@ def test_who_asks_to_stop_waits_for_one_picture_alone(rig, objects):
     worker.run()
     assert len(cut) == 1
     assert objects.offsets() == []
+
+
+def test_beside_an_embedded_ingest_that_is_busy_nothing_is_done(rig, objects):
+    rig.log.post(post("a", TWO))
+    rig.run()
+    rig.log.post(post("b", TWO))
+    work(rig, objects, new_log=True)
+    assert objects.offsets() == []
+    work(rig, objects)
+    assert objects.offsets() != []
+    assert known(objects, "b") == {}
