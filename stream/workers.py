@@ -147,7 +147,7 @@ def run_objects(settings: Settings) -> None:
             grown=never_grew if settings.embedded else functools.partial(read_growth, settings),
             on_revoked=lambda partitions: worker.drop_partitions(partitions),
         ))  # fmt: skip
-        worker = ObjectsWorker(reader, cutter, process.stopping, new_log=settings.embedded)
+        worker = ObjectsWorker(reader, cutter, process.stopping, embedded=settings.embedded)
         process.work(worker)
 
 

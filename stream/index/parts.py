@@ -26,17 +26,18 @@ class PartSearch:
         """See VectorIndex.search; a score is that of the whole picture, or of an object in it where that is more."""
         hits = {one.image_id: one for one in self._images.search(vector, limit, condition, with_vectors=with_vectors)}
         parts = {one.image_id: one for one in self._objects.search(vector, limit)}
-        others = tuple(image_id for image_id in parts if image_id not in hits)
-        if others:
+        known = dict(hits)
+        if others := tuple(image_id for image_id in parts if image_id not in hits):
             among = replace(condition, among=others)
             found, _ = self._images.scroll(None, len(others), among, with_vectors=with_vectors)
-            hits |= {one.image_id: replace(one, score=-1.0) for one in found}
-        for image_id, part in parts.items():
-            hit = hits.get(image_id)
-            if hit is not None and part.sha256 == hit.payload.sha256 and part.score > hit.score:
+            known |= {one.image_id: one for one in found}
+        for image_id, hit in known.items():
+            part, whole = parts.get(image_id), hits.get(image_id)
+            if part is None or part.sha256 != hit.payload.sha256:
+                continue
+            if whole is None or part.score > whole.score:
                 hits[image_id] = replace(hit, score=part.score, is_part=True)
-        real = [hit for hit in hits.values() if hit.score > -1.0]
-        return sorted(real, key=lambda hit: (-hit.score, hit.image_id))[:limit]
+        return sorted(hits.values(), key=lambda hit: (-hit.score, hit.image_id))[:limit]
 
     def boxes(self, vector: Vector, hits: Iterable[Hit]) -> dict[str, Box]:
         """Where in their pictures those are that an object found, by image id."""

@@ -1,10 +1,9 @@
 """What the objects of images are to be: a function of what the image index says of them now.
 
-In: image ids. Out: what the object index does not have yet. Raises IndexUnavailableError.
+In: an image id. Out: what the object index does not have yet. Raises IndexUnavailableError.
 """
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.encoders.base import Encoder
@@ -32,17 +31,16 @@ class Cutter:
     datarefs: DatarefReader
     per_image: int
 
-    def missing(self, image_ids: Sequence[str]) -> list[ImageObjects]:
-        """Objects of those images whose bytes are others than the objects were cut from, or that are gone."""
-        records, known = self.images.fetch(image_ids), self.objects.fetch(image_ids)
-        made = []
-        for image_id, record in records.items():
-            cut_from = known[image_id].sha256 if image_id in known else None
-            if record.payload is None:
-                made += [ImageObjects(image_id, record.position)] if cut_from is not None else []
-            elif record.payload.sha256 != cut_from:
-                made.append(self._cut(record, record.payload))
-        return made
+    def missing(self, image_id: str) -> ImageObjects | None:
+        """Its objects, where its bytes are others than those they were cut from, or are gone; else None."""
+        record, known = self.images.fetch([image_id]).get(image_id), self.objects.fetch([image_id]).get(image_id)
+        if record is None:
+            return None
+        if record.payload is None:
+            return None if known is None else ImageObjects(image_id, record.position)
+        if known is not None and known.sha256 == record.payload.sha256:
+            return None
+        return self._cut(record, record.payload)
 
     def _cut(self, record: IndexRecord, payload: ImagePayload) -> ImageObjects:
         nothing = ImageObjects(record.image_id, record.position, payload.sha256)

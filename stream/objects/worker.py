@@ -15,7 +15,7 @@ from models.errors import InfrastructureError
 from stream import metrics
 from stream.events.schema import ImageDecoded, ImageDeleted, ImagePosted
 from stream.index.contract import VectorIndex
-from stream.index.objects import ImageObjects, ObjectIndex
+from stream.index.objects import ObjectIndex
 from stream.log.reading.consume import LogReader
 from stream.log.record import Record
 from stream.objects.cut import Cutter
@@ -36,10 +36,10 @@ _CHANGES = {kind.type.encode() for kind in (ImagePosted, ImageDeleted, ImageDeco
 class ObjectsWorker:
     """See the module. One thread."""
 
-    def __init__(self, reader: LogReader, cutter: Cutter, stopping: StopRequest, *, new_log: bool) -> None:
-        """`new_log`: an embedded service's; what the log said before is not in it any more."""
+    def __init__(self, reader: LogReader, cutter: Cutter, stopping: StopRequest, *, embedded: bool) -> None:
+        """`embedded`: the log is a new one with each start, and ingest is on this machine."""
         self.stopping = stopping
-        self._reader, self._cutter, self._new_log = reader, cutter, new_log
+        self._reader, self._cutter, self._embedded = reader, cutter, embedded
         self._images: VectorIndex = cutter.images
         self._objects: ObjectIndex = cutter.objects
         self._waiting: deque[Record] = deque()
@@ -53,7 +53,7 @@ class ObjectsWorker:
     def run(self, *, drain: bool = False) -> None:
         """Work until `stopping` is asked for; `drain` is for workers that would lose something."""
         try:
-            if self._new_log or not self._retry("objects", self._objects.offsets):
+            if self._embedded or not self._retry("objects", self._objects.offsets):
                 self._look_at_all()
             while not self.stopping.asked.is_set():
                 if not self._turn():
@@ -96,8 +96,8 @@ class ObjectsWorker:
         if not self._waiting:
             return False
         applied = {at.partition: at.position for at in self._retry("index", self._images.offsets) if at.topic == TOPIC}
-        if self._new_log and any(one.position >= applied.get(one.partition, 0) for one in self._waiting):
-            return False  # on one machine ingest comes first
+        if self._embedded and any(one.position >= applied.get(one.partition, 0) for one in self._waiting):
+            return False  # ingest is busy, and comes first
         taken: list[Record] = []
         while self._waiting and len(taken) < PAGE and len({_changed(one) for one in taken} - {None}) < AT_ONCE:
             first = self._waiting[0]
@@ -116,10 +116,8 @@ class ObjectsWorker:
 
     def _bring(self, image_ids: list[str]) -> None:
         """Make the objects of these images what they are to be; who asks to stop waits for one picture at most."""
-        made: list[ImageObjects] = []
-        for image_id in image_ids:
-            made += self._retry("index", functools.partial(self._cutter.missing, [image_id]))
-        if made:
+        found = [self._retry("index", functools.partial(self._cutter.missing, one)) for one in image_ids]
+        if made := [one for one in found if one is not None]:
             self._retry("objects", lambda: self._objects.write(made, []))
             metrics.IMAGES_CUT.inc(len(made))
 

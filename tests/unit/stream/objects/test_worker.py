@@ -43,14 +43,14 @@ def rig(tmp_path):
     return Rig(tmp_path, partitions=2)
 
 
-def work(rig, objects, *, new_log=False, index=None):
+def work(rig, objects, *, embedded=False, index=None):
     """A worker of its own that ends once nothing comes any more."""
     index = index or FakeIndex(shared=rig.index)
     reader = FakeReader(rig.log, ("images",), objects.offsets)
     cutter = Cutter(
         index, objects, FakeEncoder(), FakeDecoder(patient=True), rig.pictures, rig.worker().parts.datarefs, 3
     )
-    worker = ObjectsWorker(reader, cutter, StopRequest(), new_log=new_log)
+    worker = ObjectsWorker(reader, cutter, StopRequest(), embedded=embedded)
     poll = reader.poll
 
     def poll_to_the_end(timeout_s):
@@ -114,13 +114,13 @@ def test_what_was_cut_is_not_cut_again(rig, objects):
     assert objects.fetch(["a"])["a"] == before
 
 
-def test_a_new_log_over_the_same_images_finds_those_without_objects(rig, objects):
+def test_a_embedded_over_the_same_images_finds_those_without_objects(rig, objects):
     rig.log.post(*(post(f"i{n}", TWO) for n in range(20)))
     rig.run()
     objects.write([], rig.index.real.offsets())  # the log that is behind them cannot be read again
     work(rig, objects)
     assert known(objects, *(f"i{n}" for n in range(20))) == {}
-    work(rig, objects, new_log=True)
+    work(rig, objects, embedded=True)
     assert len(known(objects, *(f"i{n}" for n in range(20)))) == 20
 
 
@@ -131,7 +131,7 @@ def test_bytes_that_are_away_are_looked_for_again(rig, objects):
     work(rig, objects)
     assert known(objects, "a") == {"a": ("", 0)}
     rig.pictures.names = kept
-    work(rig, objects, new_log=True)
+    work(rig, objects, embedded=True)
     assert known(objects, "a") == {"a": (sha(TWO), 2)}
 
 
@@ -189,7 +189,7 @@ def test_who_asks_to_stop_waits_for_one_picture_alone(rig, objects):
     cutter = Cutter(
         FakeIndex(shared=rig.index), objects, FakeEncoder(), decoder, rig.pictures, rig.worker().parts.datarefs, 3
     )
-    worker = ObjectsWorker(reader, cutter, StopRequest(), new_log=False)
+    worker = ObjectsWorker(reader, cutter, StopRequest(), embedded=False)
     regions, cut = decoder.regions, []
 
     def slowly(content, most):
@@ -207,7 +207,7 @@ def test_beside_an_embedded_ingest_that_is_busy_nothing_is_done(rig, objects):
     rig.log.post(post("a", TWO))
     rig.run()
     rig.log.post(post("b", TWO))
-    work(rig, objects, new_log=True)
+    work(rig, objects, embedded=True)
     assert objects.offsets() == []
     work(rig, objects)
     assert objects.offsets() != []
