@@ -10,6 +10,7 @@
     ├── InfrastructureError    a neighbour is away             -> pause, retry with backoff, never a dead letter
     │   ├── BrokerUnavailableError
     │   ├── IndexUnavailableError
+    │   │   └── IndexClosedError
     │   └── StorageUnavailableError
     ├── FatalError             going on would do harm          -> stop with a sentence, write nothing more
     │   ├── ConfigurationError
